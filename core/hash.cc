@@ -1,0 +1,75 @@
+#include "core/hash.h"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+#include <zlib.h>
+
+#include <array>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <vector>
+
+#include "core/failure.h"
+
+namespace sweep {
+namespace {
+
+constexpr size_t kIdDigits = 32;
+
+class Sha256 {
+ public:
+  Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+    EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr);
+  }
+  void Update(const void* data, size_t size) { EVP_DigestUpdate(context_.get(), data, size); }
+  std::string Hex() {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned size = 0;
+    EVP_DigestFinal_ex(context_.get(), digest.data(), &size);
+    std::string hex;
+    for (unsigned i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
+    return hex;
+  }
+
+ private:
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+};
+
+}  // namespace
+
+std::string Sha256Hex(std::string_view bytes) {
+  Sha256 sha;
+  sha.Update(bytes.data(), bytes.size());
+  return sha.Hex();
+}
+
+std::string Sha256HexOfFile(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) {
+    throw Failure(FailureCode::kUsage,
+                  fmt::format("cannot read {}: {}", path.string(), std::strerror(errno)));
+  }
+  Sha256 sha;
+  std::vector<char> buffer(1 << 20);
+  while (in) {
+    in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+    sha.Update(buffer.data(), static_cast<size_t>(in.gcount()));
+  }
+  return sha.Hex();
+}
+
+std::string ContentId(const Json& value) {
+  return Sha256Hex(CanonicalDump(value)).substr(0, kIdDigits);
+}
+
+std::string ContentIdOfFile(const std::filesystem::path& path) {
+  return Sha256HexOfFile(path).substr(0, kIdDigits);
+}
+
+uint32_t Crc32(std::string_view bytes) {
+  return static_cast<uint32_t>(
+      ::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+}
+
+}  // namespace sweep

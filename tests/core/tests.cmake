@@ -1,0 +1,1 @@
+sweep_add_test(core LIBRARIES core LABELS unit)
