@@ -5,7 +5,8 @@
 
 namespace sweep {
 
-/// What kind of trouble stopped the program. The values are the documented exit codes of `sweep` and `clip_train`.
+/// What kind of trouble stopped the program. The values are the documented exit codes of `sweep`
+/// and `clip_train`.
 enum class FailureCode {
   kInternal = 1,              ///< a bug, or an exception nobody translated
   kUsage = 2,                 ///< wrong command line, sweep file or run spec
@@ -18,9 +19,10 @@ enum class FailureCode {
   kInterrupted = 130,         ///< stopped by a signal
 };
 
-/// The one exception type of this project: trouble from which the current command cannot carry on. The message
-/// names the file, the field, the value and what was expected; foreign exceptions (SQLite, JSON, LibTorch) are
-/// turned into it at the folder that owns the library, and `main` alone catches it.
+/// The one exception type of this project: trouble from which the current command cannot carry on.
+/// The message names the file, the field, the value and what was expected; foreign exceptions
+/// (SQLite, JSON, LibTorch) are turned into it at the folder that owns the library, and `main`
+/// alone catches it.
 class Failure : public std::runtime_error {
  public:
   Failure(FailureCode code, const std::string& message)

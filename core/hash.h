@@ -14,7 +14,8 @@ namespace sweep {
 /// SHA-256 of a file's bytes, read in pieces. Throws Failure(kUsage) when it cannot be read.
 [[nodiscard]] std::string Sha256HexOfFile(const std::filesystem::path& path);
 
-/// The project's identity of anything: the first 128 bits (32 hexadecimal digits) of SHA-256 over canonical JSON.
+/// The project's identity of anything: the first 128 bits (32 hexadecimal digits) of SHA-256 over
+/// canonical JSON.
 [[nodiscard]] std::string ContentId(const Json& value);
 
 /// The same 128-bit identity for the raw bytes of a file.

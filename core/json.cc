@@ -13,7 +13,8 @@ namespace {
 Json WithIntegralNumbersAsIntegers(const Json& value) {
   if (value.is_object()) {
     Json out = Json::object();
-    for (const auto& [key, member] : value.items()) out[key] = WithIntegralNumbersAsIntegers(member);
+    for (const auto& [key, member] : value.items())
+      out[key] = WithIntegralNumbersAsIntegers(member);
     return out;
   }
   if (value.is_array()) {
@@ -33,7 +34,9 @@ Json WithIntegralNumbersAsIntegers(const Json& value) {
 
 }  // namespace
 
-std::string CanonicalDump(const Json& value) { return WithIntegralNumbersAsIntegers(value).dump(); }
+std::string CanonicalDump(const Json& value) {
+  return WithIntegralNumbersAsIntegers(value).dump();
+}
 
 Json ParseJson(std::string_view text, const std::string& origin) {
   try {
@@ -43,6 +46,8 @@ Json ParseJson(std::string_view text, const std::string& origin) {
   }
 }
 
-Json ReadJsonFile(const std::string& path) { return ParseJson(ReadFile(path), path); }
+Json ReadJsonFile(const std::string& path) {
+  return ParseJson(ReadFile(path), path);
+}
 
 }  // namespace sweep

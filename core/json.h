@@ -9,11 +9,12 @@ namespace sweep {
 /// JSON value; objects keep their keys sorted, which is what makes `CanonicalDump` canonical.
 using Json = nlohmann::json;
 
-/// One text for one value: sorted keys, no spaces, integral numbers written as integers (1.0 and 1 are the same).
-/// This is what identities are hashes of.
+/// One text for one value: sorted keys, no spaces, integral numbers written as integers (1.0 and 1
+/// are the same). This is what identities are hashes of.
 [[nodiscard]] std::string CanonicalDump(const Json& value);
 
-/// Parses `text`; `origin` (a file name) goes into the message. Throws Failure(kUsage) with line and column.
+/// Parses `text`; `origin` (a file name) goes into the message. Throws Failure(kUsage) with line
+/// and column.
 [[nodiscard]] Json ParseJson(std::string_view text, const std::string& origin);
 
 /// Reads and parses a whole file. Throws Failure(kUsage) when it is absent or malformed.

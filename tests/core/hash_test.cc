@@ -13,6 +13,8 @@ TEST_CASE("ContentId does not see key order or the spelling of integral numbers"
   CHECK(ContentId(Json::parse(R"({"a":1})")) != ContentId(Json::parse(R"({"a":1.5})")));
 }
 
-TEST_CASE("Crc32 is the checksum of zlib") { CHECK(Crc32("123456789") == 0xCBF43926U); }
+TEST_CASE("Crc32 is the checksum of zlib") {
+  CHECK(Crc32("123456789") == 0xCBF43926U);
+}
 
 }  // namespace sweep

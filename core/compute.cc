@@ -1,0 +1,80 @@
+#include "core/compute.h"
+
+namespace sweep {
+namespace {
+
+constexpr double kMacsPerGmac = 1e9;
+constexpr double kLayerNormMacsPerElement = 5;
+constexpr double kTrainFlopsPerForwardMac = 6;
+
+// Weights and biases of one block: packed QKV and output projections, two MLP layers, two
+// LayerNorms.
+int64_t BlockParameters(int64_t width, int64_t mlp_width) {
+  const int64_t attention = 4 * width * width + 4 * width;
+  const int64_t mlp = 2 * width * mlp_width + mlp_width + width;
+  const int64_t norms = 4 * width;
+  return attention + mlp + norms;
+}
+
+double BlockStackMacs(double layers, double tokens, double width, double mlp_width) {
+  const double linear = layers * tokens * (4 * width * width + 2 * width * mlp_width);
+  const double attention = 2 * layers * tokens * tokens * width;
+  return linear + attention;
+}
+
+}  // namespace
+
+ParameterCount CountParameters(const ModelSpec& model) {
+  const VisionSpec& v = model.vision;
+  const TextSpec& t = model.text;
+  const int64_t patch_embedding = 3 * v.patch_size * v.patch_size * v.width;
+  const int64_t class_and_positions = v.width + v.tokens() * v.width;
+  const int64_t pre_and_post_norm = 4 * v.width;
+  ParameterCount count;
+  count.vision = patch_embedding + class_and_positions + pre_and_post_norm +
+                 v.layers * BlockParameters(v.width, v.mlp_width()) + v.width * model.embed_dim;
+  count.text = t.vocab_size * t.width + t.context_length * t.width +
+               t.layers * BlockParameters(t.width, t.mlp_width()) + 2 * t.width +
+               t.width * model.embed_dim;
+  return count;
+}
+
+ForwardGmacs CountForwardGmacs(const ModelSpec& model) {
+  const VisionSpec& v = model.vision;
+  const TextSpec& t = model.text;
+  const auto vision_tokens = static_cast<double>(v.tokens());
+  const auto vision_width = static_cast<double>(v.width);
+  const auto vision_layers = static_cast<double>(v.layers);
+  const auto text_tokens = static_cast<double>(t.context_length);
+  const auto text_width = static_cast<double>(t.width);
+  const auto text_layers = static_cast<double>(t.layers);
+  const auto embed_dim = static_cast<double>(model.embed_dim);
+
+  // Two norms a block and the one before (vision) or after (text) the stack see every token;
+  // ln_post sees one.
+  const double vision_norms =
+      kLayerNormMacsPerElement *
+      (vision_tokens * vision_width * (2 * vision_layers + 1) + vision_width);
+  const double text_norms =
+      kLayerNormMacsPerElement * text_tokens * text_width * (2 * text_layers + 1);
+  const double patch_embedding =
+      static_cast<double>(v.patches() * 3 * v.patch_size * v.patch_size) * vision_width;
+
+  ForwardGmacs gmacs;
+  gmacs.vision =
+      (BlockStackMacs(
+           vision_layers, vision_tokens, vision_width, static_cast<double>(v.mlp_width())) +
+       patch_embedding + vision_width * embed_dim + vision_norms) /
+      kMacsPerGmac;
+  gmacs.text =
+      (BlockStackMacs(text_layers, text_tokens, text_width, static_cast<double>(t.mlp_width())) +
+       text_width * embed_dim + text_norms) /
+      kMacsPerGmac;
+  return gmacs;
+}
+
+double TrainFlopsPerSample(const ModelSpec& model) {
+  return kTrainFlopsPerForwardMac * kMacsPerGmac * CountForwardGmacs(model).total();
+}
+
+}  // namespace sweep

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+
+#include "core/model_spec.h"
+
+namespace sweep {
+
+/// Parameters by tower. `logit_scale` counts in the total alone.
+struct ParameterCount {
+  int64_t vision = 0;
+  int64_t text = 0;
+  [[nodiscard]] int64_t total() const { return vision + text + 1; }
+};
+
+/// Exact number of trained parameters, equal to open_clip's for the same dimensions.
+[[nodiscard]] ParameterCount CountParameters(const ModelSpec& model);
+
+/// 10^9 multiply-accumulates of one forward pass of one image-text pair, by tower.
+struct ForwardGmacs {
+  double vision = 0;
+  double text = 0;
+  [[nodiscard]] double total() const { return vision + text; }
+};
+
+/// Linear layers, attention products, projections, and LayerNorm at 5 MACs an element; causal
+/// attention is counted in full and token look-up is free. This convention gives the published GMAC
+/// tables of the CLIP models to their two decimals (open_clip's architecture table;
+/// scaling-laws-openclip's `gmacs`).
+[[nodiscard]] ForwardGmacs CountForwardGmacs(const ModelSpec& model);
+
+/// Floating-point operations of training per sample: a MAC is two, and backward costs twice
+/// forward: 6 * MACs.
+[[nodiscard]] double TrainFlopsPerSample(const ModelSpec& model);
+
+}  // namespace sweep

@@ -1,0 +1,38 @@
+#include "core/evaluation_spec.h"
+
+#include <fmt/format.h>
+
+#include "core/hash.h"
+#include "core/json_fields.h"
+
+namespace sweep {
+
+Json ToJson(const EvaluationSpec& spec) {
+  return FieldsToJson(spec);
+}
+
+EvaluationSpec ParseEvaluationSpec(const Json& json, const std::string& origin) {
+  auto spec = FieldsFromJson<EvaluationSpec>(json, origin);
+  if (spec.task != "zeroshot_classification" && spec.task != "zeroshot_retrieval") {
+    throw Failure(
+        FailureCode::kUsage,
+        fmt::format("{}: task is '{}', expected zeroshot_classification or zeroshot_retrieval",
+                    origin,
+                    spec.task));
+  }
+  if (spec.size <= 0) {
+    throw Failure(
+        FailureCode::kUsage,
+        fmt::format("{}: size is {}, expected a positive number of images", origin, spec.size));
+  }
+  return spec;
+}
+
+std::string EvaluationId(const std::string& run_id,
+                         int64_t samples_seen,
+                         const EvaluationSpec& spec) {
+  return ContentId(
+      Json{{"run_id", run_id}, {"samples_seen", samples_seen}, {"evaluation", ToJson(spec)}});
+}
+
+}  // namespace sweep

@@ -1,0 +1,168 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/evaluation_spec.h"
+#include "core/json.h"
+#include "core/run_spec.h"
+
+namespace sweep {
+
+/// Names of the files in one run's folder: the contract between `sweep` and any trainer
+/// (docs/run_directory.md).
+class RunDirectory {
+ public:
+  explicit RunDirectory(std::filesystem::path root) : root_(std::move(root)) {}
+
+  [[nodiscard]] const std::filesystem::path& root() const { return root_; }
+  [[nodiscard]] std::filesystem::path spec() const { return root_ / "spec.json"; }
+  [[nodiscard]] std::filesystem::path result() const { return root_ / "result.json"; }
+  [[nodiscard]] std::filesystem::path lock() const { return root_ / "lock"; }
+  [[nodiscard]] std::filesystem::path evaluations() const { return root_ / "evaluations"; }
+  [[nodiscard]] std::filesystem::path evaluation(const std::string& eval_id) const {
+    return evaluations() / (eval_id + ".json");
+  }
+  [[nodiscard]] std::filesystem::path attempts() const { return root_ / "attempts"; }
+  [[nodiscard]] std::filesystem::path attempt(int64_t number) const {
+    return attempts() / std::to_string(number);
+  }
+  [[nodiscard]] std::filesystem::path request(int64_t number) const {
+    return attempt(number) / "attempt.json";
+  }
+  [[nodiscard]] std::filesystem::path events(int64_t number) const {
+    return attempt(number) / "events.jsonl";
+  }
+  [[nodiscard]] std::filesystem::path checkpoints(int64_t number) const {
+    return attempt(number) / "checkpoints";
+  }
+
+  /// Numbers of the attempts that exist, ascending.
+  [[nodiscard]] std::vector<int64_t> AttemptNumbers() const;
+
+ private:
+  std::filesystem::path root_;
+};
+
+/// One evaluation asked of an attempt.
+struct EvaluationRequest {
+  std::string eval_id;
+  std::string eval_dataset;  ///< label, as in the sweep file
+  int64_t samples_seen = 0;  ///< of the run's own segment: which checkpoint
+  EvaluationSpec spec;
+};
+
+/// `attempts/N/attempt.json`, written by `sweep` before it starts the trainer: everything the work
+/// needs that does not decide the weights.
+struct AttemptRequest {
+  std::string schema = "sweep.attempt/1";
+  std::string run_id;
+  int64_t attempt = 0;
+  std::string device = "auto";  ///< `auto`, `cpu` or `cuda`
+  int64_t threads = 1;          ///< a resumed run keeps the threads its checkpoint records
+  std::map<std::string, std::string> locations;  ///< content id -> file or folder on this machine
+  double checkpoint_every_seconds = 300;
+  std::vector<int64_t> keep_at;  ///< samples_seen whose checkpoints a child or an evaluation needs
+  std::vector<EvaluationRequest> evaluations;
+};
+
+/// `result.json`: training ended, for good. Published once; a run without it is not done.
+struct RunResult {
+  std::string schema = "sweep.result/1";
+  std::string run_id;
+  int64_t attempt = 0;
+  std::string outcome;  ///< `completed` or `diverged`
+  int64_t samples_seen = 0;
+  std::optional<double> final_loss;  ///< nats, mean of the last logged steps
+  double train_seconds = 0;          ///< summed over the attempts that made this run
+  std::string checkpoint;            ///< folder relative to the run's; empty when diverged
+  std::string message;
+};
+
+struct MetricValue {
+  double value = 0;
+  int64_t sample_size = 0;  ///< number of independent trials the value is a mean of
+};
+
+/// `evaluations/EVAL_ID.json`, published once.
+struct EvaluationResult {
+  std::string schema = "sweep.evaluation/1";
+  std::string eval_id;
+  std::string run_id;
+  int64_t samples_seen = 0;
+  std::string eval_dataset;
+  EvaluationSpec spec;
+  std::map<std::string, MetricValue> metrics;
+  double seconds = 0;
+};
+
+template <class Visitor>
+void VisitFields(Visitor& visit, EvaluationRequest& s) {
+  visit("eval_id", s.eval_id);
+  visit("eval_dataset", s.eval_dataset);
+  visit("samples_seen", s.samples_seen);
+  visit("spec", s.spec);
+}
+
+template <class Visitor>
+void VisitFields(Visitor& visit, AttemptRequest& s) {
+  visit("schema", s.schema);
+  visit("run_id", s.run_id);
+  visit("attempt", s.attempt);
+  visit("device", s.device, "auto");
+  visit("threads", s.threads, 1);
+  visit("locations", s.locations);
+  visit("checkpoint_every_seconds", s.checkpoint_every_seconds, 300.0);
+  visit("keep_at", s.keep_at);
+  visit("evaluations", s.evaluations);
+}
+
+template <class Visitor>
+void VisitFields(Visitor& visit, RunResult& s) {
+  visit("schema", s.schema);
+  visit("run_id", s.run_id);
+  visit("attempt", s.attempt);
+  visit("outcome", s.outcome);
+  visit("samples_seen", s.samples_seen);
+  visit("final_loss", s.final_loss);
+  visit("train_seconds", s.train_seconds, 0.0);
+  visit("checkpoint", s.checkpoint, "");
+  visit("message", s.message, "");
+}
+
+template <class Visitor>
+void VisitFields(Visitor& visit, MetricValue& s) {
+  visit("value", s.value);
+  visit("sample_size", s.sample_size, 0);
+}
+
+template <class Visitor>
+void VisitFields(Visitor& visit, EvaluationResult& s) {
+  visit("schema", s.schema);
+  visit("eval_id", s.eval_id);
+  visit("run_id", s.run_id);
+  visit("samples_seen", s.samples_seen);
+  visit("eval_dataset", s.eval_dataset);
+  visit("spec", s.spec);
+  visit("metrics", s.metrics);
+  visit("seconds", s.seconds, 0.0);
+}
+
+/// The text of spec.json for a run.
+[[nodiscard]] std::string SpecFileText(const RunSpec& spec);
+
+/// Reads spec.json and checks that it is what its run_id says. Throws Failure(kUsage).
+[[nodiscard]] RunSpec ReadSpecFile(const RunDirectory& directory);
+
+/// Each reads and checks one file; the schema must be the version this program writes. Throws
+/// Failure(kUsage).
+[[nodiscard]] AttemptRequest ReadAttemptRequest(const RunDirectory& directory, int64_t attempt);
+[[nodiscard]] EvaluationResult ReadEvaluationResult(const std::filesystem::path& path);
+
+/// nullopt when the run has no result yet.
+[[nodiscard]] std::optional<RunResult> ReadResult(const RunDirectory& directory);
+
+}  // namespace sweep

@@ -1,0 +1,99 @@
+#include "core/run_spec.h"
+
+#include <fmt/format.h>
+
+#include "core/hash.h"
+#include "core/json_fields.h"
+
+namespace sweep {
+namespace {
+
+template <class T>
+void Require(bool holds,
+             const std::string& origin,
+             const char* field,
+             const T& value,
+             const char* expected) {
+  if (holds) return;
+  throw Failure(FailureCode::kUsage,
+                fmt::format("{}: {} is {}, expected {}", origin, field, value, expected));
+}
+
+void ValidateOptimizer(const OptimizerSpec& s, const std::string& origin) {
+  Require(s.name == "adamw", origin, "optimizer.name", s.name, "adamw");
+  Require(
+      s.learning_rate > 0, origin, "optimizer.learning_rate", s.learning_rate, "a positive number");
+  Require(s.beta1 >= 0 && s.beta1 < 1, origin, "optimizer.beta1", s.beta1, "a number in [0, 1)");
+  Require(s.beta2 >= 0 && s.beta2 < 1, origin, "optimizer.beta2", s.beta2, "a number in [0, 1)");
+  Require(s.eps > 0, origin, "optimizer.eps", s.eps, "a positive number");
+  Require(s.weight_decay >= 0, origin, "optimizer.weight_decay", s.weight_decay, "zero or more");
+  Require(s.grad_clip_norm >= 0,
+          origin,
+          "optimizer.grad_clip_norm",
+          s.grad_clip_norm,
+          "zero (off) or more");
+}
+
+}  // namespace
+
+Json ToJson(const RunSpec& spec) {
+  return FieldsToJson(spec);
+}
+
+std::string RunId(const RunSpec& spec) {
+  return ContentId(ToJson(spec));
+}
+
+void ValidateRunSpec(const RunSpec& spec, const std::string& origin) {
+  Require(spec.spec_version == 1,
+          origin,
+          "spec_version",
+          spec.spec_version,
+          "1 (written by a newer version of sweep?)");
+  (void)ParseModelSpec(FieldsToJson(spec.model), origin + ", field 'model'");
+  Require(spec.data.data_scale > 0,
+          origin,
+          "data.data_scale",
+          spec.data.data_scale,
+          "a positive number of pairs");
+  Require(spec.global_batch_size > 1,
+          origin,
+          "global_batch_size",
+          spec.global_batch_size,
+          "at least 2 pairs (the contrastive loss compares them)");
+  Require(spec.samples_seen > 0 && spec.samples_seen % spec.global_batch_size == 0,
+          origin,
+          "samples_seen",
+          spec.samples_seen,
+          "a positive multiple of global_batch_size");
+  ValidateOptimizer(spec.optimizer, origin);
+  Require(spec.schedule.name == "cosine" || spec.schedule.name == "constant",
+          origin,
+          "schedule.name",
+          spec.schedule.name,
+          "cosine or constant");
+  Require(spec.schedule.warmup_steps >= 0,
+          origin,
+          "schedule.warmup_steps",
+          spec.schedule.warmup_steps,
+          "zero or more");
+  Require(spec.precision == "fp32" || spec.precision == "bf16",
+          origin,
+          "precision",
+          spec.precision,
+          "fp32 or bf16");
+  Require(spec.seed >= 0, origin, "seed", spec.seed, "zero or more");
+  Require(spec.start.run_id.empty() || spec.start.file.empty(),
+          origin,
+          "start",
+          spec.start.run_id,
+          "a parent run or a file, not both");
+}
+
+RunSpec ParseRunSpec(const Json& json, const std::string& origin) {
+  auto spec = FieldsFromJson<RunSpec>(json, origin);
+  ValidateRunSpec(spec, origin);
+  return spec;
+}
+
+}  // namespace sweep

@@ -1,0 +1,143 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "core/json.h"
+#include "core/model_spec.h"
+
+namespace sweep {
+
+/// Training pairs, by content. `kind` names the reader (`fashion_scenes`, …), `options` are that
+/// kind's own settings.
+struct DataSpec {
+  std::string kind;
+  std::string content;     ///< content id of the underlying files; never a path
+  int64_t data_scale = 0;  ///< number of distinct pairs: the first data_scale of the seeded order
+  Json options = Json::object();
+  bool operator==(const DataSpec&) const = default;
+};
+
+struct TokenizerSpec {
+  std::string kind;        ///< `word` (later: `clip_bpe`)
+  std::string vocabulary;  ///< content id of the vocabulary file
+  bool operator==(const TokenizerSpec&) const = default;
+};
+
+struct OptimizerSpec {
+  std::string name = "adamw";
+  double learning_rate = 0;
+  double beta1 = 0.9;
+  double beta2 = 0.98;
+  double eps = 1e-6;
+  double weight_decay =
+      0.2;  ///< not applied to parameters of one dimension or none (gains, biases, logit scale)
+  double grad_clip_norm = 0;  ///< global L2 norm; 0 = off
+  bool operator==(const OptimizerSpec&) const = default;
+};
+
+struct ScheduleSpec {
+  std::string name =
+      "cosine";  ///< `cosine` to 0 over the run, or `constant`; both after a linear warm-up
+  int64_t warmup_steps = 0;  ///< rate of step s (from 0) is learning_rate * (s + 1) / warmup_steps
+  bool operator==(const ScheduleSpec&) const = default;
+};
+
+/// Where the weights come from. Empty: from scratch. Else the optimizer starts anew on a parent
+/// run's or a file's weights.
+struct StartSpec {
+  std::string run_id;        ///< parent run …
+  int64_t samples_seen = 0;  ///< … and how many samples it had seen in its own segment
+  std::string file;          ///< or the content id of a safetensors file
+  [[nodiscard]] bool scratch() const { return run_id.empty() && file.empty(); }
+  bool operator==(const StartSpec&) const = default;
+};
+
+/// All that decides the trained weights of one run, and nothing else: no paths, names, partitions,
+/// thread counts or evaluations. Its canonical JSON is `spec.json`'s identity and what `run_id` is
+/// the hash of.
+struct RunSpec {
+  int64_t spec_version = 1;
+  ModelSpec model;
+  DataSpec data;
+  TokenizerSpec tokenizer;
+  int64_t samples_seen = 0;       ///< of this segment, realised: a multiple of global_batch_size
+  int64_t global_batch_size = 0;  ///< pairs per optimizer step, over all devices
+  OptimizerSpec optimizer;
+  ScheduleSpec schedule;
+  std::string precision = "fp32";  ///< `fp32` or `bf16`
+  int64_t seed = 0;                ///< initialisation and data order
+  StartSpec start;
+
+  [[nodiscard]] int64_t steps() const { return samples_seen / global_batch_size; }
+  bool operator==(const RunSpec&) const = default;
+};
+
+template <class Visitor>
+void VisitFields(Visitor& visit, DataSpec& s) {
+  visit("kind", s.kind);
+  visit("content", s.content);
+  visit("data_scale", s.data_scale);
+  visit("options", s.options, Json::object());
+}
+
+template <class Visitor>
+void VisitFields(Visitor& visit, TokenizerSpec& s) {
+  visit("kind", s.kind);
+  visit("vocabulary", s.vocabulary);
+}
+
+template <class Visitor>
+void VisitFields(Visitor& visit, OptimizerSpec& s) {
+  visit("name", s.name, "adamw");
+  visit("learning_rate", s.learning_rate);
+  visit("beta1", s.beta1, 0.9);
+  visit("beta2", s.beta2, 0.98);
+  visit("eps", s.eps, 1e-6);
+  visit("weight_decay", s.weight_decay, 0.2);
+  visit("grad_clip_norm", s.grad_clip_norm, 0.0);
+}
+
+template <class Visitor>
+void VisitFields(Visitor& visit, ScheduleSpec& s) {
+  visit("name", s.name, "cosine");
+  visit("warmup_steps", s.warmup_steps, 0);
+}
+
+template <class Visitor>
+void VisitFields(Visitor& visit, StartSpec& s) {
+  visit("run_id", s.run_id, "");
+  visit("samples_seen", s.samples_seen, 0);
+  visit("file", s.file, "");
+}
+
+template <class Visitor>
+void VisitFields(Visitor& visit, RunSpec& s) {
+  visit("spec_version", s.spec_version);
+  visit("model", s.model);
+  visit("data", s.data);
+  visit("tokenizer", s.tokenizer);
+  visit("samples_seen", s.samples_seen);
+  visit("global_batch_size", s.global_batch_size);
+  visit("optimizer", s.optimizer);
+  visit("schedule", s.schedule, ScheduleSpec());
+  visit("precision", s.precision, "fp32");
+  visit("seed", s.seed, 0);
+  visit("start", s.start, StartSpec());
+}
+
+/// The canonical JSON value of a spec (what is written to spec.json under "identity").
+[[nodiscard]] Json ToJson(const RunSpec& spec);
+
+/// 32 hexadecimal digits: the content id of ToJson(spec).
+[[nodiscard]] std::string RunId(const RunSpec& spec);
+
+/// Reads a spec and checks its values. Throws Failure(kUsage) naming `origin`, the field, its value
+/// and what was expected.
+[[nodiscard]] RunSpec ParseRunSpec(const Json& json, const std::string& origin);
+
+/// Checks the values of a spec made in code; same errors as ParseRunSpec.
+void ValidateRunSpec(const RunSpec& spec, const std::string& origin);
+
+}  // namespace sweep

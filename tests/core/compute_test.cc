@@ -1,0 +1,102 @@
+#include "core/compute.h"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "core/failure.h"
+
+namespace sweep {
+namespace {
+
+struct TableRow {
+  const char* name;
+  ModelSpec model;
+  double gmacs_vision, gmacs_text, gmacs_total;  // rounded to two decimals, as published
+  int64_t parameters;                            // 0: published only in rounded form
+};
+
+ModelSpec Clip(int64_t image,
+               int64_t patch,
+               int64_t vision_width,
+               int64_t vision_layers,
+               int64_t head_width,
+               double mlp_ratio,
+               int64_t text_width,
+               int64_t text_heads,
+               int64_t text_layers,
+               int64_t embed) {
+  return ModelSpec{embed,
+                   VisionSpec{image, patch, vision_width, vision_layers, head_width, mlp_ratio},
+                   TextSpec{77, 49408, text_width, text_heads, text_layers, 4.0},
+                   false};
+}
+
+// open_clip's model table (dimensions, GMACs) and its exact parameter counts.
+const TableRow kTable[] = {
+    {"S/32", Clip(224, 32, 384, 12, 64, 4, 384, 6, 12, 384), 1.15, 1.69, 2.84, 63085825},
+    {"S/16", Clip(224, 16, 384, 12, 64, 4, 384, 6, 12, 384), 4.61, 1.69, 6.30, 62257537},
+    {"S/32-alt", Clip(224, 32, 384, 12, 64, 4, 256, 4, 10, 256), 1.15, 0.64, 1.78, 0},
+    {"M/32", Clip(224, 32, 512, 12, 64, 4, 512, 8, 12, 512), 2.00, 2.98, 4.98, 103119873},
+    {"M/16", Clip(224, 16, 512, 12, 64, 4, 512, 8, 12, 512), 8.00, 2.98, 10.99, 0},
+    {"B/32", Clip(224, 32, 768, 12, 64, 4, 512, 8, 12, 512), 4.41, 2.98, 7.40, 151277313},
+    {"B/16", Clip(224, 16, 768, 12, 64, 4, 512, 8, 12, 512), 17.58, 2.98, 20.57, 149620737},
+    {"B/16+", Clip(240, 16, 896, 12, 64, 4, 640, 10, 12, 640), 27.41, 4.64, 32.05, 208377345},
+    {"L/16", Clip(224, 16, 1024, 24, 64, 4, 768, 12, 12, 768), 61.60, 6.66, 68.26, 0},
+    {"L/14", Clip(224, 14, 1024, 24, 64, 4, 768, 12, 12, 768), 81.08, 6.66, 87.73, 427616513},
+    {"L/14-336", Clip(336, 14, 1024, 24, 64, 4, 768, 12, 12, 768), 191.10, 6.66, 197.76, 0},
+    {"H/16", Clip(224, 16, 1280, 32, 80, 4, 1024, 16, 24, 1024), 127.40, 23.57, 150.96, 0},
+    {"H/14", Clip(224, 14, 1280, 32, 80, 4, 1024, 16, 24, 1024), 167.40, 23.57, 190.97, 986109441},
+    {"H/14-336", Clip(336, 14, 1280, 32, 80, 4, 1024, 16, 24, 1024), 390.97, 23.57, 414.53, 0},
+    {"g/14",
+     Clip(224, 14, 1408, 40, 88, 4.3637, 1024, 16, 24, 1024),
+     267.18,
+     23.57,
+     290.74,
+     1366678273},
+    {"G/14",
+     Clip(224, 14, 1664, 48, 104, 4.9231, 1280, 20, 32, 1280),
+     483.96,
+     48.96,
+     532.92,
+     2539567105},
+    {"e/14",
+     Clip(224, 14, 1792, 56, 112, 8.5715, 1280, 20, 36, 1280),
+     990.94,
+     55.08,
+     1046.02,
+     4581086465},
+};
+
+double TwoDecimals(double value) {
+  return std::round(value * 100) / 100;
+}
+
+}  // namespace
+
+TEST_CASE("Parameter counts equal open_clip's to the unit") {
+  for (const TableRow& row : kTable) {
+    INFO(row.name);
+    if (row.parameters != 0) CHECK(CountParameters(row.model).total() == row.parameters);
+  }
+}
+
+TEST_CASE("Forward GMACs equal the published table to its two decimals") {
+  for (const TableRow& row : kTable) {
+    INFO(row.name);
+    const ForwardGmacs gmacs = CountForwardGmacs(row.model);
+    CHECK(TwoDecimals(gmacs.vision) == Approx(row.gmacs_vision).epsilon(1e-12));
+    CHECK(TwoDecimals(gmacs.text) == Approx(row.gmacs_text).epsilon(1e-12));
+    CHECK(TwoDecimals(gmacs.total()) == Approx(row.gmacs_total).epsilon(1e-12));
+  }
+}
+
+TEST_CASE("ParseModelSpec names the field, its value and what was expected") {
+  const Json json = Json::parse(R"({"embed_dim":8,
+    "vision":{"image_size":30,"patch_size":8,"width":64,"layers":1},
+    "text":{"context_length":8,"vocab_size":20,"width":8,"heads":2,"layers":1}})");
+  CHECK_THROWS_WITH(ParseModelSpec(json, "models/x.json"),
+                    Catch::Contains("models/x.json") && Catch::Contains("vision.patch_size is 8") &&
+                        Catch::Contains("divisor of vision.image_size = 30"));
+}
+
+}  // namespace sweep
