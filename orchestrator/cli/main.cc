@@ -14,9 +14,14 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();  // global options may stand after the subcommand
   GlobalOptions global;
-  app.add_option("--store", global.store, "Folder of the store")->capture_default_str()->envname("SWEEP_STORE");
+  app.add_option("--store", global.store, "Folder of the store")
+      ->capture_default_str()
+      ->envname("SWEEP_STORE");
   app.add_flag("--json", global.json, "Print the result as JSON on stdout");
   Action action;
+  AddStatusCommand(app, global, action);
+  AddExportCommand(app, global, action);
+  AddDbCommand(app, global, action);
 
   try {
     app.parse(argc, argv);
