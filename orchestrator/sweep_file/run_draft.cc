@@ -1,0 +1,288 @@
+#include "orchestrator/sweep_file/run_draft.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/compute.h"
+#include "core/failure.h"
+#include "core/hash.h"
+
+namespace sweep {
+namespace {
+
+void Set(RunDraft& draft, size_t field, Json value, ValueOrigin origin) {
+  draft.values[field] = std::move(value);
+  draft.origins[field] = origin;
+}
+
+bool Matches(const Exclusion& exclusion, const RunDraft& draft) {
+  return std::all_of(exclusion.fields.begin(), exclusion.fields.end(), [&](const GridAxis& any_of) {
+    const Json& value = draft.values[any_of.field];
+    return std::find(any_of.values.begin(), any_of.values.end(), value) != any_of.values.end();
+  });
+}
+
+OptimizerSpec OptimizerOf(const RunDraft& draft) {
+  OptimizerSpec optimizer;
+  optimizer.learning_rate = draft.Number("learning_rate");
+  optimizer.beta1 = draft.Number("beta1");
+  optimizer.beta2 = draft.Number("beta2");
+  optimizer.eps = draft.Number("eps");
+  optimizer.weight_decay = draft.Number("weight_decay");
+  optimizer.grad_clip_norm = draft.Number("grad_clip_norm");
+  return optimizer;
+}
+
+}  // namespace
+
+size_t RunFieldIndex(std::string_view name) {
+  return IndexOfField(RunFields(), name);
+}
+
+int64_t RealisedSamples(int64_t samples, int64_t batch) {
+  const int64_t steps = samples / batch + (samples % batch != 0 ? 1 : 0);
+  return steps * batch;
+}
+
+const Json& RunDraft::Value(std::string_view field) const {
+  return values[RunFieldIndex(field)];
+}
+
+std::string RunDraft::Describe() const {
+  std::string text;
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (origins[i] != ValueOrigin::kGiven || !values[i].is_primitive()) continue;
+    const std::string value =
+        values[i].is_string() ? values[i].get<std::string>() : values[i].dump();
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", RunFields()[i].name, value);
+  }
+  return text;
+}
+
+DraftMaker::DraftMaker(const SweepFile& file, ProblemList& problems)
+    : file_(file),
+      reader_(file.source, file.catalog, problems),
+      exclusion_matched_(file.rules.exclude.size(), false) {}
+
+std::vector<RunDraft> DraftMaker::Make() {
+  std::vector<RunDraft> drafts;
+  for (RunDraft& draft : GridDrafts()) {
+    if (Complete(draft) && !Excluded(draft)) drafts.push_back(std::move(draft));
+  }
+  for (RunDraft& draft : IncludedDrafts()) {
+    if (Complete(draft)) drafts.push_back(std::move(draft));
+  }
+  for (size_t i = 0; i < exclusion_matched_.size(); ++i) {
+    if (exclusion_matched_[i]) continue;
+    reader_.Warn(file_.rules.exclude[i].pointer, "excludes nothing: no grid run has these values");
+  }
+  return drafts;
+}
+
+RunDraft DraftMaker::Start(const std::string& pointer) const {
+  RunDraft draft;
+  draft.values.resize(RunFields().size());
+  draft.origins.resize(RunFields().size(), ValueOrigin::kAbsent);
+  draft.pointer = pointer;
+  for (const GivenValue& given : file_.rules.fixed) {
+    Set(draft, given.field, given.value, ValueOrigin::kGiven);
+  }
+  return draft;
+}
+
+std::vector<RunDraft> DraftMaker::GridDrafts() const {
+  const size_t size = file_.rules.GridSize();
+  std::vector<RunDraft> drafts;
+  drafts.reserve(size);
+  const RunDraft start = Start(file_.rules.grid.empty() ? "/fixed" : "/grid");
+  for (size_t number = 0; number < size; ++number) {
+    RunDraft draft = start;
+    size_t rest = number;
+    for (const GridAxis& axis : file_.rules.grid) {
+      Set(draft, axis.field, axis.values[rest % axis.values.size()], ValueOrigin::kGiven);
+      rest /= axis.values.size();
+    }
+    drafts.push_back(std::move(draft));
+  }
+  return drafts;
+}
+
+std::vector<RunDraft> DraftMaker::IncludedDrafts() const {
+  std::vector<RunDraft> drafts;
+  for (const IncludedRun& run : file_.rules.include) {
+    RunDraft draft = Start(run.pointer);
+    for (const GivenValue& given : run.values) {
+      Set(draft, given.field, given.value, ValueOrigin::kGiven);
+    }
+    drafts.push_back(std::move(draft));
+  }
+  return drafts;
+}
+
+bool DraftMaker::Excluded(const RunDraft& draft) {
+  bool excluded = false;
+  for (size_t i = 0; i < file_.rules.exclude.size(); ++i) {
+    if (!Matches(file_.rules.exclude[i], draft)) continue;
+    exclusion_matched_[i] = true;
+    excluded = true;
+  }
+  return excluded;
+}
+
+bool DraftMaker::Complete(RunDraft& draft) {
+  for (const DerivedField& derived : file_.rules.derive) {
+    if (draft.origins[derived.field] == ValueOrigin::kAbsent && !Derive(derived, draft))
+      return false;
+  }
+  return SetDefaults(draft) && SetDataScale(draft) && MakeSpec(draft);
+}
+
+bool DraftMaker::Derive(const DerivedField& derived, RunDraft& draft) {
+  const Field& field = RunFields()[derived.field];
+  double value = 0;
+  try {
+    value =
+        derived.expression.Evaluate([&](const std::string& name) { return Lookup(name, draft); });
+  } catch (const Failure& failure) {
+    ErrorOnce("needs", derived.pointer, failure.what());
+    return false;
+  }
+  if (field.type == FieldType::kCount) value = std::round(value);
+  constexpr double kTooLargeForInt64 = 9.2e18;
+  if (!InRange(field, value) || !(std::abs(value) < kTooLargeForInt64)) {
+    ErrorOnce("range",
+              derived.pointer,
+              fmt::format("value {} for the run with {}, expected {}",
+                          value,
+                          draft.Describe(),
+                          ExpectedValue(field)));
+    return false;
+  }
+  Set(draft,
+      derived.field,
+      field.type == FieldType::kCount ? Json(static_cast<int64_t>(value)) : Json(value),
+      ValueOrigin::kDerived);
+  return true;
+}
+
+// The value of a name in an expression; other derived fields are computed on the way. That this
+// ends has been checked when the file was read.
+double DraftMaker::Lookup(const std::string& name, RunDraft& draft) {
+  if (name == "steps") {
+    return std::ceil(Lookup("samples_seen", draft) / Lookup("global_batch_size", draft));
+  }
+  if (name == "params" || name == "gmacs_per_sample") {
+    const Json& model = draft.Value("model");
+    if (!model.is_string()) throw Failure(FailureCode::kUsage, "needs a model to compute " + name);
+    const ModelFacts& facts = FactsOf(model.get<std::string>());
+    return name == "params" ? facts.params : facts.gmacs_per_sample;
+  }
+  const size_t index = RunFieldIndex(name);
+  for (const DerivedField& derived : file_.rules.derive) {
+    const bool wanted = derived.field == index && draft.origins[index] == ValueOrigin::kAbsent;
+    if (wanted && !Derive(derived, draft)) {
+      throw Failure(FailureCode::kUsage, fmt::format("needs '{}', which cannot be derived", name));
+    }
+  }
+  if (draft.values[index].is_number()) return draft.values[index].get<double>();
+  if (name == "data_scale" && draft.Value("dataset").is_string()) {
+    return static_cast<double>(file_.catalog.datasets.at(draft.Text("dataset")).size);
+  }
+  const std::string_view fallback = RunFields()[index].fallback;
+  if (fallback.empty()) {
+    throw Failure(FailureCode::kUsage,
+                  fmt::format("needs '{}', which this run does not have", name));
+  }
+  return Json::parse(fallback).get<double>();
+}
+
+bool DraftMaker::SetDefaults(RunDraft& draft) {
+  bool complete = true;
+  for (size_t i = 0; i < RunFields().size(); ++i) {
+    const Field& field = RunFields()[i];
+    if (draft.origins[i] != ValueOrigin::kAbsent) continue;
+    if (!field.fallback.empty()) {
+      Set(draft, i, Json::parse(field.fallback), ValueOrigin::kDefault);
+    } else if (field.required) {
+      complete = false;
+      ErrorOnce("missing " + std::string(field.name),
+                draft.pointer,
+                fmt::format("field '{}' is missing, expected {} in grid, fixed or derive",
+                            field.name,
+                            ExpectedValue(field)));
+    }
+  }
+  return complete;
+}
+
+bool DraftMaker::SetDataScale(RunDraft& draft) {
+  const size_t index = RunFieldIndex("data_scale");
+  const int64_t size = file_.catalog.datasets.at(draft.Text("dataset")).size;
+  if (draft.origins[index] == ValueOrigin::kAbsent) {
+    Set(draft, index, size, ValueOrigin::kDefault);
+  }
+  const auto scale = draft.values[index].get<int64_t>();
+  if (scale <= size) return true;
+  ErrorOnce("data_scale " + draft.Text("dataset"),
+            draft.pointer,
+            fmt::format("data_scale {} of dataset '{}', expected at most its size, {} pairs",
+                        scale,
+                        draft.Text("dataset"),
+                        size));
+  return false;
+}
+
+bool DraftMaker::MakeSpec(RunDraft& draft) {
+  RunSpec& spec = draft.spec;
+  const DatasetDefinition& dataset = file_.catalog.datasets.at(draft.Text("dataset"));
+  spec.model = file_.catalog.models.at(draft.Text("model")).spec;
+  spec.data = {dataset.kind, dataset.content, draft.Count("data_scale"), dataset.options};
+  spec.tokenizer = {dataset.tokenizer_kind, VocabularyOf(draft.Text("dataset"))};
+  spec.global_batch_size = draft.Count("global_batch_size");
+  spec.samples_seen = RealisedSamples(draft.Count("samples_seen"), spec.global_batch_size);
+  spec.optimizer = OptimizerOf(draft);
+  spec.schedule = {draft.Text("schedule"), draft.Count("warmup_steps")};
+  spec.precision = draft.Text("precision");
+  spec.seed = draft.Count("seed");
+  const std::string origin = fmt::format("run with {}", draft.Describe());
+  try {
+    ValidateRunSpec(spec, origin);
+  } catch (const Failure& failure) {
+    ErrorOnce(failure.what(), draft.pointer, failure.what());
+    return false;
+  }
+  return true;
+}
+
+const DraftMaker::ModelFacts& DraftMaker::FactsOf(const std::string& model) {
+  const auto known = facts_.find(model);
+  if (known != facts_.end()) return known->second;
+  const ModelSpec& spec = file_.catalog.models.at(model).spec;
+  const ModelFacts facts{static_cast<double>(CountParameters(spec).total()),
+                         CountForwardGmacs(spec).total()};
+  return facts_.emplace(model, facts).first->second;
+}
+
+std::string DraftMaker::VocabularyOf(const std::string& dataset) {
+  const DatasetDefinition& definition = file_.catalog.datasets.at(dataset);
+  if (definition.vocabulary_file.empty()) return definition.vocabulary_content;
+  std::string& content = vocabularies_[definition.vocabulary_file];
+  if (content.empty()) {
+    try {
+      content = ContentIdOfFile(file_.catalog.folder / definition.vocabulary_file);
+    } catch (const Failure& failure) {
+      ErrorOnce("vocabulary", PointerTo("/datasets", dataset), failure.what());
+    }
+  }
+  return content;
+}
+
+void DraftMaker::ErrorOnce(const std::string& kind,
+                           const std::string& pointer,
+                           const std::string& message) {
+  if (reported_.insert(pointer + " " + kind).second) reader_.Error(pointer, message);
+}
+
+}  // namespace sweep
