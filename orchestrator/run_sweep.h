@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "fit/report.h"
 #include "orchestrator/scheduler.h"
 
 namespace sweep {
@@ -23,12 +22,10 @@ struct SweepReport {
   size_t total_runs = 0;
   size_t already_done = 0;
   SweepOutcome outcome;
-  std::vector<FitReport> fits;
-  std::vector<std::string> fit_problems;  ///< a line for each group that could not be fitted
 };
 
-/// The main job: sweep file to fitted laws. Progress goes to stderr. Throws Failure; an interrupted or partly failed sweep
-/// is a report, not a failure.
+/// The main job: sweep file to fitted laws. Progress goes to stderr. Throws Failure; an interrupted
+/// or partly failed sweep is a report, not a failure.
 [[nodiscard]] SweepReport RunSweep(const RunSweepOptions& options);
 
 }  // namespace sweep

@@ -35,7 +35,8 @@ size_t LocalSlots(const ExecutionSettings& execution) {
 }
 
 std::vector<std::string> TrainerCommand(const ExecutionSettings& execution) {
-  if (!execution.trainer_command.empty()) return execution.trainer_command;
+  const std::vector<std::string>& command = execution.trainer_command;
+  if (!command.empty() && command != std::vector<std::string>{kTrainerName}) return command;
   std::error_code unreadable;
   const auto beside =
       std::filesystem::read_symlink("/proc/self/exe", unreadable).parent_path() / kTrainerName;

@@ -28,7 +28,8 @@ RunRow MakeRunRow(const ExpandedRun& run, const std::map<std::string, int64_t>& 
   row.gmacs_per_sample = run.gmacs_per_sample;
   const auto parent = samples_before.find(run.parent_run_id);
   row.total_samples_seen =
-      run.spec.samples_seen + (parent == samples_before.end() ? 0 : parent->second + run.spec.start.samples_seen);
+      run.spec.samples_seen +
+      (parent == samples_before.end() ? 0 : parent->second + run.spec.start.samples_seen);
   row.compute_gmacs = run.compute_gmacs;
   row.train_flops = run.train_flops;
   row.model = run.model;
@@ -36,7 +37,8 @@ RunRow MakeRunRow(const ExpandedRun& run, const std::map<std::string, int64_t>& 
   row.curve = run.curve;
   row.coordinates = run.coordinates;
   for (const PlannedEvaluation& evaluation : run.evaluations) {
-    row.evaluations.push_back({evaluation.eval_id, evaluation.name, evaluation.samples_seen, evaluation.spec});
+    row.evaluations.push_back(
+        {evaluation.eval_id, evaluation.name, evaluation.samples_seen, evaluation.spec});
   }
   return row;
 }
@@ -48,7 +50,8 @@ SweepJob MakeSweepJob(const SweepFile& file, const ExpandedSweep& expanded) {
   job.sweep.name = expanded.name;
   job.install_hints = expanded.install_hints;
   job.execution = MakeExecution(file);
-  std::map<std::string, int64_t> samples_before;  // of each run's ancestors; parents come before their children
+  std::map<std::string, int64_t>
+      samples_before;  // of each run's ancestors; parents come before their children
   for (const ExpandedRun& run : expanded.runs) {
     RunRow row = MakeRunRow(run, samples_before);
     samples_before[run.run_id] = row.total_samples_seen - run.spec.samples_seen;
@@ -63,17 +66,19 @@ void RequireLocations(const SweepJob& job, const std::vector<const RunRow*>& run
   for (const RunRow* run : runs) {
     needed.insert({run->spec.data.content, run->spec.tokenizer.vocabulary});
     if (!run->spec.start.file.empty()) needed.insert(run->spec.start.file);
-    for (const EvaluationRequest& evaluation : run->evaluations) needed.insert(evaluation.spec.content);
+    for (const EvaluationRequest& evaluation : run->evaluations)
+      needed.insert(evaluation.spec.content);
   }
   std::string missing;
   for (const std::string& content : needed) {
     const auto location = job.locations.find(content);
     if (location != job.locations.end() && std::filesystem::exists(location->second)) continue;
     const auto hint = job.install_hints.find(content);
-    missing += fmt::format("{}{} is not there{}",
-                           missing.empty() ? "" : "\n",
-                           location == job.locations.end() ? "data with content id " + content : location->second,
-                           hint == job.install_hints.end() ? "" : ": " + hint->second);
+    missing += fmt::format(
+        "{}{} is not there{}",
+        missing.empty() ? "" : "\n",
+        location == job.locations.end() ? "data with content id " + content : location->second,
+        hint == job.install_hints.end() ? "" : ": " + hint->second);
   }
   if (!missing.empty()) throw Failure(FailureCode::kData, missing);
 }

@@ -19,6 +19,8 @@ int Main(int argc, char** argv) {
       ->envname("SWEEP_STORE");
   app.add_flag("--json", global.json, "Print the result as JSON on stdout");
   Action action;
+  AddPlanCommand(app, global, action);
+  AddRunCommand(app, global, action);
   AddStatusCommand(app, global, action);
   AddExportCommand(app, global, action);
   AddDbCommand(app, global, action);

@@ -40,50 +40,70 @@ PlanTotals Add(const std::vector<RunWork>& remaining) {
     totals.evaluations += work.evaluations.size();
     if (!work.train) continue;
     ++totals.trainings;
-    const double gmacs = static_cast<double>(work.run->spec.samples_seen) * work.run->gmacs_per_sample;
+    const double gmacs =
+        static_cast<double>(work.run->spec.samples_seen) * work.run->gmacs_per_sample;
     totals.compute_gmacs += gmacs;
     totals.train_flops += gmacs * 6e9;
   }
   return totals;
 }
 
-void PrintPlan(const RunPlan& plan, const std::vector<RunWork>& remaining, const PlanTotals& totals) {
+void PrintPlan(const RunPlan& plan,
+               const std::vector<RunWork>& remaining,
+               const PlanTotals& totals) {
   std::vector<std::vector<std::string>> rows;
   for (const RunWork& work : remaining) {
     const RunRow& run = *work.run;
-    rows.push_back({run.run_id.substr(0, 8),
-                    run.model,
-                    run.dataset,
-                    HumanCount(static_cast<double>(run.spec.data.data_scale)),
-                    HumanCount(static_cast<double>(run.spec.samples_seen)),
-                    std::to_string(run.spec.global_batch_size),
-                    fmt::format("{:.4g}", run.spec.optimizer.learning_rate),
-                    std::to_string(run.spec.seed),
-                    HumanCount(static_cast<double>(run.params)),
-                    fmt::format("{:.4g}", run.compute_gmacs),
-                    work.train ? "train" : "evaluate",
-                    run.spec.start.run_id.empty() ? "" : "after " + run.spec.start.run_id.substr(0, 8)});
+    rows.push_back(
+        {run.run_id.substr(0, 8),
+         run.model,
+         run.dataset,
+         HumanCount(static_cast<double>(run.spec.data.data_scale)),
+         HumanCount(static_cast<double>(run.spec.samples_seen)),
+         std::to_string(run.spec.global_batch_size),
+         fmt::format("{:.4g}", run.spec.optimizer.learning_rate),
+         std::to_string(run.spec.seed),
+         HumanCount(static_cast<double>(run.params)),
+         fmt::format("{:.4g}", run.compute_gmacs),
+         work.train ? "train" : "evaluate",
+         run.spec.start.run_id.empty() ? "" : "after " + run.spec.start.run_id.substr(0, 8)});
   }
   if (!rows.empty()) {
     fmt::print("{}\n",
-               FormatTable({"run", "model", "dataset", "data_scale", "samples_seen", "batch", "learning_rate", "seed",
-                            "params", "compute_gmacs", "to do", ""},
+               FormatTable({"run",
+                            "model",
+                            "dataset",
+                            "data_scale",
+                            "samples_seen",
+                            "batch",
+                            "learning_rate",
+                            "seed",
+                            "params",
+                            "compute_gmacs",
+                            "to do",
+                            ""},
                            rows));
   }
-  fmt::print("{} runs: {} done, {} to train, {} evaluations to make; {:.4g} GMACs forward, {:.3g} FLOPs of training\n",
-             plan.total_runs(),
-             plan.already_done(),
-             totals.trainings,
-             totals.evaluations,
-             totals.compute_gmacs,
-             totals.train_flops);
+  fmt::print(
+      "{} runs: {} done, {} to train, {} evaluations to make; {:.4g} GMACs forward, {:.3g} FLOPs "
+      "of training\n",
+      plan.total_runs(),
+      plan.already_done(),
+      totals.trainings,
+      totals.evaluations,
+      totals.compute_gmacs,
+      totals.train_flops);
 }
 
-Json PlanJson(const SweepJob& job, const RunPlan& plan, const std::vector<RunWork>& remaining, const PlanTotals& totals) {
+Json PlanJson(const SweepJob& job,
+              const RunPlan& plan,
+              const std::vector<RunWork>& remaining,
+              const PlanTotals& totals) {
   Json runs = Json::array();
   for (const RunWork& work : remaining) {
     Json evaluations = Json::array();
-    for (const EvaluationRequest& evaluation : work.evaluations) evaluations.push_back(evaluation.eval_dataset);
+    for (const EvaluationRequest& evaluation : work.evaluations)
+      evaluations.push_back(evaluation.eval_dataset);
     runs.push_back({{"run_id", work.run->run_id},
                     {"model", work.run->model},
                     {"dataset", work.run->dataset},
@@ -125,11 +145,17 @@ int Plan(const GlobalOptions& global, const PlanOptions& options) {
 
 void AddPlanCommand(CLI::App& app, const GlobalOptions& global, Action& action) {
   auto options = std::make_shared<PlanOptions>();
-  CLI::App* command = app.add_subcommand("plan", "What `sweep run` would do: the runs that are missing and their compute");
-  command->footer("Example:\n  sweep plan sweeps/laion_grid.json\n  sweep plan sweeps/quickstart.json --json");
+  CLI::App* command = app.add_subcommand(
+      "plan", "What `sweep run` would do: the runs that are missing and their compute");
+  command->footer(
+      "Example:\n  sweep plan sweeps/laion_grid.json\n  sweep plan sweeps/quickstart.json --json");
   command->add_option("sweep_file", options->sweep_file, "Sweep file (JSON)")->required();
-  command->add_flag("--retry-failed", options->retry_failed, "Count failed, diverged and cancelled runs as missing");
-  command->callback([&global, &action, options] { action = [&global, options] { return Plan(global, *options); }; });
+  command->add_flag("--retry-failed",
+                    options->retry_failed,
+                    "Count failed, diverged and cancelled runs as missing");
+  command->callback([&global, &action, options] {
+    action = [&global, options] { return Plan(global, *options); };
+  });
 }
 
 }  // namespace sweep

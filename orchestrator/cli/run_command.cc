@@ -5,7 +5,6 @@
 
 #include "core/failure.h"
 #include "orchestrator/cli/command.h"
-#include "orchestrator/fit_text.h"
 #include "orchestrator/run_sweep.h"
 
 namespace sweep {
@@ -13,7 +12,8 @@ namespace {
 
 int ExitCode(const SweepReport& report) {
   if (report.outcome.interrupted) return static_cast<int>(FailureCode::kInterrupted);
-  if (report.outcome.failed + report.outcome.blocked > 0) return static_cast<int>(FailureCode::kRunsFailed);
+  if (report.outcome.failed + report.outcome.blocked > 0)
+    return static_cast<int>(FailureCode::kRunsFailed);
   return 0;
 }
 
@@ -28,22 +28,21 @@ Json ReportJson(const SweepReport& report) {
           {"diverged", report.outcome.diverged},
           {"blocked", report.outcome.blocked},
           {"interrupted", report.outcome.interrupted},
-          {"problems", report.outcome.problems},
-          {"fits", ToJson(report.fits).at("fits")},
-          {"fit_problems", report.fit_problems}};
+          {"problems", report.outcome.problems}};
 }
 
 void PrintReport(const SweepReport& report) {
   const SweepOutcome& outcome = report.outcome;
-  fmt::print("sweep {}: {} runs, {} done before, {} completed now", report.name, report.total_runs,
-             report.already_done, outcome.completed);
+  fmt::print("sweep {}: {} runs, {} done before, {} completed now",
+             report.name,
+             report.total_runs,
+             report.already_done,
+             outcome.completed);
   if (outcome.failed > 0) fmt::print(", {} failed", outcome.failed);
   if (outcome.diverged > 0) fmt::print(", {} diverged", outcome.diverged);
   if (outcome.blocked > 0) fmt::print(", {} waiting for a run that failed", outcome.blocked);
   fmt::print("\n");
   for (const std::string& problem : outcome.problems) fmt::print("  {}\n", problem);
-  if (!report.fits.empty()) fmt::print("\n{}", FitTable(report.fits));
-  for (const std::string& problem : report.fit_problems) fmt::print("  not fitted: {}\n", problem);
   if (outcome.interrupted) fmt::print("interrupted; the same command goes on where it stopped\n");
 }
 
@@ -56,11 +55,16 @@ void AddRunCommand(CLI::App& app, const GlobalOptions& global, Action& action) {
       "Example:\n"
       "  sweep run sweeps/quickstart.json\n"
       "  sweep run grid.json --slots 4 --store results\n"
-      "Ctrl-C saves and stops; the same command goes on. A finished sweep costs nothing to run again.");
+      "Ctrl-C saves and stops; the same command goes on. A finished sweep costs nothing to run "
+      "again.");
   command->add_option("sweep_file", options->sweep_file, "Sweep file (JSON)")->required();
-  command->add_option("--slots", options->slots, "Runs at once on this machine (default: the sweep file's, or one a core)")
+  command
+      ->add_option("--slots",
+                   options->slots,
+                   "Runs at once on this machine (default: the sweep file's, or one a core)")
       ->check(CLI::PositiveNumber);
-  command->add_flag("--retry-failed", options->retry_failed, "Start failed, diverged and cancelled runs again");
+  command->add_flag(
+      "--retry-failed", options->retry_failed, "Start failed, diverged and cancelled runs again");
   command->callback([&global, &action, options] {
     action = [&global, options] {
       options->store = global.store;
