@@ -24,8 +24,9 @@ if(torch_dir AND EXISTS ${torch_dir}/lib/libtorch_cpu.so)
   set_target_properties(LibTorch::c10 PROPERTIES IMPORTED_LOCATION ${torch_dir}/lib/libc10.so)
   add_library(LibTorch::LibTorch SHARED IMPORTED)
   set_target_properties(LibTorch::LibTorch PROPERTIES IMPORTED_LOCATION ${torch_dir}/lib/libtorch_cpu.so)
-  target_include_directories(LibTorch::LibTorch SYSTEM INTERFACE
-    ${torch_dir}/include ${torch_dir}/include/torch/csrc/api/include)
+  # After the system's folders: the wheel brings a newer fmt of its own, and ours is linked against Debian's.
+  target_compile_options(LibTorch::LibTorch INTERFACE
+    "SHELL:-idirafter ${torch_dir}/include" "SHELL:-idirafter ${torch_dir}/include/torch/csrc/api/include")
   target_compile_definitions(LibTorch::LibTorch INTERFACE USE_C10D_GLOO USE_DISTRIBUTED)
   # The wheel's libraries refer to CUDA's, which a CPU machine does not have.
   target_link_options(LibTorch::LibTorch INTERFACE

@@ -1,0 +1,195 @@
+#include "trainer/checkpoint_folder.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "core/failure.h"
+#include "core/files.h"
+#include "core/hash.h"
+#include "core/json_fields.h"
+
+namespace sweep {
+
+template <class Visitor>
+void VisitFields(Visitor& visit, CheckpointFile& s) {
+  visit("size", s.size);
+  visit("sha256", s.sha256);
+}
+
+template <class Visitor>
+void VisitFields(Visitor& visit, CheckpointManifest& s) {
+  visit("schema", s.schema);
+  visit("run_id", s.run_id);
+  visit("samples_seen", s.samples_seen);
+  visit("step", s.step);
+  visit("threads", s.threads);
+  visit("train_seconds", s.train_seconds);
+  visit("files", s.files);
+}
+
+namespace {
+
+constexpr const char* kManifest = "manifest.json";
+constexpr const char* kTemporaryPrefix = ".writing-";
+constexpr size_t kNewestKept = 2;
+
+struct Candidate {
+  int64_t samples_seen = 0;
+  std::filesystem::path folder;
+};
+
+std::optional<int64_t> ParseSamples(const std::string& name) {
+  int64_t samples = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), samples);
+  if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
+  return samples;
+}
+
+// Checkpoints of all attempts by their folders' names, newest first; a later attempt's first.
+std::vector<Candidate> Candidates(const RunDirectory& directory) {
+  std::vector<Candidate> found;
+  std::vector<int64_t> attempts = directory.AttemptNumbers();
+  std::reverse(attempts.begin(), attempts.end());
+  for (const int64_t attempt : attempts) {
+    std::error_code absent;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(directory.checkpoints(attempt), absent)) {
+      if (const auto samples = ParseSamples(entry.path().filename().string()))
+        found.push_back({*samples, entry.path()});
+    }
+  }
+  std::stable_sort(found.begin(), found.end(), [](const Candidate& a, const Candidate& b) {
+    return a.samples_seen > b.samples_seen;
+  });
+  return found;
+}
+
+std::optional<StoredCheckpoint> OpenOrReport(const Candidate& candidate,
+                                             const std::string& run_id,
+                                             const CheckpointReport& report) {
+  try {
+    StoredCheckpoint checkpoint = OpenCheckpoint(candidate.folder);
+    if (checkpoint.manifest.run_id == run_id) return checkpoint;
+    report(fmt::format(
+        "{}: belongs to run {}", candidate.folder.string(), checkpoint.manifest.run_id));
+  } catch (const Failure& failure) {
+    report(failure.what());
+  }
+  return std::nullopt;
+}
+
+std::map<std::string, CheckpointFile> HashFiles(const std::filesystem::path& folder) {
+  std::map<std::string, CheckpointFile> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    files[entry.path().filename().string()] = {static_cast<int64_t>(entry.file_size()),
+                                               Sha256HexOfFile(entry.path())};
+  }
+  return files;
+}
+
+void CheckFile(const std::filesystem::path& path, const CheckpointFile& expected) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  if (error || static_cast<int64_t>(size) != expected.size ||
+      Sha256HexOfFile(path) != expected.sha256) {
+    throw Failure(FailureCode::kData,
+                  fmt::format("{} is damaged: not the {} bytes its manifest describes",
+                              path.string(),
+                              expected.size));
+  }
+}
+
+// A folder half deleted must not look like a checkpoint: it loses its name first.
+void RemoveFolder(const std::filesystem::path& folder) {
+  const auto doomed = folder.parent_path() / (kTemporaryPrefix + folder.filename().string());
+  std::error_code ignored;
+  std::filesystem::remove_all(doomed, ignored);
+  std::filesystem::rename(folder, doomed, ignored);
+  std::filesystem::remove_all(doomed, ignored);
+}
+
+void RemoveTemporaries(const std::filesystem::path& parent) {
+  std::vector<std::filesystem::path> doomed;
+  std::error_code absent;
+  for (const auto& entry : std::filesystem::directory_iterator(parent, absent)) {
+    if (entry.path().filename().string().starts_with(kTemporaryPrefix))
+      doomed.push_back(entry.path());
+  }
+  for (const auto& path : doomed) std::filesystem::remove_all(path, absent);
+}
+
+}  // namespace
+
+std::filesystem::path PublishCheckpoint(
+    const std::filesystem::path& parent,
+    CheckpointManifest manifest,
+    const std::function<void(const std::filesystem::path&)>& write_files) {
+  const std::string name = fmt::format("{:012}", manifest.samples_seen);
+  const auto folder = parent / name;
+  if (std::filesystem::exists(folder)) return folder;
+  const auto temporary = parent / (kTemporaryPrefix + name);
+  std::filesystem::remove_all(temporary);
+  MakeDirectories(temporary);
+  write_files(temporary);
+  manifest.files = HashFiles(temporary);
+  WriteFileAtomic(temporary / kManifest, FieldsToJson(manifest).dump(2) + "\n");
+  SyncDirectory(temporary);
+  std::filesystem::rename(temporary, folder);
+  SyncDirectory(parent);
+  return folder;
+}
+
+StoredCheckpoint OpenCheckpoint(const std::filesystem::path& folder) {
+  const std::string path = (folder / kManifest).string();
+  StoredCheckpoint checkpoint{folder, {}};
+  try {
+    checkpoint.manifest = FieldsFromJson<CheckpointManifest>(ReadJsonFile(path), path);
+  } catch (const Failure& failure) {
+    throw Failure(FailureCode::kData, failure.what());
+  }
+  if (checkpoint.manifest.schema != CheckpointManifest().schema) {
+    throw Failure(FailureCode::kData,
+                  fmt::format("{}: schema is '{}', expected '{}'",
+                              path,
+                              checkpoint.manifest.schema,
+                              CheckpointManifest().schema));
+  }
+  for (const auto& [name, file] : checkpoint.manifest.files) CheckFile(folder / name, file);
+  return checkpoint;
+}
+
+std::optional<StoredCheckpoint> NewestCheckpoint(const RunDirectory& directory,
+                                                 const std::string& run_id,
+                                                 const CheckpointReport& report) {
+  for (const Candidate& candidate : Candidates(directory)) {
+    if (auto checkpoint = OpenOrReport(candidate, run_id, report)) return checkpoint;
+  }
+  return std::nullopt;
+}
+
+std::optional<StoredCheckpoint> CheckpointAt(const RunDirectory& directory,
+                                             const std::string& run_id,
+                                             int64_t samples_seen,
+                                             const CheckpointReport& report) {
+  for (const Candidate& candidate : Candidates(directory)) {
+    if (candidate.samples_seen != samples_seen) continue;
+    if (auto checkpoint = OpenOrReport(candidate, run_id, report)) return checkpoint;
+  }
+  return std::nullopt;
+}
+
+void PruneCheckpoints(const RunDirectory& directory, const std::set<int64_t>& keep) {
+  std::set<int64_t> newest;
+  for (const Candidate& candidate : Candidates(directory)) {
+    if (newest.size() < kNewestKept) newest.insert(candidate.samples_seen);
+    if (!newest.contains(candidate.samples_seen) && !keep.contains(candidate.samples_seen))
+      RemoveFolder(candidate.folder);
+  }
+  for (const int64_t attempt : directory.AttemptNumbers())
+    RemoveTemporaries(directory.checkpoints(attempt));
+}
+
+}  // namespace sweep

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/run_directory.h"
+
+namespace sweep {
+
+struct CheckpointFile {
+  int64_t size = 0;  ///< bytes
+  std::string sha256;
+};
+
+/// `manifest.json` of a checkpoint folder (docs/run_directory.md): a checkpoint is valid when every
+/// file it lists is there with that size and hash.
+struct CheckpointManifest {
+  std::string schema = "sweep.checkpoint/1";
+  std::string run_id;
+  int64_t samples_seen = 0;
+  int64_t step = 0;
+  int64_t threads = 1;       ///< a resumed run keeps them: sums depend on how they are split
+  double train_seconds = 0;  ///< so far, over all attempts
+  std::map<std::string, CheckpointFile> files;
+};
+
+struct StoredCheckpoint {
+  std::filesystem::path folder;
+  CheckpointManifest manifest;
+};
+
+/// Writes a checkpoint so that it is there and whole or not at all: `write_files` fills a temporary
+/// folder, the manifest with the hashes is added, everything is synced, the folder renamed to
+/// `parent`/SAMPLES (twelve digits). Nothing is done when that exists. Returns its folder.
+std::filesystem::path PublishCheckpoint(
+    const std::filesystem::path& parent,
+    CheckpointManifest manifest,
+    const std::function<void(const std::filesystem::path&)>& write_files);
+
+/// Called with a sentence about each checkpoint that was passed over.
+using CheckpointReport = std::function<void(const std::string&)>;
+
+/// Reads one checkpoint folder and checks every file against its manifest. Throws Failure(kData).
+[[nodiscard]] StoredCheckpoint OpenCheckpoint(const std::filesystem::path& folder);
+
+/// The newest checkpoint of any attempt of `run_id` that is valid; damaged ones are reported and
+/// the one before is tried.
+[[nodiscard]] std::optional<StoredCheckpoint> NewestCheckpoint(const RunDirectory& directory,
+                                                               const std::string& run_id,
+                                                               const CheckpointReport& report);
+
+/// The valid checkpoint of any attempt after exactly `samples_seen`.
+[[nodiscard]] std::optional<StoredCheckpoint> CheckpointAt(const RunDirectory& directory,
+                                                           const std::string& run_id,
+                                                           int64_t samples_seen,
+                                                           const CheckpointReport& report);
+
+/// Removes all checkpoints of the run but the newest two and those in `keep`, and what interrupted
+/// writes left behind.
+void PruneCheckpoints(const RunDirectory& directory, const std::set<int64_t>& keep);
+
+}  // namespace sweep

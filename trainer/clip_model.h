@@ -1,0 +1,78 @@
+#pragma once
+
+#include <optional>
+
+#include "core/model_spec.h"
+#include "trainer/transformer.h"
+
+namespace sweep {
+
+/// Vision transformer tower of open_clip: patches -> class token -> positions -> ln_pre -> blocks
+/// -> the class token -> ln_post -> projection -> unit length. B batch, C channels (1 or 3), S
+/// image side, N image tokens, W width, E embedding.
+class VisionTower {
+ public:
+  VisionTower(const ParameterStore& parameters, const ModelSpec& model);
+
+  struct Saved {
+    int64_t batch = 0;
+    at::Tensor patches, embedded_RW, pooled_BW, normed_BW;
+    LayerNorm::Saved ln_pre, ln_post;
+    Transformer::Saved blocks;
+    Normalized features_BE;
+  };
+
+  /// `images_BCSS` are bytes; grey is repeated, then CLIP's mean and deviation are taken. Returns
+  /// fp32 features_BE of unit length; `saved` may be null.
+  [[nodiscard]] at::Tensor Forward(const at::Tensor& images_BCSS, Saved* saved) const;
+  void Backward(const at::Tensor& gradient_BE, Saved& saved) const;
+
+ private:
+  [[nodiscard]] at::Tensor Patches(const at::Tensor& images_BCSS) const;
+  [[nodiscard]] at::Tensor Embed(const at::Tensor& patches, int64_t batch) const;
+  void EmbedBackward(const at::Tensor& patches, const at::Tensor& gradient_RW, int64_t batch) const;
+
+  const ParameterStore& parameters_;
+  VisionSpec spec_;
+  Linear conv1_;
+  LayerNorm ln_pre_, ln_post_;
+  Transformer transformer_;
+  at::Tensor scale_C_, shift_C_;  // pixel bytes to normalised values
+};
+
+/// Causal text transformer tower of open_clip: tokens -> positions -> blocks -> the end-of-text
+/// token -> ln_final -> projection -> unit length. T tokens.
+class TextTower {
+ public:
+  TextTower(const ParameterStore& parameters, const ModelSpec& model);
+
+  struct Saved {
+    int64_t batch = 0;
+    at::Tensor tokens_BT, ends_B, pooled_BW, normed_BW;
+    LayerNorm::Saved ln_final;
+    Transformer::Saved blocks;
+    Normalized features_BE;
+  };
+
+  /// `tokens_BT` may be cut to the longest text of the batch: padding after the end-of-text token
+  /// changes nothing under a causal mask. Returns fp32 features_BE of unit length.
+  [[nodiscard]] at::Tensor Forward(const at::Tensor& tokens_BT, Saved* saved) const;
+  void Backward(const at::Tensor& gradient_BE, Saved& saved) const;
+
+ private:
+  const ParameterStore& parameters_;
+  TextSpec spec_;
+  LayerNorm ln_final_;
+  Transformer transformer_;
+};
+
+/// Both towers over one parameter store, which must outlive the model.
+struct ClipModel {
+  ClipModel(const ParameterStore& parameters, const ModelSpec& model);
+
+  VisionTower vision;
+  TextTower text;
+  const Parameter& logit_scale;  ///< logarithm of the factor on the similarities
+};
+
+}  // namespace sweep

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <optional>
+#include <string>
+
+namespace sweep {
+
+/// The device to train on: `cpu`; `cuda`, which must be there; or `auto`, CUDA where there is one.
+/// LibTorch's CUDA part is loaded only when asked for, so a CPU machine needs none of its
+/// libraries. Throws Failure(kUsage) when `cuda` is asked for and cannot be had, or for another
+/// name.
+[[nodiscard]] c10::Device ChooseDevice(const std::string& name);
+
+/// Dense matrix rate of the device in FLOP/s for `precision`, by its maker's data sheet; nullopt
+/// where it is not known.
+[[nodiscard]] std::optional<double> PeakFlops(c10::Device device, const std::string& precision);
+
+/// Sets how many threads one operation uses on a CPU.
+void SetThreads(int64_t threads);
+
+/// Keeps freed memory in the process: returning large blocks to the kernel after every step and
+/// faulting them in again costs a third of a small model's step. To be called first in main.
+void KeepFreedMemory();
+
+}  // namespace sweep

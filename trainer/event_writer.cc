@@ -1,0 +1,74 @@
+#include "trainer/event_writer.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <string_view>
+
+#include "core/event_log.h"
+#include "core/failure.h"
+#include "core/files.h"
+
+namespace sweep {
+namespace {
+
+[[noreturn]] void ThrowErrno(const char* what, const std::filesystem::path& path) {
+  throw Failure(FailureCode::kDatabase,
+                fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(errno)));
+}
+
+int64_t LastSeq(std::string_view text) {
+  int64_t last = 0;
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    const EventLine line = ParseEventLine(text.substr(0, end));
+    if (line.status == EventLine::Status::kWhole) last = line.event.value("seq", last);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+  return last;
+}
+
+double UnixSeconds() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<double>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count()) *
+         1e-3;
+}
+
+}  // namespace
+
+EventWriter::EventWriter(const std::filesystem::path& path) : path_(path) {
+  std::string written;
+  if (std::filesystem::exists(path)) written = ReadFile(path);
+  seq_ = LastSeq(written);
+  fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (fd_ < 0) ThrowErrno("open", path);
+  const bool torn = !written.empty() && written.back() != '\n';
+  if (torn) Append("\n");
+}
+
+EventWriter::~EventWriter() {
+  ::close(fd_);
+}
+
+void EventWriter::Write(const std::string& type, Json members) {
+  members["seq"] = ++seq_;
+  members["at"] = UnixSeconds();
+  members["type"] = type;
+  Append(SealEventLine(members));
+}
+
+void EventWriter::Append(const std::string& text) {
+  std::string_view left = text;
+  while (!left.empty()) {
+    const ssize_t written = ::write(fd_, left.data(), left.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) ThrowErrno("write", path_);
+    left.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+}  // namespace sweep

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "trainer/parameter_store.h"
+
+namespace sweep {
+
+/// The pieces of a transformer, each as a forward function and its hand-written derivative. Nothing
+/// here uses autograd: a step is a fixed list of calls, activations live exactly as long as the
+/// backward pass needs them, and gradients are added straight into the parameter store.
+///
+/// Dimension letters: R rows (batch x tokens), W width, O output width, M hidden width of the MLP.
+
+struct Linear {
+  const Parameter* weight_OW = nullptr;
+  const Parameter* bias_O = nullptr;  ///< may be null
+
+  [[nodiscard]] at::Tensor Forward(const at::Tensor& x_RW) const;
+  /// Adds the parameters' gradients; returns the input's when `needs_input_gradient`.
+  at::Tensor Backward(const at::Tensor& x_RW,
+                      const at::Tensor& gradient_RO,
+                      bool needs_input_gradient = true) const;
+};
+
+/// LayerNorm with eps 1e-5.
+struct LayerNorm {
+  const Parameter* weight_W = nullptr;
+  const Parameter* bias_W = nullptr;
+
+  struct Saved {
+    at::Tensor mean_R1;
+    at::Tensor rstd_R1;
+  };
+  [[nodiscard]] at::Tensor Forward(const at::Tensor& x_RW, Saved& saved) const;
+  [[nodiscard]] at::Tensor Backward(const at::Tensor& x_RW,
+                                    const Saved& saved,
+                                    const at::Tensor& gradient_RW) const;
+};
+
+/// The exact GELU x Phi(x), or QuickGELU x sigmoid(1.702 x).
+struct Gelu {
+  bool quick = false;
+  [[nodiscard]] at::Tensor Forward(const at::Tensor& x_RM) const;
+  [[nodiscard]] at::Tensor Backward(const at::Tensor& x_RM, const at::Tensor& gradient_RM) const;
+};
+
+/// x_RW @ weight_WO, the projection to the shared space, which has no bias.
+[[nodiscard]] at::Tensor Project(const Parameter& weight_WO, const at::Tensor& x_RW);
+[[nodiscard]] at::Tensor ProjectBackward(const Parameter& weight_WO,
+                                         const at::Tensor& x_RW,
+                                         const at::Tensor& gradient_RO);
+
+/// Rows scaled to unit length in fp32 (lengths below 1e-12 count as that). Returns the unit rows
+/// and the lengths R1.
+struct Normalized {
+  at::Tensor unit_RO;
+  at::Tensor length_R1;
+};
+[[nodiscard]] Normalized Normalize(const at::Tensor& x_RO);
+[[nodiscard]] at::Tensor NormalizeBackward(const Normalized& normalized,
+                                           const at::Tensor& gradient_RO);
+
+}  // namespace sweep

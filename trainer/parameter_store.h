@@ -1,0 +1,64 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "trainer/parameter_list.h"
+
+namespace sweep {
+
+/// One trained tensor in its four forms, all views into the store's flat buffers.
+struct Parameter {
+  at::Tensor master;    ///< fp32, what the optimizer updates and checkpoints hold
+  at::Tensor compute;   ///< what forward and backward read: master itself, or its bf16 copy
+  at::Tensor gradient;  ///< same dtype as compute; backward adds into it
+};
+
+/// All parameters and gradients of a model in one flat fp32 buffer each: an optimizer step, a norm
+/// or a cast over the whole model is one call, which is what small models are bound by. Parameters
+/// with weight decay come first. In bf16, a second pair of flat buffers holds the copies that
+/// matrix products use and their gradients; LayerNorm (on a CPU) and the logit scale stay in fp32.
+class ParameterStore {
+ public:
+  ParameterStore(const std::vector<ParameterInfo>& list, at::Device device, at::ScalarType compute);
+
+  [[nodiscard]] const Parameter& Get(const std::string& name) const;
+  [[nodiscard]] const std::vector<ParameterInfo>& list() const { return list_; }
+  [[nodiscard]] at::ScalarType compute_type() const { return compute_type_; }
+  [[nodiscard]] at::Device device() const { return flat_.device(); }
+
+  /// Draws first values for a run's seed.
+  void Initialize(int64_t seed);
+
+  /// Brings the bf16 copies up to date; to be called after masters changed.
+  void RefreshCompute();
+
+  void ZeroGradients();
+  /// Adds the bf16 gradients to the fp32 ones and clears them; nothing to do in fp32. Called after
+  /// each backward pass, so that several passes accumulate in fp32.
+  void CollectGradients();
+
+  [[nodiscard]] const at::Tensor& flat() const { return flat_; }
+  [[nodiscard]] const at::Tensor& flat_gradient() const { return flat_gradient_; }
+  /// Elements of `flat` that belong to parameters with weight decay: its beginning.
+  [[nodiscard]] int64_t decayed_size() const { return decayed_size_; }
+
+  /// The slice of a buffer shaped like `flat` that belongs to parameter `index` of list().
+  [[nodiscard]] at::Tensor SliceOf(const at::Tensor& flat_like, size_t index) const;
+
+ private:
+  std::vector<ParameterInfo> list_;
+  std::vector<int64_t> offsets_;
+  std::unordered_map<std::string, Parameter> parameters_;
+  at::ScalarType compute_type_;
+  int64_t decayed_size_ = 0;
+  at::Tensor flat_;
+  at::Tensor flat_gradient_;
+  at::Tensor low_flat_;           // undefined in fp32
+  at::Tensor low_flat_gradient_;  // undefined in fp32
+};
+
+}  // namespace sweep

@@ -1,0 +1,118 @@
+#include "trainer/safetensors.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cerrno>
+#include <cstring>
+
+#include "core/failure.h"
+#include "core/files.h"
+#include "core/json.h"
+
+namespace sweep {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "safetensors is little-endian");
+constexpr size_t kLengthBytes = 8;
+
+std::string Header(const std::vector<SafeTensor>& tensors) {
+  Json header = Json::object();
+  size_t offset = 0;
+  for (const SafeTensor& tensor : tensors) {
+    const size_t end = offset + tensor.bytes.size();
+    header[tensor.name] = {
+        {"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
+    offset = end;
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + kLengthBytes - 1) / kLengthBytes * kLengthBytes, ' ');
+  const uint64_t length = text.size();
+  std::string prefix(kLengthBytes, '\0');
+  std::memcpy(prefix.data(), &length, kLengthBytes);
+  return prefix + text;
+}
+
+class SyncedFile {
+ public:
+  explicit SyncedFile(const std::filesystem::path& path)
+      : path_(path), fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
+    if (fd_ < 0) Fail("create");
+  }
+  ~SyncedFile() { ::close(fd_); }
+  SyncedFile(const SyncedFile&) = delete;
+  SyncedFile& operator=(const SyncedFile&) = delete;
+
+  void Write(std::string_view bytes) const {
+    while (!bytes.empty()) {
+      const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) Fail("write");
+      bytes.remove_prefix(static_cast<size_t>(written));
+    }
+  }
+  void Sync() const {
+    if (::fsync(fd_) != 0) Fail("sync");
+  }
+
+ private:
+  [[noreturn]] void Fail(const char* what) const {
+    throw Failure(FailureCode::kDatabase,
+                  fmt::format("cannot {} {}: {}", what, path_.string(), std::strerror(errno)));
+  }
+  std::filesystem::path path_;
+  int fd_;
+};
+
+[[noreturn]] void FailFormat(const std::string& path, const std::string& what) {
+  throw Failure(FailureCode::kData, fmt::format("{}: not a safetensors file: {}", path, what));
+}
+
+SafeTensor ParseEntry(const std::string& name, const Json& entry, std::string_view data) {
+  const auto begin = entry.at("data_offsets").at(0).get<size_t>();
+  const auto end = entry.at("data_offsets").at(1).get<size_t>();
+  if (begin > end || end > data.size()) throw std::out_of_range("offsets beyond the file");
+  return {name,
+          entry.at("dtype").get<std::string>(),
+          entry.at("shape").get<std::vector<int64_t>>(),
+          data.substr(begin, end - begin)};
+}
+
+}  // namespace
+
+void WriteSafetensors(const std::filesystem::path& path, const std::vector<SafeTensor>& tensors) {
+  const SyncedFile file(path);
+  file.Write(Header(tensors));
+  for (const SafeTensor& tensor : tensors) file.Write(tensor.bytes);
+  file.Sync();
+}
+
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path.string()) {
+  if (!std::filesystem::is_regular_file(path))
+    throw Failure(FailureCode::kData, fmt::format("weights file {} is missing", path_));
+  content_ = ReadFile(path);
+  uint64_t length = 0;
+  if (content_.size() < kLengthBytes) FailFormat(path_, "too short");
+  std::memcpy(&length, content_.data(), kLengthBytes);
+  if (length > content_.size() - kLengthBytes) FailFormat(path_, "the header is cut");
+  const std::string_view data = std::string_view(content_).substr(kLengthBytes + length);
+  try {
+    const Json header = Json::parse(std::string_view(content_).substr(kLengthBytes, length));
+    for (const auto& [name, entry] : header.items()) {
+      if (name != "__metadata__") tensors_[name] = ParseEntry(name, entry, data);
+    }
+  } catch (const std::exception& error) {
+    FailFormat(path_, error.what());
+  }
+}
+
+const SafeTensor& SafetensorsFile::Get(const std::string& name) const {
+  const auto found = tensors_.find(name);
+  if (found == tensors_.end())
+    throw Failure(FailureCode::kData, fmt::format("{}: no tensor '{}'", path_, name));
+  return found->second;
+}
+
+}  // namespace sweep

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sweep {
+
+/// One tensor of a safetensors file: little-endian values, last dimension fastest.
+struct SafeTensor {
+  std::string name;
+  std::string dtype;  ///< "F32", "BF16", "I64", …
+  std::vector<int64_t> shape;
+  std::string_view bytes;  ///< owned elsewhere: by the caller, or by the SafetensorsFile
+};
+
+/// Writes and syncs a file of the safetensors format (github.com/huggingface/safetensors: 8 bytes
+/// header length, JSON header, tensor bytes). Throws Failure(kDatabase).
+void WriteSafetensors(const std::filesystem::path& path, const std::vector<SafeTensor>& tensors);
+
+/// A safetensors file read into memory. Throws Failure(kData) naming the file when it is missing or
+/// not in the format.
+class SafetensorsFile {
+ public:
+  explicit SafetensorsFile(const std::filesystem::path& path);
+
+  /// Throws Failure(kData) when there is none of that name.
+  [[nodiscard]] const SafeTensor& Get(const std::string& name) const;
+  [[nodiscard]] const std::map<std::string, SafeTensor>& tensors() const { return tensors_; }
+
+ private:
+  std::string path_;
+  std::string content_;
+  std::map<std::string, SafeTensor> tensors_;
+};
+
+}  // namespace sweep

@@ -1,0 +1,269 @@
+#include "trainer/training_run.h"
+
+#include <ATen/ops/from_blob.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <numeric>
+#include <set>
+
+#include "core/compute.h"
+#include "core/failure.h"
+#include "core/files.h"
+#include "core/json_fields.h"
+#include "trainer/batch_loader.h"
+#include "trainer/checkpoint_folder.h"
+#include "trainer/device.h"
+#include "trainer/learner.h"
+#include "trainer/version.h"
+#include "trainer/weights.h"
+
+namespace sweep {
+namespace {
+
+constexpr double kSecondsBetweenStepEvents = 2;
+constexpr size_t kStepsInFinalLoss = 100;
+
+class Stopwatch {
+ public:
+  [[nodiscard]] double Seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+  void Restart() { start_ = std::chrono::steady_clock::now(); }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+// Checkpoints that someone still needs: an evaluation, a child run, or whoever wrote keep_at.
+std::set<int64_t> NeededCheckpoints(const AttemptContext& context) {
+  std::set<int64_t> needed(context.request.keep_at.begin(), context.request.keep_at.end());
+  for (const EvaluationRequest& evaluation : context.request.evaluations)
+    needed.insert(evaluation.samples_seen);
+  needed.insert(context.spec.samples_seen);
+  return needed;
+}
+
+std::string HostName() {
+  std::array<char, 256> name{};
+  ::gethostname(name.data(), name.size() - 1);
+  return name.data();
+}
+
+class TrainingRun {
+ public:
+  explicit TrainingRun(const AttemptContext& context)
+      : context_(context),
+        spec_(context.spec),
+        device_(ChooseDevice(context.request.device)),
+        needed_(NeededCheckpoints(context)),
+        peak_flops_(PeakFlops(device_, spec_.precision)) {}
+
+  void Run() {
+    const auto checkpoint =
+        NewestCheckpoint(context_.directory, context_.request.run_id, [](const std::string& text) {
+          std::fprintf(stderr, "clip_train: passing over a checkpoint: %s\n", text.c_str());
+        });
+    threads_ = checkpoint ? checkpoint->manifest.threads : context_.request.threads;
+    SetThreads(threads_);
+    learner_.emplace(spec_, device_);
+    WriteStarted(checkpoint);
+    if (checkpoint) {
+      Resume(*checkpoint);
+    } else {
+      Start();
+    }
+    TrainSteps();
+    if (outcome_ == "completed") Checkpoint();
+    PublishResult();
+  }
+
+ private:
+  void WriteStarted(const std::optional<StoredCheckpoint>& checkpoint) {
+    Json event{{"host", HostName()},
+               {"pid", ::getpid()},
+               {"device", device_.str()},
+               {"threads", threads_},
+               {"program", kProgramVersion}};
+    if (checkpoint) event["resumed_from"] = checkpoint->manifest.samples_seen;
+    context_.events.Write("started", std::move(event));
+  }
+
+  void Resume(const StoredCheckpoint& checkpoint) {
+    losses_ = LoadState(checkpoint.folder, *learner_);
+    step_ = checkpoint.manifest.step;
+    seconds_before_ = checkpoint.manifest.train_seconds;
+  }
+
+  void Start() {
+    learner_->parameters().Initialize(spec_.seed);
+    if (spec_.start.scratch()) return;
+    if (!spec_.start.file.empty()) {
+      LoadWeights(context_.data.Locate(spec_.start.file, "the starting weights"),
+                  learner_->parameters());
+      return;
+    }
+    const std::string folder = context_.data.Locate(spec_.start.run_id, "the parent's checkpoint");
+    const StoredCheckpoint parent = OpenCheckpoint(folder);
+    if (parent.manifest.run_id != spec_.start.run_id ||
+        parent.manifest.samples_seen != spec_.start.samples_seen) {
+      throw Failure(FailureCode::kData,
+                    fmt::format("{}: is run {} after {} samples, expected run {} after {}",
+                                folder,
+                                parent.manifest.run_id,
+                                parent.manifest.samples_seen,
+                                spec_.start.run_id,
+                                spec_.start.samples_seen));
+    }
+    LoadWeights(parent.folder / kModelFile, learner_->parameters());
+  }
+
+  void TrainSteps() {
+    const auto source = OpenPairSource(spec_, context_.data);
+    const auto tokenizer = context_.data.OpenTokenizer(spec_.tokenizer, spec_.model.text);
+    BatchLoader loader(*source,
+                       *tokenizer,
+                       {spec_.data.data_scale, spec_.seed},
+                       {.batch_size = spec_.global_batch_size,
+                        .context_length = spec_.model.text.context_length,
+                        .first_sample = SamplesSeen(),
+                        .end_sample = spec_.samples_seen});
+    channels_ = source->channels();
+    run_watch_.Restart();
+    since_checkpoint_.Restart();
+    since_event_.Restart();
+    const int64_t first = step_;
+    while (step_ < spec_.steps() && outcome_ == "completed") {
+      OneStep(loader);
+      const bool edge = step_ == first + 1 || step_ == spec_.steps();
+      if (edge || since_event_.Seconds() >= kSecondsBetweenStepEvents) WriteStep();
+      if (outcome_ == "completed") CheckpointIfDue();
+    }
+  }
+
+  void OneStep(BatchLoader& loader) {
+    const Stopwatch wait;
+    loader.Next(batch_);
+    wait_seconds_ += wait.Seconds();
+    const float loss = learner_->Step(ToDevice(), step_).item<float>();
+    ++step_;
+    ++steps_since_event_;
+    losses_.push_back(loss);
+    if (!std::isfinite(loss)) outcome_ = "diverged";
+  }
+
+  DeviceBatch ToDevice() {
+    const VisionSpec& vision = spec_.model.vision;
+    const int64_t batch = spec_.global_batch_size;
+    const at::Tensor images =
+        at::from_blob(batch_.images_BCSS.data(),
+                      {batch, channels_, vision.image_size, vision.image_size},
+                      at::kByte);
+    const at::Tensor tokens =
+        at::from_blob(batch_.tokens_BT.data(), {batch, spec_.model.text.context_length}, at::kLong);
+    return {images.to(device_), tokens.narrow(1, 0, batch_.longest).to(device_)};
+  }
+
+  void WriteStep() {
+    const double seconds = since_event_.Seconds();
+    const double rate = static_cast<double>(steps_since_event_ * spec_.global_batch_size) / seconds;
+    Json event{{"step", step_},
+               {"samples_seen", SamplesSeen()},
+               {"loss", losses_.back()},
+               {"learning_rate", learner_->LearningRate(step_ - 1)},
+               {"logit_scale", learner_->LogitScale()},
+               {"samples_per_second", rate},
+               {"data_wait", wait_seconds_ / seconds},
+               {"mfu", nullptr}};
+    if (peak_flops_) event["mfu"] = rate * TrainFlopsPerSample(spec_.model) / *peak_flops_;
+    context_.events.Write("step", std::move(event));
+    since_event_.Restart();
+    steps_since_event_ = 0;
+    wait_seconds_ = 0;
+  }
+
+  void CheckpointIfDue() {
+    const bool stop = context_.signals.StopRequested();
+    const bool asked = context_.signals.TakeCheckpointRequest();
+    const bool due = since_checkpoint_.Seconds() >= context_.request.checkpoint_every_seconds;
+    if (stop || asked || due || needed_.contains(SamplesSeen())) Checkpoint();
+    if (stop && step_ < spec_.steps())
+      throw Failure(FailureCode::kInterrupted,
+                    fmt::format("stopped by a signal after {} samples", SamplesSeen()));
+  }
+
+  void Checkpoint() {
+    CheckpointManifest manifest;
+    manifest.run_id = context_.request.run_id;
+    manifest.samples_seen = SamplesSeen();
+    manifest.step = step_;
+    manifest.threads = threads_;
+    manifest.train_seconds = TrainSeconds();
+    const auto parent = context_.directory.checkpoints(context_.request.attempt);
+    const bool there = std::filesystem::exists(parent / fmt::format("{:012}", SamplesSeen()));
+    checkpoint_ = PublishCheckpoint(
+        parent, manifest, [this](const auto& folder) { SaveState(*learner_, losses_, folder); });
+    since_checkpoint_.Restart();
+    if (there) return;
+    PruneCheckpoints(context_.directory, needed_);
+    context_.events.Write("checkpoint",
+                          {{"samples_seen", SamplesSeen()}, {"path", RelativeCheckpoint()}});
+  }
+
+  void PublishResult() {
+    RunResult result;
+    result.run_id = context_.request.run_id;
+    result.attempt = context_.request.attempt;
+    result.outcome = outcome_;
+    result.samples_seen = SamplesSeen();
+    result.train_seconds = TrainSeconds();
+    if (outcome_ == "completed") {
+      result.final_loss = FinalLoss();
+      result.checkpoint = RelativeCheckpoint();
+    } else {
+      result.message = fmt::format("the loss of step {} is not finite", step_);
+    }
+    PublishFileOnce(context_.directory.result(), FieldsToJson(result).dump(2) + "\n");
+  }
+
+  [[nodiscard]] int64_t SamplesSeen() const { return step_ * spec_.global_batch_size; }
+  [[nodiscard]] double TrainSeconds() const { return seconds_before_ + run_watch_.Seconds(); }
+  [[nodiscard]] std::string RelativeCheckpoint() const {
+    return std::filesystem::relative(checkpoint_, context_.directory.root()).string();
+  }
+  [[nodiscard]] double FinalLoss() const {
+    const size_t count = std::min(kStepsInFinalLoss, losses_.size());
+    const auto begin = losses_.end() - static_cast<std::ptrdiff_t>(count);
+    return std::accumulate(begin, losses_.end(), 0.0) / static_cast<double>(count);
+  }
+
+  const AttemptContext& context_;
+  const RunSpec& spec_;
+  at::Device device_;
+  std::set<int64_t> needed_;
+  std::optional<double> peak_flops_;
+  int64_t threads_ = 1;
+  std::optional<Learner> learner_;
+  Batch batch_;
+  int64_t channels_ = 0;
+  int64_t step_ = 0;
+  std::vector<float> losses_;
+  std::string outcome_ = "completed";
+  std::filesystem::path checkpoint_;
+  double seconds_before_ = 0;
+  Stopwatch run_watch_, since_checkpoint_, since_event_;
+  double wait_seconds_ = 0;
+  int64_t steps_since_event_ = 0;
+};
+
+}  // namespace
+
+void TrainToResult(const AttemptContext& context) {
+  TrainingRun(context).Run();
+}
+
+}  // namespace sweep

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <filesystem>
+
+#include "trainer/learner.h"
+
+namespace sweep {
+
+/// Writes the master weights, fp32, under open_clip's names.
+void SaveWeights(const ParameterStore& parameters, const std::filesystem::path& path);
+
+/// Reads weights of any floating dtype by name. Throws Failure(kData) naming the file and the
+/// tensor that is missing or has another shape. Tensors the model does not have are an error too.
+void LoadWeights(const std::filesystem::path& path, ParameterStore& parameters);
+
+/// Everything a resume needs beside the manifest: model.safetensors, optimizer.safetensors
+/// (`exp_avg.NAME`, `exp_avg_sq.NAME`) and history.safetensors (`loss`, one fp32 value a step).
+void SaveState(Learner& learner,
+               const std::vector<float>& losses,
+               const std::filesystem::path& folder);
+[[nodiscard]] std::vector<float> LoadState(const std::filesystem::path& folder, Learner& learner);
+
+inline constexpr const char* kModelFile = "model.safetensors";
+
+}  // namespace sweep
