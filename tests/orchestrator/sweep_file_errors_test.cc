@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 #include <random>
 
+#include "core/failure.h"
 #include "tests/orchestrator/sweep_file_fixture.h"
 
 namespace sweep {
@@ -149,6 +150,16 @@ const WrongFile kWrongFiles[] = {
     {"\"curves\"",
      "\"datasets\": {\"d\": {\"extends\": \"scenes\", \"sise\": 5}}, \"curves\"",
      "/datasets/d/sise: field 'sise' is not known; did you mean 'size'?"},
+    {"\"curves\"",
+     "\"datasets\": {\"d\": {\"extends\": \"scenes\", \"options\": {\"mismatch\": 2}}}, \"curves\"",
+     "/datasets/d/options: options: mismatch is 2, expected a share in [0, 1]"},
+    {"[\"items\"],",
+     "[{\"name\": \"items\", \"extends\": \"items\", \"options\": {\"canvas\": 56}}],",
+     "/grid: model 'tiny' reads images of 28 pixels, expected the canvas of evaluation 'items', "
+     "56"},
+    {"\"curves\"",
+     "\"models\": {\"tiny\": {\"extends\": \"tiny\", \"text\": {\"vocab_size\": 3}}}, \"curves\"",
+     "model 'tiny' has a vocab_size of 3, expected at least the 4 words of data set 'scenes'"},
 };
 
 }  // namespace
@@ -238,6 +249,31 @@ TEST_CASE("Values of wrong types anywhere are errors, never a crash") {
       }
     }
   }
+}
+
+TEST_CASE("A wrong definition file of the data folder is named with its line") {
+  const SmallDataFolder data;
+  const auto problems = [&](const std::string& file, const std::string& text) {
+    WriteTextFile(data.path() / file, text);
+    try {
+      (void)LoadCatalog(data.path());
+    } catch (const Failure& failure) {
+      std::filesystem::remove(data.path() / file);
+      return std::string(failure.what());
+    }
+    return std::string();
+  };
+  CHECK_THAT(problems("models/m.json", "[]"), Catch::Contains("m.json:1: value [], expected"));
+  CHECK_THAT(problems("models/m.json", "{\"models\":\n{\"m\": {}}}"),
+             Catch::Contains("m.json:2: /models/m: model: field 'embed_dim' is missing"));
+  CHECK_THAT(problems("models/m.json", "{\"aliases\": {\"a\": \"b\"}}"),
+             Catch::Contains("/aliases/a: value 'b', expected the name of a model"));
+  CHECK_THAT(problems("datasets/d.json", "{}"),
+             Catch::Contains("d.json:1: field 'kind' is missing"));
+  CHECK_THAT(problems("evaluations/e.json", "{\"task\": 1}"),
+             Catch::Contains("/task: value 1, expected zeroshot_classification or"));
+  CHECK_THAT(problems("sample_counts.json", "{\"counts\": {\"a\": 1}}"),
+             Catch::Contains("/counts/a: value 1, expected an object"));
 }
 
 }  // namespace sweep
