@@ -17,7 +17,7 @@ Learner::Learner(const RunSpec& spec, at::Device device)
       model_(parameters_, spec.model),
       optimizer_(spec.optimizer, parameters_) {}
 
-at::Tensor Learner::Step(const DeviceBatch& batch, int64_t step) {
+at::Tensor Learner::Gradients(const DeviceBatch& batch) {
   parameters_.ZeroGradients();
   VisionTower::Saved vision;
   TextTower::Saved text;
@@ -28,8 +28,13 @@ at::Tensor Learner::Step(const DeviceBatch& batch, int64_t step) {
   model_.text.Backward(loss.text_gradient_BE, text);
   model_.vision.Backward(loss.image_gradient_BE, vision);
   parameters_.CollectGradients();
-  optimizer_.Step(LearningRate(step), step + 1);
   return loss.loss;
+}
+
+at::Tensor Learner::Step(const DeviceBatch& batch, int64_t step) {
+  at::Tensor loss = Gradients(batch);
+  optimizer_.Step(LearningRate(step), step + 1);
+  return loss;
 }
 
 double Learner::LearningRate(int64_t step) const {

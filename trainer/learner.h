@@ -21,6 +21,9 @@ class Learner {
  public:
   Learner(const RunSpec& spec, at::Device device);
 
+  /// Forward, loss and backward: leaves the batch's gradients in the store and returns the loss.
+  at::Tensor Gradients(const DeviceBatch& batch);
+
   /// Forward, loss, backward and update for step `step` (from 0). Returns the loss before the
   /// update, a scalar on the device.
   at::Tensor Step(const DeviceBatch& batch, int64_t step);

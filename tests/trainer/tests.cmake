@@ -1,0 +1,3 @@
+if(TARGET trainer)
+  sweep_add_test(trainer LIBRARIES trainer LABELS unit)
+endif()
