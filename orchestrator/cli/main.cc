@@ -19,6 +19,9 @@ int Main(int argc, char** argv) {
       ->envname("SWEEP_STORE");
   app.add_flag("--json", global.json, "Print the result as JSON on stdout");
   Action action;
+  AddInitCommand(app, global, action);
+  AddValidateCommand(app, global, action);
+  AddModelsCommand(app, global, action);
   AddPlanCommand(app, global, action);
   AddRunCommand(app, global, action);
   AddStatusCommand(app, global, action);

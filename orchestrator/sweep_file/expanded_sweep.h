@@ -39,7 +39,7 @@ struct ExpandedRun {
   double gmacs_per_sample = 0;  ///< forward, both towers
   double compute_gmacs = 0;     ///< forward GMACs of the run and of what its ancestors did for it
   double train_flops = 0;       ///< floating-point operations of training, counted the same way
-  /// Content id → file or folder on this machine. Not a part of the record of the sweep.
+  /// Content id → file or folder on this machine.
   std::map<std::string, std::string> locations;
 };
 
@@ -53,12 +53,5 @@ struct ExpandedSweep {
 
   [[nodiscard]] const ExpandedRun* Find(const std::string& run_id) const;
 };
-
-/// The record of a sweep, `sweep.expanded/1`: name, source and runs, without anything of this
-/// machine. Its ContentId is the sweep's identity.
-[[nodiscard]] Json ExpandedSweepJson(const ExpandedSweep& sweep);
-
-/// Reads such a record back. Throws Failure(kUsage) naming `origin` and what is wrong.
-[[nodiscard]] ExpandedSweep ParseExpandedSweep(const Json& json, const std::string& origin);
 
 }  // namespace sweep

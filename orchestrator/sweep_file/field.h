@@ -29,7 +29,7 @@ enum class FieldType {
 /// them come validation, the JSON Schema, the names that expressions know, and the tables of
 /// docs/sweep_file.md.
 struct Field {
-  std::string_view name;
+  std::string_view name = {};
   FieldType type = FieldType::kText;
   bool required = false;
   std::string_view fallback = {};  ///< default as JSON text; empty: none, or as `doc` says

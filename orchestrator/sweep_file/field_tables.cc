@@ -179,6 +179,12 @@ const FieldTable& ExecutorFields() {
        .least = 1,
        .unit = "nodes",
        .doc = "Slurm: nodes of one run."},
+      {.name = "max_attempts",
+       .type = FieldType::kCount,
+       .fallback = "2",
+       .least = 1,
+       .unit = "attempts",
+       .doc = "Attempts at one run within one `sweep run`, when its failure may pass."},
       {.name = "time_limit",
        .type = FieldType::kDuration,
        .least = 60,
@@ -204,8 +210,8 @@ const FieldTable& TrainerFields() {
   static const FieldTable fields = {
       {.name = "command",
        .type = FieldType::kTexts,
-       .fallback = "[\"clip_train\"]",
-       .doc = "Program and first arguments; any that keeps docs/run_directory.md."},
+       .doc = "Program and first arguments, any that keeps docs/run_directory.md; by default the "
+              "clip_train beside sweep."},
       {.name = "checkpoint_every_seconds",
        .type = FieldType::kDuration,
        .fallback = "300",

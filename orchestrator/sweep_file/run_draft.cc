@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/compute.h"
+#include "core/data_options.h"
 #include "core/failure.h"
 #include "core/hash.h"
 
@@ -239,7 +240,6 @@ bool DraftMaker::MakeSpec(RunDraft& draft) {
   const DatasetDefinition& dataset = file_.catalog.datasets.at(draft.Text("dataset"));
   spec.model = file_.catalog.models.at(draft.Text("model")).spec;
   spec.data = {dataset.kind, dataset.content, draft.Count("data_scale"), dataset.options};
-  spec.tokenizer = {dataset.tokenizer_kind, VocabularyOf(draft.Text("dataset"))};
   spec.global_batch_size = draft.Count("global_batch_size");
   spec.samples_seen = RealisedSamples(draft.Count("samples_seen"), spec.global_batch_size);
   spec.optimizer = OptimizerOf(draft);
@@ -248,6 +248,8 @@ bool DraftMaker::MakeSpec(RunDraft& draft) {
   spec.seed = draft.Count("seed");
   const std::string origin = fmt::format("run with {}", draft.Describe());
   try {
+    spec.tokenizer = {dataset.tokenizer_kind, VocabularyOf(dataset).content};
+    CheckModelFits(draft, dataset);
     ValidateRunSpec(spec, origin);
   } catch (const Failure& failure) {
     ErrorOnce(failure.what(), draft.pointer, failure.what());
@@ -265,18 +267,54 @@ const DraftMaker::ModelFacts& DraftMaker::FactsOf(const std::string& model) {
   return facts_.emplace(model, facts).first->second;
 }
 
-std::string DraftMaker::VocabularyOf(const std::string& dataset) {
-  const DatasetDefinition& definition = file_.catalog.datasets.at(dataset);
-  if (definition.vocabulary_file.empty()) return definition.vocabulary_content;
-  std::string& content = vocabularies_[definition.vocabulary_file];
-  if (content.empty()) {
-    try {
-      content = ContentIdOfFile(file_.catalog.folder / definition.vocabulary_file);
-    } catch (const Failure& failure) {
-      ErrorOnce("vocabulary", PointerTo("/datasets", dataset), failure.what());
+const DraftMaker::Vocabulary& DraftMaker::VocabularyOf(const DatasetDefinition& dataset) {
+  const bool has_file = !dataset.vocabulary_file.empty();
+  Vocabulary& vocabulary =
+      vocabularies_[has_file ? dataset.vocabulary_file : dataset.vocabulary_content];
+  if (!vocabulary.content.empty()) return vocabulary;
+  if (has_file) {
+    const std::filesystem::path path = file_.catalog.folder / dataset.vocabulary_file;
+    vocabulary.content = ContentIdOfFile(path);
+    if (dataset.tokenizer_kind == "word") {
+      const Json json = ReadJsonFile(path.string());
+      if (json.is_object() && json.contains("words")) {
+        vocabulary.words = static_cast<int64_t>(json["words"].size());
+      }
     }
+  } else {
+    vocabulary.content = dataset.vocabulary_content;
   }
-  return content;
+  return vocabulary;
+}
+
+void DraftMaker::CheckModelFits(const RunDraft& draft, const DatasetDefinition& dataset) {
+  const ModelSpec& model = draft.spec.model;
+  const auto check_canvas = [&](const Json& options, const std::string& of) {
+    const int64_t canvas = options.value("canvas", FashionScenesOptions().canvas);
+    if (canvas == model.vision.image_size) return;
+    throw Failure(FailureCode::kUsage,
+                  fmt::format("model '{}' reads images of {} pixels, expected the canvas of {}, {}",
+                              draft.Text("model"),
+                              model.vision.image_size,
+                              of,
+                              canvas));
+  };
+  if (dataset.kind == "fashion_scenes") {
+    check_canvas(dataset.options, fmt::format("data set '{}'", draft.Text("dataset")));
+  }
+  for (const NamedEvaluation& evaluation : file_.evaluations) {
+    if (evaluation.definition.kind != "fashion_scenes") continue;
+    check_canvas(evaluation.definition.options, fmt::format("evaluation '{}'", evaluation.name));
+  }
+  const int64_t words = VocabularyOf(dataset).words;
+  if (words <= model.text.vocab_size) return;
+  throw Failure(FailureCode::kUsage,
+                fmt::format("model '{}' has a vocab_size of {}, expected at least the {} words of "
+                            "data set '{}'",
+                            draft.Text("model"),
+                            model.text.vocab_size,
+                            words,
+                            draft.Text("dataset")));
 }
 
 void DraftMaker::ErrorOnce(const std::string& kind,

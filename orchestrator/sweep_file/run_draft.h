@@ -59,14 +59,20 @@ class DraftMaker {
   bool SetDataScale(RunDraft& draft);
   [[nodiscard]] bool MakeSpec(RunDraft& draft);
   [[nodiscard]] const ModelFacts& FactsOf(const std::string& model);
-  [[nodiscard]] std::string VocabularyOf(const std::string& dataset);
+  struct Vocabulary {
+    std::string content;  // its identity
+    int64_t words = 0;    // 0: not known
+  };
+  [[nodiscard]] const Vocabulary& VocabularyOf(const DatasetDefinition& dataset);
+  /// Throws Failure when the model cannot read the data set's or an evaluation's images or words.
+  void CheckModelFits(const RunDraft& draft, const DatasetDefinition& dataset);
   /// Adds a problem once for each `kind` at a pointer, however many runs have it.
   void ErrorOnce(const std::string& kind, const std::string& pointer, const std::string& message);
 
   const SweepFile& file_;
   FieldReader reader_;
   std::map<std::string, ModelFacts> facts_;
-  std::map<std::string, std::string> vocabularies_;  // data set → content id
+  std::map<std::string, Vocabulary> vocabularies_;  // by file or declared identity
   std::vector<bool> exclusion_matched_;
   std::set<std::string> reported_;
 };
