@@ -72,6 +72,9 @@ std::vector<RunDraft> DraftMaker::Make() {
   for (RunDraft& draft : GridDrafts()) {
     if (Complete(draft) && !Excluded(draft)) drafts.push_back(std::move(draft));
   }
+  if (file_.rules.generate && file_.rules.generate->budget_gmacs) {
+    KeepToBudget(*file_.rules.generate->budget_gmacs, drafts);
+  }
   for (RunDraft& draft : IncludedDrafts()) {
     if (Complete(draft)) drafts.push_back(std::move(draft));
   }
@@ -107,7 +110,41 @@ std::vector<RunDraft> DraftMaker::GridDrafts() const {
     }
     drafts.push_back(std::move(draft));
   }
-  return drafts;
+  return file_.rules.generate ? CrossedWithGenerated(drafts) : drafts;
+}
+
+std::vector<RunDraft> DraftMaker::CrossedWithGenerated(const std::vector<RunDraft>& drafts) const {
+  std::vector<RunDraft> crossed;
+  for (const GeneratedPoint& point : GeneratePoints(*file_.rules.generate, file_.catalog)) {
+    for (const RunDraft& draft : drafts) {
+      RunDraft& run = crossed.emplace_back(draft);
+      run.pointer = "/generate";
+      Set(run, RunFieldIndex("model"), point.model, ValueOrigin::kGiven);
+      Set(run, RunFieldIndex("samples_seen"), point.samples_seen, ValueOrigin::kGiven);
+    }
+  }
+  return crossed;
+}
+
+void DraftMaker::KeepToBudget(double budget_gmacs, std::vector<RunDraft>& drafts) {
+  const auto cost = [&](const RunDraft& draft) {
+    return FactsOf(draft.Text("model")).gmacs_per_sample *
+           static_cast<double>(draft.spec.samples_seen);
+  };
+  std::stable_sort(drafts.begin(), drafts.end(), [&](const RunDraft& a, const RunDraft& b) {
+    return cost(a) < cost(b);
+  });
+  double total = 0;
+  size_t kept = 0;
+  while (kept < drafts.size() && total + cost(drafts[kept]) <= budget_gmacs) {
+    total += cost(drafts[kept++]);
+  }
+  if (kept == drafts.size()) return;
+  reader_.Warn(
+      "/generate/budget_gmacs",
+      fmt::format(
+          "{} of {} runs fit; the others, the most expensive, are left out", kept, drafts.size()));
+  drafts.erase(drafts.begin() + static_cast<std::ptrdiff_t>(kept), drafts.end());
 }
 
 std::vector<RunDraft> DraftMaker::IncludedDrafts() const {

@@ -48,6 +48,11 @@ class DraftMaker {
 
   [[nodiscard]] RunDraft Start(const std::string& pointer) const;
   [[nodiscard]] std::vector<RunDraft> GridDrafts() const;
+  /// Every draft with each of the generated pairs of model and samples.
+  [[nodiscard]] std::vector<RunDraft> CrossedWithGenerated(
+      const std::vector<RunDraft>& drafts) const;
+  /// Leaves out the most expensive drafts until the others together cost no more than the budget.
+  void KeepToBudget(double budget_gmacs, std::vector<RunDraft>& drafts);
   [[nodiscard]] std::vector<RunDraft> IncludedDrafts() const;
   [[nodiscard]] bool Excluded(const RunDraft& draft);
   /// Fills in derived values and defaults, checks them, and makes the spec.
