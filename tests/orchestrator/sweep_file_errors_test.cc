@@ -72,7 +72,8 @@ const WrongFile kWrongFiles[] = {
      "[]",
      "/grid/samples_seen: value [], expected an array of at least one value"},
     {"\"grid\": {",
-     "\"generate\": {\"models\": [\"tiny\"], \"compute_gmacs\": {\"from\": 1, \"to\": 2, \"count\": 2}}, "
+     "\"generate\": {\"models\": [\"tiny\"], \"compute_gmacs\": {\"from\": 1, \"to\": 2, "
+     "\"count\": 2}}, "
      "\"grid\": {",
      "/generate: field 'model' is given in /grid/model already"},
     {"[1024, \"4k\"]", "1024", "/grid/samples_seen: value 1024, expected an array"},
