@@ -18,6 +18,15 @@ void Set(RunDraft& draft, size_t field, Json value, ValueOrigin origin) {
   draft.origins[field] = origin;
 }
 
+// Of every run field; null where there is none.
+std::vector<Json> DefaultValues() {
+  std::vector<Json> values;
+  for (const Field& field : RunFields()) {
+    values.push_back(field.fallback.empty() ? Json() : Json::parse(field.fallback));
+  }
+  return values;
+}
+
 bool Matches(const Exclusion& exclusion, const RunDraft& draft) {
   return std::all_of(exclusion.fields.begin(), exclusion.fields.end(), [&](const GridAxis& any_of) {
     const Json& value = draft.values[any_of.field];
@@ -69,9 +78,7 @@ DraftMaker::DraftMaker(const SweepFile& file, ProblemList& problems)
 
 std::vector<RunDraft> DraftMaker::Make() {
   std::vector<RunDraft> drafts;
-  for (RunDraft& draft : GridDrafts()) {
-    if (Complete(draft) && !Excluded(draft)) drafts.push_back(std::move(draft));
-  }
+  AddGridDrafts(drafts);
   if (file_.rules.generate && file_.rules.generate->budget_gmacs) {
     KeepToBudget(*file_.rules.generate->budget_gmacs, drafts);
   }
@@ -96,34 +103,33 @@ RunDraft DraftMaker::Start(const std::string& pointer) const {
   return draft;
 }
 
-std::vector<RunDraft> DraftMaker::GridDrafts() const {
-  const size_t size = file_.rules.GridSize();
-  std::vector<RunDraft> drafts;
-  drafts.reserve(size);
-  const RunDraft start = Start(file_.rules.grid.empty() ? "/fixed" : "/grid");
-  for (size_t number = 0; number < size; ++number) {
-    RunDraft draft = start;
-    size_t rest = number;
-    for (const GridAxis& axis : file_.rules.grid) {
-      Set(draft, axis.field, axis.values[rest % axis.values.size()], ValueOrigin::kGiven);
-      rest /= axis.values.size();
-    }
-    drafts.push_back(std::move(draft));
+RunDraft DraftMaker::GridDraft(const RunDraft& start, size_t number) const {
+  RunDraft draft = start;
+  for (const GridAxis& axis : file_.rules.grid) {
+    Set(draft, axis.field, axis.values[number % axis.values.size()], ValueOrigin::kGiven);
+    number /= axis.values.size();
   }
-  return file_.rules.generate ? CrossedWithGenerated(drafts) : drafts;
+  if (!generated_.empty()) {
+    const GeneratedPoint& point = generated_[number];
+    Set(draft, RunFieldIndex("model"), point.model, ValueOrigin::kGiven);
+    Set(draft, RunFieldIndex("samples_seen"), point.samples_seen, ValueOrigin::kGiven);
+  }
+  return draft;
 }
 
-std::vector<RunDraft> DraftMaker::CrossedWithGenerated(const std::vector<RunDraft>& drafts) const {
-  std::vector<RunDraft> crossed;
-  for (const GeneratedPoint& point : GeneratePoints(*file_.rules.generate, file_.catalog)) {
-    for (const RunDraft& draft : drafts) {
-      RunDraft& run = crossed.emplace_back(draft);
-      run.pointer = "/generate";
-      Set(run, RunFieldIndex("model"), point.model, ValueOrigin::kGiven);
-      Set(run, RunFieldIndex("samples_seen"), point.samples_seen, ValueOrigin::kGiven);
-    }
+void DraftMaker::AddGridDrafts(std::vector<RunDraft>& drafts) {
+  size_t size = file_.rules.GridSize();
+  std::string pointer = file_.rules.grid.empty() ? "/fixed" : "/grid";
+  if (file_.rules.generate) {
+    pointer = "/generate";
+    generated_ = GeneratePoints(*file_.rules.generate, file_.catalog);
+    size *= generated_.size();
   }
-  return crossed;
+  const RunDraft start = Start(pointer);
+  for (size_t number = 0; number < size; ++number) {
+    RunDraft draft = GridDraft(start, number);
+    if (Complete(draft) && !Excluded(draft)) drafts.push_back(std::move(draft));
+  }
 }
 
 void DraftMaker::KeepToBudget(double budget_gmacs, std::vector<RunDraft>& drafts) {
@@ -237,12 +243,13 @@ double DraftMaker::Lookup(const std::string& name, RunDraft& draft) {
 }
 
 bool DraftMaker::SetDefaults(RunDraft& draft) {
+  static const std::vector<Json> kDefaults = DefaultValues();
   bool complete = true;
   for (size_t i = 0; i < RunFields().size(); ++i) {
     const Field& field = RunFields()[i];
     if (draft.origins[i] != ValueOrigin::kAbsent) continue;
-    if (!field.fallback.empty()) {
-      Set(draft, i, Json::parse(field.fallback), ValueOrigin::kDefault);
+    if (!kDefaults[i].is_null()) {
+      Set(draft, i, kDefaults[i], ValueOrigin::kDefault);
     } else if (field.required) {
       complete = false;
       ErrorOnce("missing " + std::string(field.name),
