@@ -1,6 +1,8 @@
 #include "orchestrator/recovery.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -122,7 +124,24 @@ void CloseOpenAttempts(Store& store, std::vector<std::string>& notes) {
   }
 }
 
-// The intent to start was recorded, the start was not: nothing runs.
+bool IsLocked(const std::filesystem::path& lock) {
+  const int fd = ::open(lock.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool locked = ::flock(fd, LOCK_EX | LOCK_NB) != 0;
+  ::close(fd);
+  return locked;
+}
+
+// A trainer whose start was not recorded has been told to stop too; its lock says whether it still
+// saves.
+void WaitForLock(const RunDirectory& directory) {
+  const auto give_up = std::chrono::steady_clock::now() + kPatienceWithOrphans;
+  while (IsLocked(directory.lock()) && std::chrono::steady_clock::now() < give_up) {
+    std::this_thread::sleep_for(kOrphanCheckEvery);
+  }
+}
+
+// The intent to start was recorded, the start was not.
 void ResetHalfStartedRuns(Store& store) {
   std::vector<std::string> half_started;
   for (const auto& [run_id, record] : store.Runs()) {
@@ -130,6 +149,7 @@ void ResetHalfStartedRuns(Store& store) {
       half_started.push_back(run_id);
   }
   if (half_started.empty()) return;
+  for (const std::string& run_id : half_started) WaitForLock(store.run_directory(run_id));
   StoreTransaction transaction(store);
   for (const std::string& run_id : half_started) {
     transaction.Transition(
