@@ -17,6 +17,7 @@ namespace {
 struct ValidateOptions {
   std::vector<std::string> files;
   bool print_schema = false;
+  bool print_fields = false;
 };
 
 struct Verdict {
@@ -52,13 +53,35 @@ Json ToJson(const std::string& file, const Verdict& verdict) {
           {"problems", problems}};
 }
 
+void PrintFields() {
+  const std::pair<const char*, const FieldTable&> tables[] = {
+      {"The document", DocumentFields()},
+      {"A run: grid, fixed, derive, include, exclude", RunFields()},
+      {"generate", GenerateFields()},
+      {"a range of generate", LogRangeFields()},
+      {"evaluations", EvaluationFields()},
+      {"datasets", DatasetFields()},
+      {"tokenizer of a data set", TokenizerFields()},
+      {"fits", FitFields()},
+      {"executor", ExecutorFields()},
+      {"trainer", TrainerFields()}};
+  for (const auto& [title, table] : tables) {
+    fmt::print("## {}\n\n{}\n", title, FieldsAsMarkdown(table));
+  }
+}
+
 int Validate(const GlobalOptions& global, const ValidateOptions& options) {
   if (options.print_schema) {
     fmt::print("{}\n", SweepFileSchema().dump(2));
     return 0;
   }
+  if (options.print_fields) {
+    PrintFields();
+    return 0;
+  }
   if (options.files.empty()) {
-    throw Failure(FailureCode::kUsage, "validate: expected a sweep file, or --print-schema");
+    throw Failure(FailureCode::kUsage,
+                  "validate: expected a sweep file, --print-schema or --print-fields");
   }
   const Catalog catalog = LoadCatalog(DataPath(""));
   Json files = Json::array();
@@ -97,6 +120,8 @@ void AddValidateCommand(CLI::App& app, const GlobalOptions& global, Action& acti
   command->add_option("files", options->files, "Sweep files");
   command->add_flag(
       "--print-schema", options->print_schema, "Print the JSON Schema of sweep files and stop");
+  command->add_flag(
+      "--print-fields", options->print_fields, "Print every field with its default and stop");
   command->callback([&global, &action, options] {
     action = [&global, options] { return Validate(global, *options); };
   });

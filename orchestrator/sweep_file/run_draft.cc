@@ -18,6 +18,15 @@ void Set(RunDraft& draft, size_t field, Json value, ValueOrigin origin) {
   draft.origins[field] = origin;
 }
 
+// Of every run field; null where there is none.
+std::vector<Json> DefaultValues() {
+  std::vector<Json> values;
+  for (const Field& field : RunFields()) {
+    values.push_back(field.fallback.empty() ? Json() : Json::parse(field.fallback));
+  }
+  return values;
+}
+
 bool Matches(const Exclusion& exclusion, const RunDraft& draft) {
   return std::all_of(exclusion.fields.begin(), exclusion.fields.end(), [&](const GridAxis& any_of) {
     const Json& value = draft.values[any_of.field];
@@ -69,8 +78,9 @@ DraftMaker::DraftMaker(const SweepFile& file, ProblemList& problems)
 
 std::vector<RunDraft> DraftMaker::Make() {
   std::vector<RunDraft> drafts;
-  for (RunDraft& draft : GridDrafts()) {
-    if (Complete(draft) && !Excluded(draft)) drafts.push_back(std::move(draft));
+  AddGridDrafts(drafts);
+  if (file_.rules.generate && file_.rules.generate->budget_gmacs) {
+    KeepToBudget(*file_.rules.generate->budget_gmacs, drafts);
   }
   for (RunDraft& draft : IncludedDrafts()) {
     if (Complete(draft)) drafts.push_back(std::move(draft));
@@ -93,21 +103,54 @@ RunDraft DraftMaker::Start(const std::string& pointer) const {
   return draft;
 }
 
-std::vector<RunDraft> DraftMaker::GridDrafts() const {
-  const size_t size = file_.rules.GridSize();
-  std::vector<RunDraft> drafts;
-  drafts.reserve(size);
-  const RunDraft start = Start(file_.rules.grid.empty() ? "/fixed" : "/grid");
-  for (size_t number = 0; number < size; ++number) {
-    RunDraft draft = start;
-    size_t rest = number;
-    for (const GridAxis& axis : file_.rules.grid) {
-      Set(draft, axis.field, axis.values[rest % axis.values.size()], ValueOrigin::kGiven);
-      rest /= axis.values.size();
-    }
-    drafts.push_back(std::move(draft));
+RunDraft DraftMaker::GridDraft(const RunDraft& start, size_t number) const {
+  RunDraft draft = start;
+  for (const GridAxis& axis : file_.rules.grid) {
+    Set(draft, axis.field, axis.values[number % axis.values.size()], ValueOrigin::kGiven);
+    number /= axis.values.size();
   }
-  return drafts;
+  if (!generated_.empty()) {
+    const GeneratedPoint& point = generated_[number];
+    Set(draft, RunFieldIndex("model"), point.model, ValueOrigin::kGiven);
+    Set(draft, RunFieldIndex("samples_seen"), point.samples_seen, ValueOrigin::kGiven);
+  }
+  return draft;
+}
+
+void DraftMaker::AddGridDrafts(std::vector<RunDraft>& drafts) {
+  size_t size = file_.rules.GridSize();
+  std::string pointer = file_.rules.grid.empty() ? "/fixed" : "/grid";
+  if (file_.rules.generate) {
+    pointer = "/generate";
+    generated_ = GeneratePoints(*file_.rules.generate, file_.catalog);
+    size *= generated_.size();
+  }
+  const RunDraft start = Start(pointer);
+  for (size_t number = 0; number < size; ++number) {
+    RunDraft draft = GridDraft(start, number);
+    if (Complete(draft) && !Excluded(draft)) drafts.push_back(std::move(draft));
+  }
+}
+
+void DraftMaker::KeepToBudget(double budget_gmacs, std::vector<RunDraft>& drafts) {
+  const auto cost = [&](const RunDraft& draft) {
+    return FactsOf(draft.Text("model")).gmacs_per_sample *
+           static_cast<double>(draft.spec.samples_seen);
+  };
+  std::stable_sort(drafts.begin(), drafts.end(), [&](const RunDraft& a, const RunDraft& b) {
+    return cost(a) < cost(b);
+  });
+  double total = 0;
+  size_t kept = 0;
+  while (kept < drafts.size() && total + cost(drafts[kept]) <= budget_gmacs) {
+    total += cost(drafts[kept++]);
+  }
+  if (kept == drafts.size()) return;
+  reader_.Warn(
+      "/generate/budget_gmacs",
+      fmt::format(
+          "{} of {} runs fit; the others, the most expensive, are left out", kept, drafts.size()));
+  drafts.erase(drafts.begin() + static_cast<std::ptrdiff_t>(kept), drafts.end());
 }
 
 std::vector<RunDraft> DraftMaker::IncludedDrafts() const {
@@ -200,12 +243,13 @@ double DraftMaker::Lookup(const std::string& name, RunDraft& draft) {
 }
 
 bool DraftMaker::SetDefaults(RunDraft& draft) {
+  static const std::vector<Json> kDefaults = DefaultValues();
   bool complete = true;
   for (size_t i = 0; i < RunFields().size(); ++i) {
     const Field& field = RunFields()[i];
     if (draft.origins[i] != ValueOrigin::kAbsent) continue;
-    if (!field.fallback.empty()) {
-      Set(draft, i, Json::parse(field.fallback), ValueOrigin::kDefault);
+    if (!kDefaults[i].is_null()) {
+      Set(draft, i, kDefaults[i], ValueOrigin::kDefault);
     } else if (field.required) {
       complete = false;
       ErrorOnce("missing " + std::string(field.name),

@@ -47,7 +47,11 @@ class DraftMaker {
   };
 
   [[nodiscard]] RunDraft Start(const std::string& pointer) const;
-  [[nodiscard]] std::vector<RunDraft> GridDrafts() const;
+  /// Combination `number` of the generated pairs and the grid's axes, on top of `start`.
+  [[nodiscard]] RunDraft GridDraft(const RunDraft& start, size_t number) const;
+  void AddGridDrafts(std::vector<RunDraft>& drafts);
+  /// Leaves out the most expensive drafts until the others together cost no more than the budget.
+  void KeepToBudget(double budget_gmacs, std::vector<RunDraft>& drafts);
   [[nodiscard]] std::vector<RunDraft> IncludedDrafts() const;
   [[nodiscard]] bool Excluded(const RunDraft& draft);
   /// Fills in derived values and defaults, checks them, and makes the spec.
@@ -73,6 +77,7 @@ class DraftMaker {
   FieldReader reader_;
   std::map<std::string, ModelFacts> facts_;
   std::map<std::string, Vocabulary> vocabularies_;  // by file or declared identity
+  std::vector<GeneratedPoint> generated_;
   std::vector<bool> exclusion_matched_;
   std::set<std::string> reported_;
 };

@@ -27,10 +27,13 @@ class RulesReader {
 
   RunRules Read() {
     ReadGrid();
+    if (document_.contains("generate"))
+      rules_.generate = ReadGridGenerator(reader_, document_["generate"], "/generate");
     if (const Json* fixed = ObjectMember("fixed")) rules_.fixed = ReadGiven(*fixed, "/fixed");
     ReadDerive();
     ReadInclude();
     ReadExclude();
+    CheckSize();
     CheckGivenOnce();
     CheckNoFieldNeedsItself();
     return std::move(rules_);
@@ -106,9 +109,19 @@ class RulesReader {
       }
       rules_.grid.push_back({field, ReadValues(field, values, at)});
     }
-    if (rules_.GridSize() > kMostRuns) {
-      reader_.Error("/grid", fmt::format("more than {} combinations", kMostRuns));
+  }
+
+  // Before anything of that size is made.
+  void CheckSize() const {
+    size_t size = rules_.GridSize();
+    if (const auto& generate = rules_.generate) {
+      const LogRange& range =
+          generate->samples_seen ? *generate->samples_seen : *generate->compute_gmacs;
+      size *= generate->models.size() * static_cast<size_t>(range.count);
     }
+    if (size <= kMostRuns) return;
+    reader_.Error(rules_.generate ? "/generate" : "/grid",
+                  fmt::format("more than {} runs", kMostRuns));
   }
 
   void ReadDerive() {
@@ -202,6 +215,10 @@ class RulesReader {
     for (const GridAxis& axis : rules_.grid) {
       check(axis.field, PointerTo("/grid", RunFields()[axis.field].name));
     }
+    if (rules_.generate) {
+      check(IndexOfField(RunFields(), "model"), "/generate");
+      check(IndexOfField(RunFields(), "samples_seen"), "/generate");
+    }
     for (const GivenValue& value : rules_.fixed) check(value.field, value.pointer);
     for (const DerivedField& derived : rules_.derive) check(derived.field, derived.pointer);
   }
@@ -248,7 +265,7 @@ class RulesReader {
 }  // namespace
 
 size_t RunRules::GridSize() const {
-  if (grid.empty()) return include.empty() ? 1 : 0;
+  if (grid.empty()) return include.empty() || generate ? 1 : 0;
   size_t size = 1;
   for (const GridAxis& axis : grid) size = std::min(size * axis.values.size(), kMostRuns + 1);
   return size;

@@ -155,6 +155,13 @@ Json SectionSchema(std::string_view name) {
     definition["required"] = {"name"};
     return ArrayOf({{"anyOf", Json::array({{{"type", "string"}, {"minLength", 1}}, definition})}});
   }
+  if (name == "generate") {
+    Json schema = TableSchema(GenerateFields(), true);
+    for (const char* range : {"samples_seen", "compute_gmacs"}) {
+      schema["properties"][range].update(TableSchema(LogRangeFields(), true));
+    }
+    return schema;
+  }
   if (name == "curves") return ByName({{"type", "string"}, {"minLength", 1}});
   if (name == "fits") return ArrayOf(TableSchema(FitFields(), true));
   if (name == "executor") return TableSchema(ExecutorFields(), true);

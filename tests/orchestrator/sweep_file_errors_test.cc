@@ -71,6 +71,11 @@ const WrongFile kWrongFiles[] = {
     {"[1024, \"4k\"]",
      "[]",
      "/grid/samples_seen: value [], expected an array of at least one value"},
+    {"\"grid\": {",
+     "\"generate\": {\"models\": [\"tiny\"], \"compute_gmacs\": {\"from\": 1, \"to\": 2, "
+     "\"count\": 2}}, "
+     "\"grid\": {",
+     "/generate: field 'model' is given in /grid/model already"},
     {"[1024, \"4k\"]", "1024", "/grid/samples_seen: value 1024, expected an array"},
     {"\"dataset\": \"scenes\"",
      "\"dataset\": \"scnes\"",

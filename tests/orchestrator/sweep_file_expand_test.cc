@@ -109,6 +109,62 @@ TEST_CASE("An exclusion removes the grid runs that agree in all its fields") {
   CHECK(sweep.runs.size() == 4);
 }
 
+TEST_CASE("generate makes iso-FLOP profiles, crossed with the grid") {
+  const SmallDataFolder data;
+  const auto sweep = ExpandText(SweepText(R"("generate": {"models": ["tiny", "small"],
+      "compute_gmacs": {"from": 10, "to": "1k", "count": 3}}, "grid": {"seed": [0, 1]},)" +
+                                          kFixed),
+                                data);
+  REQUIRE(sweep.runs.size() == 12);
+  for (size_t i = 0; i < sweep.runs.size(); ++i) {
+    const double budget = i < 4 ? 10 : i < 8 ? 100 : 1000;
+    const double excess = sweep.runs[i].compute_gmacs - budget;
+    CHECK(excess > -0.51 * sweep.runs[i].gmacs_per_sample);
+    CHECK(excess < 100.51 * sweep.runs[i].gmacs_per_sample);  // rounded up to a step
+  }
+}
+
+TEST_CASE("generate makes log-spaced lengths within limits and a budget") {
+  const SmallDataFolder data;
+  const auto text = [](const std::string& limits) {
+    return SweepText(R"("generate": {"models": ["T/7", "small"],
+      "samples_seen": {"from": 1000, "to": 100000, "count": 5})" +
+                     limits + "}," + kFixed);
+  };
+  const auto all = ExpandText(text(""), data);
+  REQUIRE(all.runs.size() == 10);
+  CHECK(all.runs.front().requested_samples == 1000);
+  CHECK(RunWith(all, "samples_seen", 3162).model == "tiny");
+  CHECK(all.runs.back().requested_samples == 100000);
+  CHECK(ExpandText(text(R"(, "least_samples": 1001, "most_samples": 50000)"), data).runs.size() ==
+        6);
+  ProblemList problems;
+  const auto cheap = ExpandText(text(R"(, "budget_gmacs": 100)"), data, problems);
+  CHECK_FALSE(problems.has_errors());
+  CHECK_THAT(problems.all().at(0).message, Catch::Contains("of 10 runs fit"));
+  double total = 0;
+  for (const ExpandedRun& run : cheap.runs) total += run.compute_gmacs;
+  CHECK(total <= 100);
+  CHECK(total + all.runs[cheap.runs.size()].compute_gmacs > 100);
+}
+
+TEST_CASE("A wrong generate is an error") {
+  const SmallDataFolder data;
+  const auto problems = [&](const std::string& generate, const std::string& more = "") {
+    return ProblemsOf(SweepText("\"generate\": " + generate + "," + more + kFixed), data);
+  };
+  CHECK_THAT(problems(R"({"models": ["tny"], "samples_seen": {"from": 1, "to": 2, "count": 2}})"),
+             Catch::Contains("/generate/models/0: value 'tny'") &&
+                 Catch::Contains("did you mean 'tiny'?"));
+  CHECK_THAT(problems(R"({"models": ["tiny"]})"),
+             Catch::Contains("/generate: expected samples_seen or compute_gmacs"));
+  CHECK_THAT(problems(R"({"models": ["tiny"], "samples_seen": {"from": 5, "to": 2, "count": 2}})"),
+             Catch::Contains("/generate/samples_seen: 'from' is larger than 'to'"));
+  CHECK_THAT(problems(R"({"models": ["tiny"], "samples_seen": {"from": 1, "to": 2, "count": 2}})",
+                      R"("grid": {"model": ["tiny"]},)"),
+             Catch::Contains("field 'model' is given in /grid/model already"));
+}
+
 TEST_CASE("Equal runs are one run") {
   const SmallDataFolder data;
   const auto sweep = ExpandText(

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "core/compute.h"
+#include "core/files.h"
 #include "orchestrator/data_files.h"
 #include "orchestrator/sweep_file/expand.h"
 #include "orchestrator/sweep_file/schema.h"
@@ -191,6 +192,49 @@ TEST_CASE("Named counts are the products that the labels stand for") {
 TEST_CASE("The shipped JSON Schema is the one made from the field tables") {
   // When this fails: sweep validate --print-schema > sweeps/schema/sweep.schema.json
   CHECK(ReadJsonFile((kSweeps / "schema/sweep.schema.json").string()) == SweepFileSchema());
+}
+
+TEST_CASE("docs/sweep_file.md has every field as the tables have it") {
+  // When this fails: sweep validate --print-fields prints the tables to copy.
+  const std::string doc = ReadFile(SWEEP_SOURCE_DIR "/docs/sweep_file.md");
+  for (const FieldTable* table : {&DocumentFields(),
+                                  &RunFields(),
+                                  &GenerateFields(),
+                                  &LogRangeFields(),
+                                  &DatasetFields(),
+                                  &TokenizerFields(),
+                                  &EvaluationFields(),
+                                  &FitFields(),
+                                  &ExecutorFields(),
+                                  &TrainerFields()}) {
+    CHECK_THAT(doc, Catch::Contains(FieldsAsMarkdown(*table)));
+  }
+}
+
+TEST_CASE("Examples of docs/sweep_file.md are valid") {
+  const std::string doc = ReadFile(SWEEP_SOURCE_DIR "/docs/sweep_file.md");
+  const std::string head = R"({"version": 1, "name": "example", )";
+  const std::string rest =
+      R"(, "fixed": {"dataset": "fashion_scenes", "global_batch_size": 128, "learning_rate": 1e-3})";
+  size_t examples = 0;
+  for (size_t at = 0; (at = doc.find("```json\n", at)) != std::string::npos; ++examples) {
+    at += 8;
+    const std::string text = doc.substr(at, doc.find("```", at) - at);
+    const bool is_whole = text.starts_with("{");
+    const bool has_fixed = text.find("\"fixed\"") != std::string::npos;
+    const bool has_runs = text.find("\"grid\"") != std::string::npos ||
+                          text.find("\"generate\"") != std::string::npos;
+    std::string whole = is_whole ? text : head + text + (has_fixed ? "" : rest);
+    if (!is_whole)
+      whole += has_runs ? "}" : R"(, "grid": {"model": ["scenes-s"], "samples_seen": [512]}})";
+    CAPTURE(whole);
+    ProblemList problems;
+    const SweepFile file = ParseSweepFile(whole, "example.json", Shipped(), problems);
+    CHECK_NOTHROW(problems.ThrowIfErrors());
+    CHECK_FALSE(Expand(file, problems).runs.empty());
+    CHECK_NOTHROW(problems.ThrowIfErrors());
+  }
+  CHECK(examples == 4);
 }
 
 TEST_CASE("DataPath follows SWEEP_DATA_DIR, else the source tree") {
