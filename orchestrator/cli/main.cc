@@ -22,6 +22,10 @@ int Main(int argc, char** argv) {
   AddPlanCommand(app, global, action);
   AddRunCommand(app, global, action);
   AddStatusCommand(app, global, action);
+  AddFitCommand(app, global, action);
+  AddCompareCommand(app, global, action);
+  AddPredictCommand(app, global, action);
+  AddLawsCommand(app, global, action);
   AddExportCommand(app, global, action);
   AddDbCommand(app, global, action);
 
