@@ -261,7 +261,7 @@ FitReport Fit(const PointTable& points, const FitOptions& options) {
 std::vector<FitOutcome> FitAll(const std::vector<PointTable>& tables, const FitOptions& options) {
   std::vector<FitOutcome> outcomes(tables.size());
   FitOptions one = options;
-  one.threads = 1;
+  if (tables.size() > 1) one.threads = 1;  // the tables are the parallel work
   ParallelFor(tables.size(), options.threads, [&](std::size_t i) {
     try {
       outcomes[i].report = Fit(tables[i], one);

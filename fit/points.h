@@ -12,13 +12,14 @@ namespace sweep {
 /// units), an observable, a weight, and a name by which a report can speak of it ("row 12", a run's
 /// id).
 struct PointTable {
-  std::vector<std::string> variables;        ///< names, "C", "N", "D", …
-  std::vector<std::vector<double>> columns;  ///< columns[v][i]: variable v of point i
+  std::vector<std::string> variables = {};        ///< names, "C", "N", "D", …
+  std::vector<std::vector<double>> columns = {};  ///< columns[v][i]: variable v of point i
   std::string observable = "L";  ///< "E": a fraction in (0, 1]; "L": positive; "drop": any number
-  std::vector<double> y;         ///< the observable, n values
-  std::vector<double> weights;   ///< n non-negative weights; empty: all are 1
-  std::vector<std::string> labels;    ///< n names for messages; empty: "point 1", "point 2", …
-  std::vector<std::string> clusters;  ///< n group names for the stratified bootstrap; may be empty
+  std::vector<double> y = {};    ///< the observable, n values
+  std::vector<double> weights = {};      ///< n non-negative weights; empty: all are 1
+  std::vector<std::string> labels = {};  ///< n names for messages; empty: "point 1", "point 2", …
+  std::vector<std::string> clusters =
+      {};  ///< n group names for the stratified bootstrap; may be empty
 
   [[nodiscard]] std::size_t size() const { return y.size(); }
   [[nodiscard]] bool Has(std::string_view variable) const;

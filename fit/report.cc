@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/failure.h"
@@ -44,6 +45,29 @@ Json RangesJson(const FitReport& report) {
   Json ranges = Json::object();
   for (const auto& [name, range] : report.ranges) ranges[name] = {range.low, range.high};
   return ranges;
+}
+
+// One line a reason, with the first few points of each: JSON has them all.
+std::string ExcludedText(const FitReport& report) {
+  constexpr std::size_t kShown = 4;
+  std::vector<std::string> reasons;
+  std::map<std::string, std::vector<std::string>> points;
+  for (const ExcludedPoint& point : report.excluded) {
+    if (!points.contains(point.reason)) reasons.push_back(point.reason);
+    points[point.reason].push_back(point.label);
+  }
+  std::string text;
+  for (const std::string& reason : reasons) {
+    std::vector<std::string> labels = points[reason];
+    const std::size_t count = labels.size();
+    labels.resize(std::min(count, kShown));
+    text += fmt::format("  left out ({}): {}{}: {}\n",
+                        count,
+                        fmt::join(labels, ", "),
+                        count > kShown ? ", …" : "",
+                        reason);
+  }
+  return text;
 }
 
 }  // namespace
@@ -128,10 +152,7 @@ std::string FullText(const FitReport& report) {
     text += fmt::format("  condition number {:.3g}\n", *report.condition_number);
   }
   for (const std::string& warning : report.warnings) text += "  warning: " + warning + "\n";
-  for (const ExcludedPoint& point : report.excluded) {
-    text += fmt::format("  left out {}: {}\n", point.label, point.reason);
-  }
-  return text;
+  return text + ExcludedText(report);
 }
 
 }  // namespace sweep

@@ -19,7 +19,8 @@ char Separator(std::string_view text) {
   const std::string_view header = text.substr(0, text.find('\n'));
   char best = ',';
   for (const char candidate : {';', '\t'}) {
-    if (std::count(header.begin(), header.end(), candidate) > std::count(header.begin(), header.end(), best)) {
+    if (std::count(header.begin(), header.end(), candidate) >
+        std::count(header.begin(), header.end(), best)) {
       best = candidate;
     }
   }
@@ -93,7 +94,8 @@ void CheckHeader(const Table& table) {
   std::set<std::string> seen;
   for (const std::string& name : table.columns) {
     if (name.empty()) Fail(table.origin, 1, "a column has no name");
-    if (!seen.insert(name).second) Fail(table.origin, 1, fmt::format("two columns are named '{}'", name));
+    if (!seen.insert(name).second)
+      Fail(table.origin, 1, fmt::format("two columns are named '{}'", name));
   }
 }
 
@@ -107,7 +109,8 @@ void DropUnnamedIndex(Table& table) {
 }  // namespace
 
 std::size_t Table::Find(std::string_view column) const {
-  return static_cast<std::size_t>(std::find(columns.begin(), columns.end(), column) - columns.begin());
+  return static_cast<std::size_t>(std::find(columns.begin(), columns.end(), column) -
+                                  columns.begin());
 }
 
 Table ParseCsv(std::string_view text, const std::string& origin) {
@@ -124,7 +127,10 @@ Table ParseCsv(std::string_view text, const std::string& origin) {
       continue;
     }
     if (cells.size() != table.columns.size()) {
-      Fail(origin, line, fmt::format("{} cells, expected {} as in the header", cells.size(), table.columns.size()));
+      Fail(origin,
+           line,
+           fmt::format(
+               "{} cells, expected {} as in the header", cells.size(), table.columns.size()));
     }
     table.rows.push_back(std::move(cells));
     table.labels.push_back(fmt::format("line {}", line));
@@ -136,7 +142,9 @@ Table ParseCsv(std::string_view text, const std::string& origin) {
   return table;
 }
 
-Table ReadCsv(const std::string& path) { return ParseCsv(ReadFile(path), path); }
+Table ReadCsv(const std::string& path) {
+  return ParseCsv(ReadFile(path), path);
+}
 
 void NameRows(Table& table) {
   for (const char* column : {"run", "name", "model"}) {

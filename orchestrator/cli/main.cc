@@ -26,6 +26,10 @@ int Main(int argc, char** argv) {
   AddRunCommand(app, global, action);
   AddStatusCommand(app, global, action);
   AddImportCommand(app, global, action);
+  AddFitCommand(app, global, action);
+  AddCompareCommand(app, global, action);
+  AddPredictCommand(app, global, action);
+  AddLawsCommand(app, global, action);
   AddExportCommand(app, global, action);
   AddDbCommand(app, global, action);
 
