@@ -4,13 +4,17 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_softmax.h>
 #include <ATen/ops/_softmax_backward_data.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/bmm.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
 #include <limits>
+
+#include "trainer/fused_ops.h"
 
 namespace sweep {
 namespace {
@@ -37,13 +41,89 @@ at::Tensor CausalMask(const at::Tensor& like) {
   return at::full({tokens, tokens}, kNever, like.options()).triu_(1);
 }
 
+bool OneQuery(const AttentionRows& rows, int64_t batch) {
+  return rows.query.size(0) == batch && rows.key.size(0) != batch;
+}
+
+// Short sequences on a CPU: the products are too small for a library to do them well.
+bool KernelFits(const AttentionRows& rows, int64_t batch, int64_t heads) {
+  const int64_t head_width = rows.query.size(1) / heads;
+  return rows.query.is_cpu() && head_width % kLanes == 0 && head_width <= kMostHeadWidth &&
+         rows.key.size(0) / batch <= kMostAttentionKeys;
+}
+
+template <class T>
+AttentionTask<T> TaskOf(const AttentionRows& rows,
+                        int64_t batch,
+                        int64_t heads,
+                        bool causal,
+                        const at::Tensor& visible_B) {
+  AttentionTask<T> task;
+  task.heads = heads;
+  task.queries = rows.query.size(0) / batch;
+  task.keys = rows.key.size(0) / batch;
+  task.head_width = rows.query.size(1) / heads;
+  task.query = Elements<T>(rows.query);
+  task.query_stride = rows.query.stride(0);
+  task.key = Elements<T>(rows.key);
+  task.value = Elements<T>(rows.value);
+  task.key_stride = rows.key.stride(0);
+  const bool one = OneQuery(rows, batch);
+  task.causal = causal && !one;
+  if (one && visible_B.defined()) task.visible = visible_B.const_data_ptr<int64_t>();
+  return task;
+}
+
 }  // namespace
+
+at::Tensor Attention::ForwardKernel(const AttentionRows& rows,
+                                    int64_t batch,
+                                    const at::Tensor& visible_B,
+                                    AttentionSaved& saved) const {
+  const at::Tensor& query = rows.query;
+  at::Tensor output = at::empty(query.sizes(), query.options());
+  const int64_t padded = PaddedKeys(rows.key.size(0) / batch);
+  saved.probability = at::empty({batch * heads_, query.size(0) / batch, padded}, at::kFloat);
+  WithElement(query, [&]<class T>(T) {
+    auto task = TaskOf<T>(rows, batch, heads_, causal_, visible_B);
+    task.probability = Elements<float>(saved.probability);
+    task.output = Elements<T>(output);
+    ForRows(batch * heads_, [&](int64_t begin, int64_t end) {
+      KernelsForThisCpu<T>().attention(task, begin, end);
+    });
+  });
+  return output;
+}
+
+void Attention::BackwardKernel(const AttentionRows& rows,
+                               int64_t batch,
+                               const at::Tensor& visible_B,
+                               const AttentionSaved& saved,
+                               const at::Tensor& gradient,
+                               const AttentionRows& gradients) const {
+  const at::Tensor g = gradient.contiguous();
+  WithElement(g, [&]<class T>(T) {
+    AttentionGradientTask<T> task;
+    task.forward = TaskOf<T>(rows, batch, heads_, causal_, visible_B);
+    task.forward.probability = Elements<float>(saved.probability);
+    task.gradient = Elements<T>(g);
+    task.query_gradient = Elements<T>(gradients.query);
+    task.query_gradient_stride = gradients.query.stride(0);
+    task.key_gradient = Elements<T>(gradients.key);
+    task.value_gradient = Elements<T>(gradients.value);
+    task.key_gradient_stride = gradients.key.stride(0);
+    ForRows(batch * heads_, [&](int64_t begin, int64_t end) {
+      KernelsForThisCpu<T>().attention_backward(task, begin, end);
+    });
+  });
+}
 
 at::Tensor Attention::Forward(const AttentionRows& rows,
                               int64_t batch,
-                              const at::Tensor& hidden_BT,
+                              const at::Tensor& visible_B,
                               AttentionSaved& saved) const {
-  const bool one = rows.query.size(0) == batch && rows.key.size(0) != batch;
+  if (KernelFits(rows, batch, heads_)) return ForwardKernel(rows, batch, visible_B, saved);
+  const bool one = OneQuery(rows, batch);
   if (rows.query.is_cuda() && !one) {
     const at::AutoGradMode graph(true);
     saved.query = Heads(rows.query, batch, heads_).detach().requires_grad_();
@@ -57,7 +137,9 @@ at::Tensor Attention::Forward(const AttentionRows& rows,
   const at::Tensor query = Stacked(rows.query, batch, heads_);
   at::Tensor scores = at::bmm(query, Stacked(rows.key, batch, heads_).transpose(1, 2));
   scores.mul_(1.0 / std::sqrt(static_cast<double>(query.size(2))));
-  if (one && hidden_BT.defined()) {
+  if (one && visible_B.defined()) {
+    const at::Tensor hidden_BT =
+        at::arange(scores.size(2), visible_B.options()) >= visible_B.unsqueeze(1);
     scores.unflatten(0, {batch, heads_}).masked_fill_(hidden_BT.view({batch, 1, 1, -1}), kNever);
   } else if (causal_) {
     scores.add_(CausalMask(scores));
@@ -69,9 +151,14 @@ at::Tensor Attention::Forward(const AttentionRows& rows,
 
 void Attention::Backward(const AttentionRows& rows,
                          int64_t batch,
+                         const at::Tensor& visible_B,
                          const AttentionSaved& saved,
                          const at::Tensor& gradient,
                          const AttentionRows& gradients) const {
+  if (KernelFits(rows, batch, heads_)) {
+    BackwardKernel(rows, batch, visible_B, saved, gradient, gradients);
+    return;
+  }
   const auto write = [&](const at::Tensor& to, const at::Tensor& from_BHTD) {
     Heads(to, batch, heads_).copy_(from_BHTD);
   };

@@ -132,9 +132,7 @@ at::Tensor TextTower::Forward(const at::Tensor& tokens_BT, Saved* saved) const {
                         .add_(positions_TW.narrow(0, 0, tokens))
                         .view({-1, spec_.width});
   const at::Tensor ends_B = tokens_BT.argmax(1);
-  const Readout end_token{
-      ends_B + FirstRows(keep.batch, tokens, x_RW.device()),
-      at::arange(tokens, tokens_BT.options()).unsqueeze(0) > ends_B.unsqueeze(1)};
+  const Readout end_token{ends_B + FirstRows(keep.batch, tokens, x_RW.device()), ends_B + 1};
   keep.pooled_BW = transformer_.Forward(x_RW, end_token, saved != nullptr ? &keep.blocks : nullptr);
   keep.normed_BW = ln_final_.Forward(keep.pooled_BW, keep.ln_final);
   keep.features_BE = Normalize(Project(parameters_.Get("text_projection"), keep.normed_BW));

@@ -15,6 +15,10 @@ Linear LinearAt(const ParameterStore& parameters, const std::string& name) {
   return {&parameters.Get(name + ".weight"), &parameters.Get(name + ".bias")};
 }
 
+at::Tensor VisibleOf(const Readout* readout) {
+  return readout != nullptr ? readout->visible_B : at::Tensor();
+}
+
 // Thirds (query, key, value) of a packed projection's columns.
 AttentionRows Thirds(const at::Tensor& packed) {
   const int64_t width = packed.size(1) / 3;
@@ -33,10 +37,9 @@ Block::Block(const ParameterStore& parameters,
       in_proj_{&parameters.Get(prefix + "attn.in_proj_weight"),
                &parameters.Get(prefix + "attn.in_proj_bias")},
       out_proj_(LinearAt(parameters, prefix + "attn.out_proj")),
-      c_fc_(LinearAt(parameters, prefix + "mlp.c_fc")),
       c_proj_(LinearAt(parameters, prefix + "mlp.c_proj")),
-      attention_(shape.heads, shape.causal),
-      gelu_{shape.quick_gelu} {}
+      c_fc_(LinearAt(parameters, prefix + "mlp.c_fc"), shape.quick_gelu),
+      attention_(shape.heads, shape.causal) {}
 
 // Fills query_SW, key_RW and value_RW.
 void Block::ProjectRows(const Readout* readout, BlockSaved& saved) const {
@@ -62,16 +65,13 @@ at::Tensor Block::Forward(const at::Tensor& x_RW,
   saved.x_RW = x_RW;
   saved.normed_1_RW = ln_1_.Forward(x_RW, saved.norm_1);
   ProjectRows(readout, saved);
-  saved.attended_SW = attention_.Forward({saved.query_SW, saved.key_RW, saved.value_RW},
-                                         batch,
-                                         readout != nullptr ? readout->hidden_BT : at::Tensor(),
-                                         saved.attention);
+  saved.attended_SW = attention_.Forward(
+      {saved.query_SW, saved.key_RW, saved.value_RW}, batch, VisibleOf(readout), saved.attention);
   const at::Tensor x_SW = readout != nullptr ? x_RW.index_select(0, readout->rows_B) : x_RW;
-  saved.middle_SW = out_proj_.Forward(saved.attended_SW).add_(x_SW);
+  saved.middle_SW = out_proj_.ForwardOnto(x_SW, saved.attended_SW);
   saved.normed_2_SW = ln_2_.Forward(saved.middle_SW, saved.norm_2);
-  saved.hidden_SM = c_fc_.Forward(saved.normed_2_SW);
-  saved.activated_SM = gelu_.Forward(saved.hidden_SM);
-  return c_proj_.Forward(saved.activated_SM).add_(saved.middle_SW);
+  saved.activated_SM = c_fc_.Forward(saved.normed_2_SW, saved.hidden_SM);
+  return c_proj_.ForwardOnto(saved.middle_SW, saved.activated_SM);
 }
 
 at::Tensor Block::Backward(const at::Tensor& gradient_SW,
@@ -79,15 +79,14 @@ at::Tensor Block::Backward(const at::Tensor& gradient_SW,
                            const Readout* readout,
                            BlockSaved& saved) const {
   at::Tensor g = c_proj_.Backward(saved.activated_SM, gradient_SW);
-  g = gelu_.Backward(saved.hidden_SM, g);
-  g = c_fc_.Backward(saved.normed_2_SW, g);
-  const at::Tensor middle_SW = ln_2_.Backward(saved.middle_SW, saved.norm_2, g).add_(gradient_SW);
+  g = c_fc_.Backward(saved.normed_2_SW, saved.hidden_SM, g);
+  const at::Tensor middle_SW = ln_2_.Backward(saved.middle_SW, saved.norm_2, g, gradient_SW);
   g = out_proj_.Backward(saved.attended_SW, middle_SW);
   g = AttentionBackward(g, batch, readout, saved);
-  g = ln_1_.Backward(saved.x_RW, saved.norm_1, g);
   if (readout == nullptr) {
-    g.add_(middle_SW);
+    g = ln_1_.Backward(saved.x_RW, saved.norm_1, g, middle_SW);
   } else {
+    g = ln_1_.Backward(saved.x_RW, saved.norm_1, g);
     g.index_add_(0, readout->rows_B, middle_SW);
   }
   saved = BlockSaved();
@@ -104,13 +103,14 @@ at::Tensor Block::AttentionBackward(const at::Tensor& gradient_SW,
   const int64_t all = saved.x_RW.size(0);
   if (readout == nullptr) {
     const at::Tensor packed = at::empty({all, 3 * width}, gradient_SW.options());
-    attention_.Backward(rows, batch, saved.attention, gradient_SW, Thirds(packed));
+    attention_.Backward(rows, batch, {}, saved.attention, gradient_SW, Thirds(packed));
     return in_proj_.Backward(saved.normed_1_RW, packed);
   }
   const at::Tensor query = at::empty_like(gradient_SW);
   const at::Tensor pair = at::empty({all, 2 * width}, gradient_SW.options());
   attention_.Backward(rows,
                       batch,
+                      readout->visible_B,
                       saved.attention,
                       gradient_SW,
                       {query, pair.narrow(1, 0, width), pair.narrow(1, width, width)});

@@ -19,7 +19,7 @@ struct TransformerShape {
 /// The one token a sample whose feature is read after the last block.
 struct Readout {
   at::Tensor rows_B;     ///< its row among all rows
-  at::Tensor hidden_BT;  ///< keys it must not see; undefined: it sees all
+  at::Tensor visible_B;  ///< how many keys of its sample it sees; undefined: all
 };
 
 /// What one block's backward pass needs. R rows = batch x tokens, W width, M hidden width, S rows
@@ -58,10 +58,9 @@ class Block {
                                              const BlockSaved& saved) const;
 
   LayerNorm ln_1_, ln_2_;
-  Linear in_proj_;
-  Linear out_proj_, c_fc_, c_proj_;
+  Linear in_proj_, out_proj_, c_proj_;
+  GeluLinear c_fc_;
   Attention attention_;
-  Gelu gelu_;
 };
 
 /// A stack of blocks, from all tokens to the one a sample that is read.

@@ -29,7 +29,7 @@ inline at::Tensor GoldenTensor(const SafetensorsFile& file, const std::string& n
 inline RunSpec GoldenSpec(bool quick_gelu) {
   RunSpec spec;
   spec.model.embed_dim = 12;
-  spec.model.vision = {16, 8, 16, 2, 8, 4.0};
+  spec.model.vision = {16, 8, 32, 2, 16, 4.0};
   spec.model.text = {10, 24, 24, 3, 2, 4.0};
   spec.model.quick_gelu = quick_gelu;
   spec.global_batch_size = 8;

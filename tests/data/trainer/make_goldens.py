@@ -31,7 +31,7 @@ def make_model(quick_gelu):
     torch.manual_seed(0)
     model = open_clip.CLIP(
         embed_dim=12,
-        vision_cfg=dict(image_size=16, patch_size=8, width=16, layers=2, head_width=8),
+        vision_cfg=dict(image_size=16, patch_size=8, width=32, layers=2, head_width=16),
         text_cfg=dict(context_length=CONTEXT, vocab_size=VOCABULARY, width=24, heads=3, layers=2),
         quick_gelu=quick_gelu,
     )
