@@ -126,10 +126,58 @@ void DraftMaker::AddGridDrafts(std::vector<RunDraft>& drafts) {
     size *= generated_.size();
   }
   const RunDraft start = Start(pointer);
-  for (size_t number = 0; number < size; ++number) {
-    RunDraft draft = GridDraft(start, number);
-    if (Complete(draft) && !Excluded(draft)) drafts.push_back(std::move(draft));
+  if (file_.rules.generate && file_.rules.generate->cooldown_share) {
+    AddTrunksAndBranches(start, drafts);
+    return;
   }
+  for (size_t number = 0; number < size; ++number) {
+    AddIfWanted(GridDraft(start, number), drafts);
+  }
+}
+
+void DraftMaker::AddIfWanted(RunDraft draft, std::vector<RunDraft>& drafts) {
+  if (Complete(draft) && !Excluded(draft)) drafts.push_back(std::move(draft));
+}
+
+void DraftMaker::AddTrunksAndBranches(const RunDraft& start, std::vector<RunDraft>& drafts) {
+  std::map<std::string, std::vector<int64_t>> lengths;  // model → ascending
+  for (const GeneratedPoint& point : generated_) lengths[point.model].push_back(point.samples_seen);
+  generated_.clear();  // combinations below are of the grid's axes alone
+  const double share_of_trunk = 1 - *file_.rules.generate->cooldown_share;
+  for (const auto& [model, samples] : lengths) {
+    for (size_t number = 0; number < file_.rules.GridSize(); ++number) {
+      RunDraft trunk = GridDraft(start, number);
+      const double longest = std::ceil(static_cast<double>(samples.back()) * share_of_trunk);
+      Set(trunk, RunFieldIndex("model"), model, ValueOrigin::kGiven);
+      Set(trunk, RunFieldIndex("samples_seen"), static_cast<int64_t>(longest), ValueOrigin::kGiven);
+      Set(trunk, RunFieldIndex("schedule"), "constant", ValueOrigin::kGiven);
+      if (!Complete(trunk) || Excluded(trunk)) continue;
+      drafts.push_back(trunk);
+      for (const int64_t length : samples) AddIfWanted(Branch(trunk, length), drafts);
+    }
+  }
+}
+
+// All values are the trunk's, derived ones too, but for what makes it a branch.
+RunDraft DraftMaker::Branch(const RunDraft& trunk, int64_t samples) const {
+  const double share_of_trunk = 1 - *file_.rules.generate->cooldown_share;
+  const auto wanted =
+      static_cast<int64_t>(std::ceil(static_cast<double>(samples) * share_of_trunk));
+  const int64_t batch = trunk.spec.global_batch_size;
+  const int64_t fork = std::min(RealisedSamples(wanted, batch), trunk.spec.samples_seen);
+  RunDraft branch = trunk;
+  const Json from = {{"samples_seen", trunk.Value("samples_seen")},
+                     {"schedule", "constant"},
+                     {"warmup_steps", trunk.Value("warmup_steps")},
+                     {"start", "scratch"}};
+  const auto set = [&](std::string_view field, Json value) {
+    Set(branch, RunFieldIndex(field), std::move(value), ValueOrigin::kGiven);
+  };
+  set("samples_seen", std::max<int64_t>(samples - fork, 1));
+  set("schedule", "cosine");
+  set("warmup_steps", 0);
+  set("start", {{"from", from}, {"at", fork}});
+  return branch;
 }
 
 void DraftMaker::KeepToBudget(double budget_gmacs, std::vector<RunDraft>& drafts) {

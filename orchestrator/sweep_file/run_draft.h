@@ -50,6 +50,10 @@ class DraftMaker {
   /// Combination `number` of the generated pairs and the grid's axes, on top of `start`.
   [[nodiscard]] RunDraft GridDraft(const RunDraft& start, size_t number) const;
   void AddGridDrafts(std::vector<RunDraft>& drafts);
+  void AddIfWanted(RunDraft draft, std::vector<RunDraft>& drafts);
+  /// For every model and combination: a trunk at constant rate and its branches.
+  void AddTrunksAndBranches(const RunDraft& start, std::vector<RunDraft>& drafts);
+  [[nodiscard]] RunDraft Branch(const RunDraft& trunk, int64_t samples) const;
   /// Leaves out the most expensive drafts until the others together cost no more than the budget.
   void KeepToBudget(double budget_gmacs, std::vector<RunDraft>& drafts);
   [[nodiscard]] std::vector<RunDraft> IncludedDrafts() const;

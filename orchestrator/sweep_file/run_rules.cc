@@ -218,6 +218,10 @@ class RulesReader {
     if (rules_.generate) {
       check(IndexOfField(RunFields(), "model"), "/generate");
       check(IndexOfField(RunFields(), "samples_seen"), "/generate");
+      if (rules_.generate->cooldown_share) {
+        check(IndexOfField(RunFields(), "schedule"), "/generate/cooldown_share");
+        check(IndexOfField(RunFields(), "start"), "/generate/cooldown_share");
+      }
     }
     for (const GivenValue& value : rules_.fixed) check(value.field, value.pointer);
     for (const DerivedField& derived : rules_.derive) check(derived.field, derived.pointer);
