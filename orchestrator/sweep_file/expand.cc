@@ -8,8 +8,8 @@
 
 #include "core/compute.h"
 #include "core/hash.h"
+#include "orchestrator/sweep_file/draft_maker.h"
 #include "orchestrator/sweep_file/link_runs.h"
-#include "orchestrator/sweep_file/run_draft.h"
 
 namespace sweep {
 namespace {

@@ -40,14 +40,14 @@ class RulesReader {
   }
 
  private:
-  const Json* ObjectMember(const char* name) const {
+  [[nodiscard]] const Json* ObjectMember(const char* name) const {
     const auto member = document_.find(name);
     if (member == document_.end()) return nullptr;
     const bool fits = reader_.IsObject(*member, PointerTo("", name), "an object of run fields");
     return fits ? &*member : nullptr;
   }
 
-  const Json* ArrayMember(const char* name) const {
+  [[nodiscard]] const Json* ArrayMember(const char* name) const {
     const auto member = document_.find(name);
     if (member == document_.end()) return nullptr;
     const bool fits =
@@ -56,7 +56,7 @@ class RulesReader {
   }
 
   // Index of the run field called `key`, or a problem and the number of fields.
-  size_t KnownField(const std::string& key, const std::string& pointer) const {
+  [[nodiscard]] size_t KnownField(const std::string& key, const std::string& pointer) const {
     const size_t index = IndexOfField(RunFields(), key);
     if (index == RunFields().size()) {
       const auto known = FieldNames(RunFields());
@@ -70,7 +70,8 @@ class RulesReader {
     return index;
   }
 
-  std::vector<GivenValue> ReadGiven(const Json& object, const std::string& pointer) const {
+  [[nodiscard]] std::vector<GivenValue> ReadGiven(const Json& object,
+                                                  const std::string& pointer) const {
     std::vector<GivenValue> given;
     for (const auto& [key, value] : object.items()) {
       const std::string at = PointerTo(pointer, key);
@@ -82,7 +83,9 @@ class RulesReader {
     return given;
   }
 
-  std::vector<Json> ReadValues(size_t field, const Json& values, const std::string& pointer) const {
+  [[nodiscard]] std::vector<Json> ReadValues(size_t field,
+                                             const Json& values,
+                                             const std::string& pointer) const {
     std::vector<Json> read;
     for (size_t i = 0; i < values.size(); ++i) {
       const std::string at = PointerTo(pointer, i);
@@ -185,7 +188,7 @@ class RulesReader {
     }
   }
 
-  Exclusion ReadExclusion(const Json& fields, const std::string& pointer) const {
+  [[nodiscard]] Exclusion ReadExclusion(const Json& fields, const std::string& pointer) const {
     Exclusion exclusion{{}, pointer};
     for (const auto& [key, value] : fields.items()) {
       const std::string at = PointerTo(pointer, key);
