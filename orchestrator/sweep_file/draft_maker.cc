@@ -95,7 +95,7 @@ void DraftMaker::AddTrunksAndBranches(const RunDraft& start, std::vector<RunDraf
   for (const auto& [model, samples] : lengths) {
     for (size_t number = 0; number < file_.rules.GridSize(); ++number) {
       RunDraft trunk = GridDraft(start, number);
-      const double longest = std::ceil(static_cast<double>(samples.back()) * share_of_trunk);
+      const double longest = std::round(static_cast<double>(samples.back()) * share_of_trunk);
       trunk.Set("model", model, ValueOrigin::kGiven);
       trunk.Set("samples_seen", static_cast<int64_t>(longest), ValueOrigin::kGiven);
       trunk.Set("schedule", "constant", ValueOrigin::kGiven);
@@ -110,7 +110,7 @@ void DraftMaker::AddTrunksAndBranches(const RunDraft& start, std::vector<RunDraf
 RunDraft DraftMaker::Branch(const RunDraft& trunk, int64_t samples) const {
   const double share_of_trunk = 1 - *file_.rules.generate->cooldown_share;
   const auto wanted =
-      static_cast<int64_t>(std::ceil(static_cast<double>(samples) * share_of_trunk));
+      static_cast<int64_t>(std::round(static_cast<double>(samples) * share_of_trunk));
   const int64_t batch = trunk.spec.global_batch_size;
   const int64_t fork = std::min(RealisedSamples(wanted, batch), trunk.spec.samples_seen);
   RunDraft branch = trunk;
