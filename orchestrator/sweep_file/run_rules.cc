@@ -61,11 +61,9 @@ class RulesReader {
     if (index == RunFields().size()) {
       const auto known = FieldNames(RunFields());
       const std::string hint = DidYouMean(key, known);
+      const std::string expected = fmt::format(", expected a run field: {}", ListOfNames(known));
       reader_.Error(pointer,
-                    fmt::format("field '{}' is not known, expected a run field ({}){}",
-                                key,
-                                ListOfNames(known),
-                                hint));
+                    fmt::format("field '{}' is not known{}", key, hint.empty() ? expected : hint));
     }
     return index;
   }
