@@ -30,20 +30,30 @@ void AddProduct(const at::Tensor& gradient, const at::Tensor& a, const at::Tenso
 
 }  // namespace
 
+Linear Linear::Slice(int64_t first, int64_t outputs) const {
+  Linear slice = *this;
+  slice.first_ = first;
+  slice.count_ = outputs;
+  return slice;
+}
+
 at::Tensor Linear::Forward(const at::Tensor& x_RW) const {
   std::optional<at::Tensor> bias;
-  if (bias_O != nullptr) bias = bias_O->compute;
-  return at::linear(x_RW, weight_OW->compute, bias);
+  if (bias_O_ != nullptr) bias = Rows(bias_O_->compute);
+  return at::linear(x_RW, Rows(weight_OW_->compute).flatten(1), bias);
 }
 
 at::Tensor Linear::Backward(const at::Tensor& x_RW,
                             const at::Tensor& gradient_RO,
                             bool needs_input_gradient) const {
-  const at::Tensor gradient_weight_OW = weight_OW->gradient.view({gradient_RO.size(1), -1});
-  AddProduct(gradient_weight_OW, gradient_RO.t(), x_RW);
-  if (bias_O != nullptr) bias_O->gradient.add_(gradient_RO.sum(0));
+  AddProduct(Rows(weight_OW_->gradient).flatten(1), gradient_RO.t(), x_RW);
+  if (bias_O_ != nullptr) Rows(bias_O_->gradient).add_(gradient_RO.sum(0));
   if (!needs_input_gradient) return {};
-  return at::mm(gradient_RO, weight_OW->compute.view({gradient_RO.size(1), -1}));
+  return at::mm(gradient_RO, Rows(weight_OW_->compute).flatten(1));
+}
+
+at::Tensor Linear::Rows(const at::Tensor& all) const {
+  return count_ < 0 ? all : all.narrow(0, first_, count_);
 }
 
 at::Tensor LayerNorm::Forward(const at::Tensor& x_RW, Saved& saved) const {

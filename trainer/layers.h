@@ -12,15 +12,28 @@ namespace sweep {
 ///
 /// Dimension letters: R rows (batch x tokens), W width, O output width, M hidden width of the MLP.
 
-struct Linear {
-  const Parameter* weight_OW = nullptr;
-  const Parameter* bias_O = nullptr;  ///< may be null
+class Linear {
+ public:
+  /// `bias_O` may be null. Both must outlive the layer.
+  Linear(const Parameter* weight_OW, const Parameter* bias_O)
+      : weight_OW_(weight_OW), bias_O_(bias_O) {}
+
+  /// The layer that computes `outputs` of the outputs, from `first` on.
+  [[nodiscard]] Linear Slice(int64_t first, int64_t outputs) const;
 
   [[nodiscard]] at::Tensor Forward(const at::Tensor& x_RW) const;
   /// Adds the parameters' gradients; returns the input's when `needs_input_gradient`.
   at::Tensor Backward(const at::Tensor& x_RW,
                       const at::Tensor& gradient_RO,
                       bool needs_input_gradient = true) const;
+
+ private:
+  [[nodiscard]] at::Tensor Rows(const at::Tensor& all) const;
+
+  const Parameter* weight_OW_;
+  const Parameter* bias_O_;
+  int64_t first_ = 0;
+  int64_t count_ = -1;  // -1: all outputs
 };
 
 /// LayerNorm with eps 1e-5.

@@ -25,6 +25,7 @@ int Main(int argc, char** argv) {
   AddPlanCommand(app, global, action);
   AddRunCommand(app, global, action);
   AddStatusCommand(app, global, action);
+  AddImportCommand(app, global, action);
   AddExportCommand(app, global, action);
   AddDbCommand(app, global, action);
 
