@@ -25,6 +25,7 @@ struct Verdict {
   std::string name;
   size_t runs = 0;
   double train_flops = 0;  // of the runs' own segments
+  double flops_saved = 0;  // by branches that share a trunk
 };
 
 Verdict Check(const std::string& file, const Catalog& catalog) {
@@ -34,8 +35,9 @@ Verdict Check(const std::string& file, const Catalog& catalog) {
   const ExpandedSweep sweep = Expand(sweep_file, verdict.problems);
   verdict.name = sweep.name;
   verdict.runs = sweep.runs.size();
+  constexpr double kFlopsPerGmac = 6e9;
+  verdict.flops_saved = kFlopsPerGmac * GmacsSavedByBranches(sweep);
   for (const ExpandedRun& run : sweep.runs) {
-    constexpr double kFlopsPerGmac = 6e9;
     verdict.train_flops +=
         kFlopsPerGmac * run.gmacs_per_sample * static_cast<double>(run.spec.samples_seen);
   }
@@ -50,7 +52,21 @@ Json ToJson(const std::string& file, const Verdict& verdict) {
           {"name", verdict.name},
           {"runs", verdict.runs},
           {"train_flops", verdict.train_flops},
+          {"train_flops_saved_by_branches", verdict.flops_saved},
           {"problems", problems}};
+}
+
+void PrintSummary(const std::string& file, const Verdict& verdict) {
+  fmt::print("{}: sweep {}, {} runs, {:.3g} FLOPs of training",
+             file,
+             verdict.name,
+             verdict.runs,
+             verdict.train_flops);
+  if (verdict.flops_saved > 0) {
+    const double alone = verdict.train_flops + verdict.flops_saved;
+    fmt::print("; branches save {:.0f}% of {:.3g}", 100 * verdict.flops_saved / alone, alone);
+  }
+  fmt::print("\n");
 }
 
 void PrintFields() {
@@ -95,11 +111,7 @@ int Validate(const GlobalOptions& global, const ValidateOptions& options) {
     if (global.json) {
       files.push_back(ToJson(file, verdict));
     } else if (!verdict.problems.has_errors()) {
-      fmt::print("{}: sweep {}, {} runs, {:.3g} FLOPs of training\n",
-                 file,
-                 verdict.name,
-                 verdict.runs,
-                 verdict.train_flops);
+      PrintSummary(file, verdict);
     }
   }
   if (global.json)

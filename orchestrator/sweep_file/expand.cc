@@ -8,8 +8,8 @@
 
 #include "core/compute.h"
 #include "core/hash.h"
+#include "orchestrator/sweep_file/draft_maker.h"
 #include "orchestrator/sweep_file/link_runs.h"
-#include "orchestrator/sweep_file/run_draft.h"
 
 namespace sweep {
 namespace {
@@ -75,7 +75,7 @@ class Expander {
     run.requested_samples = draft.Count("samples_seen");
     SetCoordinates(draft, run);
     SetWork(link, run);
-    SetEvaluations(run);
+    SetEvaluations(link, run);
     SetLocations(link, run);
   }
 
@@ -110,11 +110,14 @@ class Expander {
     return {count * run.gmacs_per_sample, count * TrainFlopsPerSample(run.spec.model)};
   }
 
-  void SetEvaluations(ExpandedRun& run) const {
+  void SetEvaluations(const RunLink& link, ExpandedRun& run) const {
+    const bool is_cooldown = link.parent && runs_[*link.parent].spec.schedule.name == "constant" &&
+                             run.spec.schedule.name != "constant";
     for (const NamedEvaluation& evaluation : file_.evaluations) {
       const EvaluationDefinition& d = evaluation.definition;
       PlannedEvaluation planned;
       planned.name = evaluation.name;
+      if (is_cooldown) planned.point_kind = "cooldown";
       planned.samples_seen = run.spec.samples_seen;
       planned.spec = {d.task, d.kind, d.content, d.size, d.options};
       planned.eval_id = EvaluationId(run.run_id, planned.samples_seen, planned.spec);

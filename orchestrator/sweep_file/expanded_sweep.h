@@ -15,9 +15,11 @@ namespace sweep {
 /// One evaluation that a run shall get.
 struct PlannedEvaluation {
   std::string eval_id;
-  std::string name;                  ///< label of results
-  std::string point_kind = "final";  ///< of the point it makes
-  int64_t samples_seen = 0;          ///< which checkpoint, in the run's own segment
+  std::string name;  ///< label of results
+  /// Of the point it makes: `cooldown` at the end of a branch whose rate falls, that left a run of
+  /// constant rate; else `final`.
+  std::string point_kind = "final";
+  int64_t samples_seen = 0;  ///< which checkpoint, in the run's own segment
   EvaluationSpec spec;
   bool operator==(const PlannedEvaluation&) const = default;
 };
@@ -53,5 +55,9 @@ struct ExpandedSweep {
 
   [[nodiscard]] const ExpandedRun* Find(const std::string& run_id) const;
 };
+
+/// Forward GMACs that the runs at the ends of all chains would cost beyond what the sweep costs,
+/// were each trained from scratch by itself; 0 for a sweep without branches.
+[[nodiscard]] double GmacsSavedByBranches(const ExpandedSweep& sweep);
 
 }  // namespace sweep

@@ -296,6 +296,15 @@ const FieldTable& GenerateFields() {
        .unit = "GMACs",
        .doc = "Forward GMACs of all grid runs together: the most expensive runs are left out until "
               "the rest fits."},
+      {.name = "cooldown_share",
+       .type = FieldType::kNumber,
+       .least = 0,
+       .most = 1,
+       .least_is_outside = true,
+       .most_is_outside = true,
+       .doc = "Instead of a run of its own, every length is a branch of one trunk: the trunk is "
+              "trained at constant rate, and the branch leaves it for this last share of its "
+              "samples, over which its rate falls to 0."},
   };
   return fields;
 }

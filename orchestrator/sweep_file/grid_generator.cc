@@ -63,6 +63,13 @@ std::optional<GridGenerator> ReadGridGenerator(const FieldReader& reader,
   generator.least_samples = read.value("least_samples", generator.least_samples);
   generator.most_samples = read.value("most_samples", generator.most_samples);
   if (read.contains("budget_gmacs")) generator.budget_gmacs = read["budget_gmacs"].get<double>();
+  if (read.contains("cooldown_share")) {
+    generator.cooldown_share = read["cooldown_share"].get<double>();
+    if (generator.budget_gmacs) {
+      reader.Error(PointerTo(pointer, "budget_gmacs"),
+                   "cannot be combined with cooldown_share: branches need their trunk");
+    }
+  }
   if (!generator.samples_seen && !generator.compute_gmacs) return std::nullopt;
   return generator;
 }

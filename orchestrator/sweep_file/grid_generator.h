@@ -31,6 +31,9 @@ struct GridGenerator {
   int64_t most_samples = std::numeric_limits<int64_t>::max();  ///< … or longer
   /// Forward GMACs of all grid runs together; the most expensive ones are left out.
   std::optional<double> budget_gmacs;
+  /// Present: one trunk a model at constant rate, and for every length a branch that leaves it for
+  /// this last share of its samples and cools down.
+  std::optional<double> cooldown_share;
 };
 
 struct GeneratedPoint {

@@ -40,14 +40,14 @@ class RulesReader {
   }
 
  private:
-  const Json* ObjectMember(const char* name) const {
+  [[nodiscard]] const Json* ObjectMember(const char* name) const {
     const auto member = document_.find(name);
     if (member == document_.end()) return nullptr;
     const bool fits = reader_.IsObject(*member, PointerTo("", name), "an object of run fields");
     return fits ? &*member : nullptr;
   }
 
-  const Json* ArrayMember(const char* name) const {
+  [[nodiscard]] const Json* ArrayMember(const char* name) const {
     const auto member = document_.find(name);
     if (member == document_.end()) return nullptr;
     const bool fits =
@@ -56,21 +56,20 @@ class RulesReader {
   }
 
   // Index of the run field called `key`, or a problem and the number of fields.
-  size_t KnownField(const std::string& key, const std::string& pointer) const {
+  [[nodiscard]] size_t KnownField(const std::string& key, const std::string& pointer) const {
     const size_t index = IndexOfField(RunFields(), key);
     if (index == RunFields().size()) {
       const auto known = FieldNames(RunFields());
       const std::string hint = DidYouMean(key, known);
+      const std::string expected = fmt::format(", expected a run field: {}", ListOfNames(known));
       reader_.Error(pointer,
-                    fmt::format("field '{}' is not known, expected a run field ({}){}",
-                                key,
-                                ListOfNames(known),
-                                hint));
+                    fmt::format("field '{}' is not known{}", key, hint.empty() ? expected : hint));
     }
     return index;
   }
 
-  std::vector<GivenValue> ReadGiven(const Json& object, const std::string& pointer) const {
+  [[nodiscard]] std::vector<GivenValue> ReadGiven(const Json& object,
+                                                  const std::string& pointer) const {
     std::vector<GivenValue> given;
     for (const auto& [key, value] : object.items()) {
       const std::string at = PointerTo(pointer, key);
@@ -82,7 +81,9 @@ class RulesReader {
     return given;
   }
 
-  std::vector<Json> ReadValues(size_t field, const Json& values, const std::string& pointer) const {
+  [[nodiscard]] std::vector<Json> ReadValues(size_t field,
+                                             const Json& values,
+                                             const std::string& pointer) const {
     std::vector<Json> read;
     for (size_t i = 0; i < values.size(); ++i) {
       const std::string at = PointerTo(pointer, i);
@@ -185,7 +186,7 @@ class RulesReader {
     }
   }
 
-  Exclusion ReadExclusion(const Json& fields, const std::string& pointer) const {
+  [[nodiscard]] Exclusion ReadExclusion(const Json& fields, const std::string& pointer) const {
     Exclusion exclusion{{}, pointer};
     for (const auto& [key, value] : fields.items()) {
       const std::string at = PointerTo(pointer, key);
@@ -218,6 +219,10 @@ class RulesReader {
     if (rules_.generate) {
       check(IndexOfField(RunFields(), "model"), "/generate");
       check(IndexOfField(RunFields(), "samples_seen"), "/generate");
+      if (rules_.generate->cooldown_share) {
+        check(IndexOfField(RunFields(), "schedule"), "/generate/cooldown_share");
+        check(IndexOfField(RunFields(), "start"), "/generate/cooldown_share");
+      }
     }
     for (const GivenValue& value : rules_.fixed) check(value.field, value.pointer);
     for (const DerivedField& derived : rules_.derive) check(derived.field, derived.pointer);

@@ -148,6 +148,36 @@ TEST_CASE("generate makes log-spaced lengths within limits and a budget") {
   CHECK(total + all.runs[cheap.runs.size()].compute_gmacs > 100);
 }
 
+TEST_CASE("generate makes branches that cool down from one trunk a model") {
+  const SmallDataFolder data;
+  const auto sweep = ExpandText(SweepText(R"("generate": {"models": ["tiny", "small"],
+      "samples_seen": {"from": 1000, "to": 4000, "count": 3}, "cooldown_share": 0.2},
+      "grid": {"seed": [0, 1]}, "evaluations": ["items"], "derive": {"warmup_steps": "0.1 * steps"},)" +
+                                          kFixed),
+                                data);
+  REQUIRE(sweep.runs.size() == 2 * 2 * 4);
+  size_t branches = 0;
+  for (const ExpandedRun& run : sweep.runs) {
+    if (run.parent_run_id.empty()) {
+      CHECK(run.spec.schedule == ScheduleSpec{"constant", 3});
+      CHECK(run.spec.samples_seen == 3200);
+      CHECK(run.keep_at == std::vector<int64_t>{800, 1600, 3200});
+      continue;
+    }
+    ++branches;
+    const ExpandedRun& trunk = *sweep.Find(run.parent_run_id);
+    CHECK(trunk.model == run.model);
+    CHECK(trunk.spec.seed == run.spec.seed);
+    CHECK(run.spec.schedule == ScheduleSpec{"cosine", 0});
+    CHECK(run.spec.samples_seen == run.spec.start.samples_seen / 4);
+    CHECK(run.evaluations.at(0).point_kind == "cooldown");
+  }
+  CHECK(branches == 12);
+  // Separate runs see 7,000 samples a model and seed, trunk and branches 3,200 + 1,400.
+  const double gmacs = sweep.runs.front().gmacs_per_sample + sweep.runs.back().gmacs_per_sample;
+  CHECK(GmacsSavedByBranches(sweep) == Approx(2 * 2400 * gmacs));
+}
+
 TEST_CASE("A wrong generate is an error") {
   const SmallDataFolder data;
   const auto problems = [&](const std::string& generate, const std::string& more = "") {
@@ -158,6 +188,11 @@ TEST_CASE("A wrong generate is an error") {
                  Catch::Contains("did you mean 'tiny'?"));
   CHECK_THAT(problems(R"({"models": ["tiny"]})"),
              Catch::Contains("/generate: expected samples_seen or compute_gmacs"));
+  CHECK_THAT(problems(R"({"models": ["tiny"], "cooldown_share": 0.2, "budget_gmacs": 5,
+                          "samples_seen": {"from": 1, "to": 2, "count": 2}})",
+                      R"("grid": {"schedule": ["cosine"]},)"),
+             Catch::Contains("/generate/budget_gmacs: cannot be combined") &&
+                 Catch::Contains("field 'schedule' is given in /grid/schedule already"));
   CHECK_THAT(problems(R"({"models": ["tiny"], "samples_seen": {"from": 5, "to": 2, "count": 2}})"),
              Catch::Contains("/generate/samples_seen: 'from' is larger than 'to'"));
   CHECK_THAT(problems(R"({"models": ["tiny"], "samples_seen": {"from": 1, "to": 2, "count": 2}})",
