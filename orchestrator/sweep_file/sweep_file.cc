@@ -184,6 +184,7 @@ class Reader {
 
   [[nodiscard]] std::vector<std::string> Evaluations() const {
     std::vector<std::string> names;
+    names.reserve(file_.evaluations.size());
     for (const NamedEvaluation& evaluation : file_.evaluations) names.push_back(evaluation.name);
     return names;
   }
