@@ -40,6 +40,10 @@ std::vector<int64_t> RunDirectory::AttemptNumbers() const {
   return numbers;
 }
 
+std::string CheckpointName(int64_t samples_seen) {
+  return fmt::format("{:012}", samples_seen);
+}
+
 std::string SpecFileText(const RunSpec& spec) {
   return CanonicalDump(
              Json{{"schema", kRunSchema}, {"run_id", RunId(spec)}, {"spec", ToJson(spec)}}) +

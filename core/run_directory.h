@@ -47,6 +47,10 @@ class RunDirectory {
   std::filesystem::path root_;
 };
 
+/// Name of a checkpoint's folder: samples_seen of the run's own segment in twelve digits, so that
+/// names sort by it.
+[[nodiscard]] std::string CheckpointName(int64_t samples_seen);
+
 /// One evaluation asked of an attempt.
 struct EvaluationRequest {
   std::string eval_id;

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+#include "core/run_directory.h"
+#include "core/run_spec.h"
+#include "db/run_state.h"
+
+namespace sweep {
+
+/// One run as a sweep wants it: identity, arithmetic and labels. Totals include the run's
+/// ancestors.
+struct RunRow {
+  std::string run_id;
+  RunSpec spec;
+  int64_t params = 0;
+  double gmacs_per_sample = 0;        ///< forward, both towers
+  int64_t total_samples_seen = 0;     ///< of the run and its ancestors
+  double compute_gmacs = 0;           ///< forward, of the run and its ancestors
+  double train_flops = 0;             ///< of the run and its ancestors
+  std::string model;                  ///< label
+  std::string dataset;                ///< label
+  std::string curve;                  ///< label: which family of points the run belongs to
+  Json coordinates = Json::object();  ///< every field of the sweep file, as requested
+  std::vector<EvaluationRequest> evaluations;
+};
+
+/// One sweep file, expanded.
+struct SweepRow {
+  std::string sweep_id;  ///< content id of the expanded record
+  std::string name;
+  std::vector<RunRow> runs;  ///< parents before children
+};
+
+/// A run's state as the store has it.
+struct RunRecord {
+  std::string run_id;
+  RunState state = RunState::kPlanned;
+  std::string failure_class;
+  std::string message;
+  int64_t attempts = 0;    ///< number of the latest attempt; 0 when none was started
+  std::string checkpoint;  ///< folder relative to the run's; empty when there is none
+  std::optional<double> final_loss;
+  double train_seconds = 0;
+};
+
+/// Newest numbers of a run in progress, from its events.
+struct RunProgress {
+  int64_t samples_seen = 0;
+  double samples_per_second = 0;
+  double loss = 0;
+};
+
+/// An attempt that has started and of which no end is recorded.
+struct OpenAttempt {
+  std::string run_id;
+  int64_t attempt = 0;
+  std::string host;
+  int64_t pid = 0;
+};
+
+/// How an attempt ended.
+struct AttemptEnd {
+  std::string outcome;  ///< `succeeded`, `failed`, `interrupted` or `lost`
+  std::optional<int> exit_code;
+  std::optional<int> signal;
+  std::string failure_class;
+  std::string message;
+};
+
+/// One row of an imported table; absent values stay absent.
+struct ImportedPoint {
+  std::string curve, run, model, dataset, schedule, point_kind, task, eval_dataset, metric;
+  std::optional<int64_t> data_scale, samples_seen, params, global_batch_size, seed, sample_size;
+  std::optional<double> gmacs_per_sample, compute_gmacs, train_flops, learning_rate;
+  double value = 0;
+};
+
+/// A query's result as text: what `export`, `fit` and people read. Empty cells are NULL.
+struct QueryTable {
+  std::vector<std::string> columns;
+  std::vector<std::vector<std::string>> rows;
+};
+
+}  // namespace sweep

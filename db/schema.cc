@@ -1,0 +1,246 @@
+#include "db/schema.h"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <fmt/format.h>
+
+#include <array>
+
+#include "core/failure.h"
+
+namespace sweep {
+namespace {
+
+constexpr const char* kVersion1 = R"sql(
+CREATE TABLE meta (                          -- how far the database has followed the files
+  key TEXT PRIMARY KEY,
+  value INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE sweeps (
+  sweep_id TEXT PRIMARY KEY CHECK (length(sweep_id) = 32),
+  name TEXT NOT NULL,
+  added_at REAL NOT NULL                     -- Unix time, seconds
+) STRICT;
+
+CREATE TABLE runs (
+  run_id TEXT PRIMARY KEY CHECK (length(run_id) = 32),
+  spec TEXT NOT NULL CHECK (json_valid(spec)),
+  parent_run_id TEXT REFERENCES runs(run_id),
+  params INTEGER NOT NULL CHECK (params > 0),
+  gmacs_per_sample REAL NOT NULL CHECK (gmacs_per_sample > 0),
+  segment_samples_seen INTEGER NOT NULL CHECK (segment_samples_seen > 0),
+  samples_seen INTEGER NOT NULL CHECK (samples_seen >= segment_samples_seen),  -- with the ancestors'
+  compute_gmacs REAL NOT NULL CHECK (compute_gmacs > 0),                       -- forward, with the ancestors'
+  train_flops REAL NOT NULL CHECK (train_flops > 0),
+  data_scale INTEGER NOT NULL,
+  global_batch_size INTEGER NOT NULL,
+  learning_rate REAL NOT NULL,
+  schedule TEXT NOT NULL,
+  seed INTEGER NOT NULL,
+  state TEXT NOT NULL DEFAULT 'planned' CHECK (state IN
+    ('planned', 'submitting', 'queued', 'running', 'completed', 'failed', 'diverged', 'cancelled')),
+  failure_class TEXT NOT NULL DEFAULT '',
+  message TEXT NOT NULL DEFAULT '',
+  checkpoint TEXT NOT NULL DEFAULT '',
+  final_loss REAL,
+  train_seconds REAL NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE sweep_runs (                    -- which runs a sweep contains, under which names
+  sweep_id TEXT NOT NULL REFERENCES sweeps(sweep_id),
+  run_id TEXT NOT NULL REFERENCES runs(run_id),
+  position INTEGER NOT NULL,
+  model TEXT NOT NULL,
+  dataset TEXT NOT NULL,
+  curve TEXT NOT NULL,
+  coordinates TEXT NOT NULL CHECK (json_valid(coordinates)),
+  PRIMARY KEY (sweep_id, run_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sweep_runs_by_run ON sweep_runs(run_id);
+
+CREATE TABLE transitions (                   -- every change of a run's state
+  transition_id INTEGER PRIMARY KEY,
+  run_id TEXT NOT NULL REFERENCES runs(run_id),
+  at REAL NOT NULL,
+  from_state TEXT NOT NULL,
+  to_state TEXT NOT NULL,
+  reason TEXT NOT NULL
+) STRICT;
+CREATE INDEX transitions_by_run ON transitions(run_id);
+
+CREATE TABLE attempts (
+  run_id TEXT NOT NULL REFERENCES runs(run_id),
+  attempt INTEGER NOT NULL,
+  executor TEXT NOT NULL,
+  host TEXT NOT NULL,
+  pid INTEGER NOT NULL,
+  started_at REAL NOT NULL,
+  ended_at REAL,
+  outcome TEXT CHECK (outcome IN ('succeeded', 'failed', 'interrupted', 'lost')),  -- NULL: still at work
+  exit_code INTEGER,
+  signal INTEGER,
+  failure_class TEXT NOT NULL DEFAULT '',
+  message TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (run_id, attempt)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX attempts_open ON attempts(run_id) WHERE outcome IS NULL;
+
+CREATE TABLE event_offsets (                 -- bytes of events.jsonl already taken in
+  run_id TEXT NOT NULL,
+  attempt INTEGER NOT NULL,
+  offset INTEGER NOT NULL,
+  PRIMARY KEY (run_id, attempt)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE events (                        -- what trainers reported
+  run_id TEXT NOT NULL REFERENCES runs(run_id),
+  attempt INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  type TEXT NOT NULL,
+  body TEXT NOT NULL CHECK (json_valid(body)),
+  PRIMARY KEY (run_id, attempt, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE evaluations (
+  eval_id TEXT PRIMARY KEY CHECK (length(eval_id) = 32),
+  run_id TEXT NOT NULL REFERENCES runs(run_id),
+  segment_samples_seen INTEGER NOT NULL,     -- which checkpoint of the run's own segment
+  task TEXT NOT NULL,
+  eval_dataset TEXT NOT NULL,
+  spec TEXT NOT NULL CHECK (json_valid(spec)),
+  seconds REAL NOT NULL
+) STRICT;
+CREATE INDEX evaluations_by_run ON evaluations(run_id);
+
+CREATE TABLE measurements (
+  eval_id TEXT NOT NULL REFERENCES evaluations(eval_id),
+  metric TEXT NOT NULL,
+  value REAL NOT NULL,
+  sample_size INTEGER NOT NULL,              -- trials the value is a mean of; 0 unknown
+  PRIMARY KEY (eval_id, metric)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE imports (
+  import_id TEXT PRIMARY KEY CHECK (length(import_id) = 32),
+  name TEXT NOT NULL,
+  format TEXT NOT NULL,
+  rows INTEGER NOT NULL,
+  added_at REAL NOT NULL
+) STRICT;
+
+CREATE TABLE imported_points (
+  import_id TEXT NOT NULL REFERENCES imports(import_id),
+  position INTEGER NOT NULL,
+  curve TEXT NOT NULL,
+  run TEXT NOT NULL,
+  model TEXT NOT NULL,
+  dataset TEXT NOT NULL,
+  data_scale INTEGER,
+  samples_seen INTEGER,
+  gmacs_per_sample REAL,
+  compute_gmacs REAL,
+  train_flops REAL,
+  params INTEGER,
+  global_batch_size INTEGER,
+  learning_rate REAL,
+  seed INTEGER,
+  schedule TEXT NOT NULL,
+  point_kind TEXT NOT NULL,
+  task TEXT NOT NULL,
+  eval_dataset TEXT NOT NULL,
+  metric TEXT NOT NULL,
+  value REAL NOT NULL,
+  sample_size INTEGER,
+  PRIMARY KEY (import_id, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE fits (                          -- a cache of what `sweep run` reported last; `sweep fit` makes them anew
+  fit_id TEXT PRIMARY KEY,
+  sweep_id TEXT NOT NULL REFERENCES sweeps(sweep_id),
+  report TEXT NOT NULL CHECK (json_valid(report)),
+  made_at REAL NOT NULL
+) STRICT;
+
+-- One row a measurement with its coordinates: what fits are made of, and what people query.
+CREATE VIEW points AS
+SELECT DISTINCT
+  sweep_runs.curve, runs.run_id AS run, sweep_runs.model, sweep_runs.dataset, runs.data_scale,
+  runs.samples_seen - runs.segment_samples_seen + evaluations.segment_samples_seen AS samples_seen,
+  runs.gmacs_per_sample,
+  runs.compute_gmacs - (runs.segment_samples_seen - evaluations.segment_samples_seen) * runs.gmacs_per_sample
+    AS compute_gmacs,
+  runs.train_flops - (runs.segment_samples_seen - evaluations.segment_samples_seen) * runs.gmacs_per_sample * 6e9
+    AS train_flops,
+  runs.params, runs.global_batch_size, runs.learning_rate, runs.seed, runs.schedule,
+  CASE WHEN evaluations.segment_samples_seen = runs.segment_samples_seen THEN 'final' ELSE 'intermediate' END
+    AS point_kind,
+  evaluations.task, evaluations.eval_dataset, measurements.metric, measurements.value, measurements.sample_size
+FROM measurements
+JOIN evaluations USING (eval_id)
+JOIN runs USING (run_id)
+JOIN sweep_runs USING (run_id)
+UNION ALL
+SELECT curve, run, model, dataset, data_scale, samples_seen, gmacs_per_sample, compute_gmacs, train_flops, params,
+  global_batch_size, learning_rate, seed, schedule, point_kind, task, eval_dataset, metric, value, sample_size
+FROM imported_points;
+
+-- One row a run, for people.
+CREATE VIEW run_status AS
+SELECT sweeps.name AS sweep, sweep_runs.position, runs.run_id, sweep_runs.model, sweep_runs.dataset,
+  runs.samples_seen, runs.compute_gmacs, runs.state, runs.failure_class, runs.final_loss, runs.train_seconds,
+  (SELECT max(attempt) FROM attempts WHERE attempts.run_id = runs.run_id) AS attempts
+FROM sweep_runs JOIN sweeps USING (sweep_id) JOIN runs USING (run_id);
+
+-- The loss curve.
+CREATE VIEW training_steps AS
+SELECT run_id, attempt, seq,
+  json_extract(body, '$.samples_seen') AS samples_seen, json_extract(body, '$.loss') AS loss,
+  json_extract(body, '$.learning_rate') AS learning_rate, json_extract(body, '$.logit_scale') AS logit_scale,
+  json_extract(body, '$.samples_per_second') AS samples_per_second, json_extract(body, '$.data_wait') AS data_wait,
+  json_extract(body, '$.mfu') AS mfu
+FROM events WHERE type = 'step';
+)sql";
+
+// Entry i brings version i to i + 1. Never edit one that has been released: add the next.
+constexpr std::array<const char*, 1> kMigrations = {kVersion1};
+
+int StoredVersion(SQLite::Database& database) {
+  return database.execAndGet("PRAGMA user_version").getInt();
+}
+
+[[noreturn]] void ThrowVersion(const SQLite::Database& database, int version, const char* advice) {
+  throw Failure(FailureCode::kDatabase,
+                fmt::format("{} has schema version {}, this program knows {}: {}",
+                            database.getFilename(),
+                            version,
+                            SchemaVersion(),
+                            advice));
+}
+
+}  // namespace
+
+int SchemaVersion() {
+  return static_cast<int>(kMigrations.size());
+}
+
+void Migrate(SQLite::Database& database) {
+  const int version = StoredVersion(database);
+  if (version > SchemaVersion())
+    ThrowVersion(database, version, "use the newer sweep that wrote it");
+  if (version == SchemaVersion()) return;
+  SQLite::Transaction transaction(database);
+  for (size_t i = static_cast<size_t>(version); i < kMigrations.size(); ++i)
+    database.exec(kMigrations.at(i));
+  database.exec(fmt::format("PRAGMA user_version = {}", SchemaVersion()));
+  transaction.commit();
+}
+
+void RequireCurrentSchema(SQLite::Database& database) {
+  const int version = StoredVersion(database);
+  if (version > SchemaVersion())
+    ThrowVersion(database, version, "use the newer sweep that wrote it");
+  if (version < SchemaVersion())
+    ThrowVersion(database, version, "`sweep run` or `sweep db rebuild` brings it up to date");
+}
+
+}  // namespace sweep

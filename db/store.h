@@ -1,0 +1,126 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+#include "core/run_directory.h"
+#include "db/records.h"
+
+namespace sweep {
+
+/// A store's folder: the files that are the truth, and `sweep.db`, the index of them
+/// (docs/design.md). This class is the only place with SQL. Foreign exceptions come out as
+/// Failure(kDatabase).
+class Store {
+ public:
+  enum class Access {
+    kRead,   ///< any number of processes; never writes
+    kWrite,  ///< one process: takes the lease (Failure kStoreHeld if another has it), creates and
+             ///< migrates
+  };
+  Store(std::filesystem::path root, Access access);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  /// Is there a store in this folder?
+  [[nodiscard]] static bool Exists(const std::filesystem::path& root);
+
+  [[nodiscard]] const std::filesystem::path& root() const { return root_; }
+  [[nodiscard]] RunDirectory run_directory(const std::string& run_id) const;
+  [[nodiscard]] std::filesystem::path sweeps_folder() const { return root_ / "sweeps"; }
+  [[nodiscard]] std::filesystem::path imports_folder() const { return root_ / "imports"; }
+
+  /// Applies what the journal has and the database has not: the last acts before a crash, or all of
+  /// them in a rebuild.
+  void ReplayJournal();
+
+  // Questions. Ids that are not there give nullopt or an empty answer.
+  [[nodiscard]] std::set<std::string> SweepIds() const;
+  [[nodiscard]] std::set<std::string> ImportIds() const;
+  [[nodiscard]] std::optional<RunRecord> FindRun(const std::string& run_id) const;
+  /// All runs, or those of one sweep.
+  [[nodiscard]] std::map<std::string, RunRecord> Runs(const std::string& sweep_id = "") const;
+  /// eval_id of every finished evaluation.
+  [[nodiscard]] std::set<std::string> FinishedEvaluations() const;
+  [[nodiscard]] std::vector<OpenAttempt> OpenAttempts() const;
+  [[nodiscard]] std::optional<RunProgress> LatestProgress(const std::string& run_id) const;
+  [[nodiscard]] int64_t EventOffset(const std::string& run_id, int64_t attempt) const;
+  /// Any SELECT, as text; `parameters` bind ?1, ?2, …
+  [[nodiscard]] QueryTable Query(const std::string& sql,
+                                 const std::vector<std::string>& parameters = {}) const;
+  /// The view `points`, whole.
+  [[nodiscard]] QueryTable Points() const;
+  /// "ok", or what SQLite's integrity and foreign-key checks found.
+  [[nodiscard]] std::string IntegrityReport() const;
+
+ private:
+  friend class StoreTransaction;
+  struct Impl;
+  std::filesystem::path root_;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Everything one cycle changes, together or not at all: rolled back by the destructor unless
+/// committed. Changes that no file records go to the journal, which is synced before the database
+/// commits.
+class StoreTransaction {
+ public:
+  explicit StoreTransaction(Store& store);
+  ~StoreTransaction();
+  StoreTransaction(const StoreTransaction&) = delete;
+  StoreTransaction& operator=(const StoreTransaction&) = delete;
+
+  /// Runs that are there already are kept as they are; only their names in this sweep are added.
+  void AddSweep(const SweepRow& sweep, double added_at);
+
+  /// The one checked change of a run's state. An illegal one is a bug: Failure(kInternal).
+  void Transition(const std::string& run_id,
+                  RunState to,
+                  const std::string& reason,
+                  const std::string& failure_class = "",
+                  const std::string& message = "");
+
+  void StartAttempt(const OpenAttempt& attempt, const std::string& executor);
+  void EndAttempt(const std::string& run_id, int64_t attempt, const AttemptEnd& end);
+
+  // What run folders say; recording the same thing twice changes nothing.
+  void RecordResult(const RunResult& result);
+  void RecordEvaluation(const EvaluationResult& evaluation);
+  /// Events already known by (run, attempt, seq) are skipped; `offset` is how far events.jsonl has
+  /// been read.
+  void RecordEvents(const std::string& run_id,
+                    int64_t attempt,
+                    const std::vector<Json>& events,
+                    int64_t offset);
+
+  void AddImport(const std::string& import_id,
+                 const std::string& name,
+                 const std::string& format,
+                 const std::vector<ImportedPoint>& points,
+                 double added_at);
+  void RecordFit(const std::string& fit_id, const std::string& sweep_id, const Json& report);
+
+  void Commit();
+
+ private:
+  friend class Store;
+  void ApplyJournalEntry(const Json& entry);
+  void Log(Json entry);
+
+  Store& store_;
+  std::vector<Json> journal_entries_;
+  bool replaying_ = false;
+  bool committed_ = false;
+};
+
+/// Unix time in seconds.
+[[nodiscard]] double UnixTime();
+
+}  // namespace sweep

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "core/failure.h"
+#include "db/journal.h"
+#include "db/lease.h"
+#include "db/store.h"
+
+namespace sweep {
+
+/// What store.cc, store_transaction.cc and store_queries.cc share. Not included outside db/.
+struct Store::Impl {
+  std::unique_ptr<Lease> lease;      // only when writing
+  std::unique_ptr<Journal> journal;  // only when writing
+  std::unique_ptr<SQLite::Database> database;
+  std::map<std::string, SQLite::Statement> statements;  // prepared once each
+
+  /// The prepared statement for `sql`, reset, with its parameters bound in order.
+  template <class... Values>
+  SQLite::Statement& Prepare(const std::string& sql, const Values&... values) {
+    auto found = statements.find(sql);
+    if (found == statements.end()) found = statements.try_emplace(sql, *database, sql).first;
+    SQLite::Statement& statement = found->second;
+    statement.reset();
+    statement.clearBindings();
+    int index = 0;
+    (Bind(statement, ++index, values), ...);
+    return statement;
+  }
+
+  template <class... Values>
+  void Execute(const std::string& sql, const Values&... values) {
+    Prepare(sql, values...).exec();
+  }
+
+ private:
+  template <class T>
+  static void Bind(SQLite::Statement& statement, int index, const T& value) {
+    statement.bind(index, value);
+  }
+  template <class T>
+  static void Bind(SQLite::Statement& statement, int index, const std::optional<T>& value) {
+    if (value) {
+      statement.bind(index, *value);
+    } else {
+      statement.bind(index);
+    }
+  }
+};
+
+/// Runs `work`, turning SQLite's exceptions into Failure(kDatabase) that name the store.
+template <class Work>
+auto TranslateSqlite(const std::filesystem::path& root, Work&& work) {
+  try {
+    return std::forward<Work>(work)();
+  } catch (const SQLite::Exception& error) {
+    throw Failure(FailureCode::kDatabase, (root / "sweep.db").string() + ": " + error.what());
+  }
+}
+
+}  // namespace sweep

@@ -1,0 +1,152 @@
+#include <fmt/format.h>
+
+#include "db/store_impl.h"
+
+namespace sweep {
+namespace {
+
+std::set<std::string> FirstColumn(SQLite::Statement& statement) {
+  std::set<std::string> values;
+  while (statement.executeStep()) values.insert(statement.getColumn(0).getString());
+  return values;
+}
+
+constexpr const char* kRunColumns =
+    "SELECT run_id, state, failure_class, message, checkpoint, final_loss, train_seconds, "
+    "coalesce((SELECT max(attempt) FROM attempts WHERE attempts.run_id = runs.run_id), 0) FROM "
+    "runs ";
+
+RunRecord ReadRunRecord(SQLite::Statement& row) {
+  RunRecord record;
+  record.run_id = row.getColumn(0).getString();
+  record.state = ParseRunState(row.getColumn(1).getString());
+  record.failure_class = row.getColumn(2).getString();
+  record.message = row.getColumn(3).getString();
+  record.checkpoint = row.getColumn(4).getString();
+  if (!row.getColumn(5).isNull()) record.final_loss = row.getColumn(5).getDouble();
+  record.train_seconds = row.getColumn(6).getDouble();
+  record.attempts = row.getColumn(7).getInt64();
+  return record;
+}
+
+// SQLite prints a REAL with 15 digits; values must survive a round trip.
+std::string CellText(const SQLite::Column& cell) {
+  if (cell.isNull()) return "";
+  if (cell.isFloat()) return fmt::format("{}", cell.getDouble());
+  return cell.getString();
+}
+
+}  // namespace
+
+std::set<std::string> Store::SweepIds() const {
+  return TranslateSqlite(
+      root_, [&] { return FirstColumn(impl_->Prepare("SELECT sweep_id FROM sweeps")); });
+}
+
+std::set<std::string> Store::ImportIds() const {
+  return TranslateSqlite(
+      root_, [&] { return FirstColumn(impl_->Prepare("SELECT import_id FROM imports")); });
+}
+
+std::optional<RunRecord> Store::FindRun(const std::string& run_id) const {
+  return TranslateSqlite(root_, [&]() -> std::optional<RunRecord> {
+    SQLite::Statement& query =
+        impl_->Prepare(std::string(kRunColumns) + "WHERE run_id = ?", run_id);
+    if (!query.executeStep()) return std::nullopt;
+    return ReadRunRecord(query);
+  });
+}
+
+std::map<std::string, RunRecord> Store::Runs(const std::string& sweep_id) const {
+  return TranslateSqlite(root_, [&] {
+    const std::string filter =
+        "WHERE ?1 = '' OR run_id IN (SELECT run_id FROM sweep_runs WHERE sweep_id = ?1)";
+    SQLite::Statement& query = impl_->Prepare(kRunColumns + filter, sweep_id);
+    std::map<std::string, RunRecord> records;
+    while (query.executeStep()) {
+      RunRecord record = ReadRunRecord(query);
+      records.emplace(record.run_id, std::move(record));
+    }
+    return records;
+  });
+}
+
+std::set<std::string> Store::FinishedEvaluations() const {
+  return TranslateSqlite(
+      root_, [&] { return FirstColumn(impl_->Prepare("SELECT eval_id FROM evaluations")); });
+}
+
+std::vector<OpenAttempt> Store::OpenAttempts() const {
+  return TranslateSqlite(root_, [&] {
+    SQLite::Statement& query =
+        impl_->Prepare("SELECT run_id, attempt, host, pid FROM attempts WHERE outcome IS NULL");
+    std::vector<OpenAttempt> open;
+    while (query.executeStep()) {
+      open.push_back({query.getColumn(0).getString(),
+                      query.getColumn(1).getInt64(),
+                      query.getColumn(2).getString(),
+                      query.getColumn(3).getInt64()});
+    }
+    return open;
+  });
+}
+
+std::optional<RunProgress> Store::LatestProgress(const std::string& run_id) const {
+  return TranslateSqlite(root_, [&]() -> std::optional<RunProgress> {
+    SQLite::Statement& query = impl_->Prepare(
+        "SELECT body FROM events WHERE run_id = ? AND type = 'step' ORDER BY attempt DESC, seq "
+        "DESC LIMIT 1",
+        run_id);
+    if (!query.executeStep()) return std::nullopt;
+    const Json body = Json::parse(query.getColumn(0).getString());
+    RunProgress progress;
+    progress.samples_seen = body.value("samples_seen", int64_t{0});
+    progress.samples_per_second = body.value("samples_per_second", 0.0);
+    progress.loss = body.value("loss", 0.0);
+    return progress;
+  });
+}
+
+int64_t Store::EventOffset(const std::string& run_id, int64_t attempt) const {
+  return TranslateSqlite(root_, [&] {
+    SQLite::Statement& query = impl_->Prepare(
+        "SELECT offset FROM event_offsets WHERE run_id = ? AND attempt = ?", run_id, attempt);
+    return query.executeStep() ? query.getColumn(0).getInt64() : int64_t{0};
+  });
+}
+
+QueryTable Store::Query(const std::string& sql, const std::vector<std::string>& parameters) const {
+  return TranslateSqlite(root_, [&] {
+    SQLite::Statement query(*impl_->database, sql);
+    for (size_t i = 0; i < parameters.size(); ++i)
+      query.bind(static_cast<int>(i) + 1, parameters[i]);
+    QueryTable table;
+    for (int i = 0; i < query.getColumnCount(); ++i)
+      table.columns.emplace_back(query.getColumnName(i));
+    while (query.executeStep()) {
+      std::vector<std::string>& row = table.rows.emplace_back();
+      for (int i = 0; i < query.getColumnCount(); ++i) row.push_back(CellText(query.getColumn(i)));
+    }
+    return table;
+  });
+}
+
+QueryTable Store::Points() const {
+  return Query(
+      "SELECT * FROM points ORDER BY curve, task, eval_dataset, metric, compute_gmacs, run");
+}
+
+std::string Store::IntegrityReport() const {
+  return TranslateSqlite(root_, [&] {
+    const std::string integrity = impl_->database->execAndGet("PRAGMA integrity_check").getString();
+    if (integrity != "ok") return integrity;
+    SQLite::Statement foreign_keys(*impl_->database, "PRAGMA foreign_key_check");
+    if (foreign_keys.executeStep()) {
+      return fmt::format("a row of {} refers to a row that is not there",
+                         foreign_keys.getColumn(0).getString());
+    }
+    return integrity;
+  });
+}
+
+}  // namespace sweep

@@ -1,0 +1,300 @@
+#include <fmt/format.h>
+
+#include "db/store_impl.h"
+
+namespace sweep {
+namespace {
+
+int64_t AsInteger(const Json& entry, const char* name) {
+  return entry.value(name, int64_t{0});
+}
+
+std::optional<int> OptionalInt(const Json& entry, const char* name) {
+  const auto found = entry.find(name);
+  return found == entry.end() ? std::nullopt : std::optional<int>(found->get<int>());
+}
+
+}  // namespace
+
+StoreTransaction::StoreTransaction(Store& store) : store_(store) {
+  TranslateSqlite(store_.root(), [&] { store_.impl_->database->exec("BEGIN IMMEDIATE"); });
+}
+
+StoreTransaction::~StoreTransaction() {
+  if (committed_) return;
+  try {
+    for (auto& [sql, statement] : store_.impl_->statements) statement.tryReset();
+    store_.impl_->database->exec("ROLLBACK");
+  } catch (const SQLite::Exception&) {
+    // SQLite has rolled back by itself; a destructor has nobody to tell.
+  }
+}
+
+void StoreTransaction::Commit() {
+  TranslateSqlite(store_.root(), [&] {
+    if (!journal_entries_.empty()) {
+      const int64_t end = store_.impl_->journal->Append(journal_entries_);
+      store_.impl_->Execute("INSERT OR REPLACE INTO meta VALUES ('journal_offset', ?)", end);
+    }
+    store_.impl_->database->exec("COMMIT");
+    committed_ = true;
+  });
+}
+
+void StoreTransaction::Log(Json entry) {
+  if (!replaying_) journal_entries_.push_back(std::move(entry));
+}
+
+void StoreTransaction::AddSweep(const SweepRow& sweep, double added_at) {
+  TranslateSqlite(store_.root(), [&] {
+    Store::Impl& impl = *store_.impl_;
+    impl.Execute(
+        "INSERT OR IGNORE INTO sweeps VALUES (?, ?, ?)", sweep.sweep_id, sweep.name, added_at);
+    int64_t position = 0;
+    for (const RunRow& run : sweep.runs) {
+      const std::optional<std::string> parent =
+          run.spec.start.run_id.empty() ? std::nullopt : std::optional(run.spec.start.run_id);
+      impl.Execute(
+          "INSERT OR IGNORE INTO runs (run_id, spec, parent_run_id, params, gmacs_per_sample, "
+          "segment_samples_seen, "
+          "samples_seen, compute_gmacs, train_flops, data_scale, global_batch_size, learning_rate, "
+          "schedule, seed) "
+          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          run.run_id,
+          CanonicalDump(ToJson(run.spec)),
+          parent,
+          run.params,
+          run.gmacs_per_sample,
+          run.spec.samples_seen,
+          run.total_samples_seen,
+          run.compute_gmacs,
+          run.train_flops,
+          run.spec.data.data_scale,
+          run.spec.global_batch_size,
+          run.spec.optimizer.learning_rate,
+          run.spec.schedule.name,
+          run.spec.seed);
+      impl.Execute("INSERT OR IGNORE INTO sweep_runs VALUES (?, ?, ?, ?, ?, ?, ?)",
+                   sweep.sweep_id,
+                   run.run_id,
+                   position++,
+                   run.model,
+                   run.dataset,
+                   run.curve,
+                   CanonicalDump(run.coordinates));
+    }
+  });
+}
+
+void StoreTransaction::Transition(const std::string& run_id,
+                                  RunState to,
+                                  const std::string& reason,
+                                  const std::string& failure_class,
+                                  const std::string& message) {
+  ApplyJournalEntry({{"type", "transition"},
+                     {"at", UnixTime()},
+                     {"run_id", run_id},
+                     {"to", ToString(to)},
+                     {"reason", reason},
+                     {"class", failure_class},
+                     {"message", message}});
+}
+
+void StoreTransaction::StartAttempt(const OpenAttempt& attempt, const std::string& executor) {
+  ApplyJournalEntry({{"type", "attempt_started"},
+                     {"at", UnixTime()},
+                     {"run_id", attempt.run_id},
+                     {"attempt", attempt.attempt},
+                     {"executor", executor},
+                     {"host", attempt.host},
+                     {"pid", attempt.pid}});
+}
+
+void StoreTransaction::EndAttempt(const std::string& run_id,
+                                  int64_t attempt,
+                                  const AttemptEnd& end) {
+  Json entry = {{"type", "attempt_ended"},
+                {"at", UnixTime()},
+                {"run_id", run_id},
+                {"attempt", attempt},
+                {"outcome", end.outcome},
+                {"class", end.failure_class},
+                {"message", end.message}};
+  if (end.exit_code) entry["exit_code"] = *end.exit_code;
+  if (end.signal) entry["signal"] = *end.signal;
+  ApplyJournalEntry(entry);
+}
+
+// The database's side of every journalled act, the same in the first life and in a replay.
+void StoreTransaction::ApplyJournalEntry(const Json& entry) {
+  TranslateSqlite(store_.root(), [&] {
+    Store::Impl& impl = *store_.impl_;
+    const std::string type = entry.value("type", "");
+    const std::string run_id = entry.value("run_id", "");
+    const double at = entry.value("at", 0.0);
+    if (type == "transition") {
+      SQLite::Statement& query = impl.Prepare("SELECT state FROM runs WHERE run_id = ?", run_id);
+      if (!query.executeStep())
+        throw Failure(FailureCode::kInternal, "no run " + run_id + " in the store");
+      const RunState from = ParseRunState(query.getColumn(0).getString());
+      const RunState to = ParseRunState(entry.value("to", ""));
+      if (!CanTransition(from, to)) {
+        throw Failure(
+            FailureCode::kInternal,
+            fmt::format("run {} cannot go from {} to {}", run_id, ToString(from), ToString(to)));
+      }
+      impl.Execute("UPDATE runs SET state = ?, failure_class = ?, message = ? WHERE run_id = ?",
+                   ToString(to),
+                   entry.value("class", ""),
+                   entry.value("message", ""),
+                   run_id);
+      impl.Execute(
+          "INSERT INTO transitions (run_id, at, from_state, to_state, reason) VALUES (?, ?, ?, ?, "
+          "?)",
+          run_id,
+          at,
+          ToString(from),
+          ToString(to),
+          entry.value("reason", ""));
+    } else if (type == "attempt_started") {
+      impl.Execute(
+          "INSERT INTO attempts (run_id, attempt, executor, host, pid, started_at) VALUES (?, ?, "
+          "?, ?, ?, ?)",
+          run_id,
+          AsInteger(entry, "attempt"),
+          entry.value("executor", ""),
+          entry.value("host", ""),
+          AsInteger(entry, "pid"),
+          at);
+    } else if (type == "attempt_ended") {
+      impl.Execute(
+          "UPDATE attempts SET ended_at = ?, outcome = ?, exit_code = ?, signal = ?, failure_class "
+          "= ?, message = ? "
+          "WHERE run_id = ? AND attempt = ?",
+          at,
+          entry.value("outcome", ""),
+          OptionalInt(entry, "exit_code"),
+          OptionalInt(entry, "signal"),
+          entry.value("class", ""),
+          entry.value("message", ""),
+          run_id,
+          AsInteger(entry, "attempt"));
+    } else {
+      throw Failure(
+          FailureCode::kDatabase,
+          fmt::format(
+              "the journal has an entry of the unknown type '{}' (written by a newer sweep?)",
+              type));
+    }
+  });
+  Log(entry);
+}
+
+void StoreTransaction::RecordResult(const RunResult& result) {
+  TranslateSqlite(store_.root(), [&] {
+    store_.impl_->Execute(
+        "UPDATE runs SET checkpoint = ?, final_loss = ?, train_seconds = ? WHERE run_id = ?",
+        result.checkpoint,
+        result.final_loss,
+        result.train_seconds,
+        result.run_id);
+  });
+}
+
+void StoreTransaction::RecordEvaluation(const EvaluationResult& evaluation) {
+  TranslateSqlite(store_.root(), [&] {
+    Store::Impl& impl = *store_.impl_;
+    impl.Execute("INSERT OR IGNORE INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?)",
+                 evaluation.eval_id,
+                 evaluation.run_id,
+                 evaluation.samples_seen,
+                 evaluation.spec.task,
+                 evaluation.eval_dataset,
+                 CanonicalDump(ToJson(evaluation.spec)),
+                 evaluation.seconds);
+    for (const auto& [metric, measured] : evaluation.metrics) {
+      impl.Execute("INSERT OR IGNORE INTO measurements VALUES (?, ?, ?, ?)",
+                   evaluation.eval_id,
+                   metric,
+                   measured.value,
+                   measured.sample_size);
+    }
+  });
+}
+
+void StoreTransaction::RecordEvents(const std::string& run_id,
+                                    int64_t attempt,
+                                    const std::vector<Json>& events,
+                                    int64_t offset) {
+  TranslateSqlite(store_.root(), [&] {
+    Store::Impl& impl = *store_.impl_;
+    for (const Json& event : events) {
+      impl.Execute("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)",
+                   run_id,
+                   attempt,
+                   AsInteger(event, "seq"),
+                   event.value("type", ""),
+                   event.dump());
+    }
+    impl.Execute("INSERT OR REPLACE INTO event_offsets VALUES (?, ?, ?)", run_id, attempt, offset);
+  });
+}
+
+void StoreTransaction::AddImport(const std::string& import_id,
+                                 const std::string& name,
+                                 const std::string& format,
+                                 const std::vector<ImportedPoint>& points,
+                                 double added_at) {
+  TranslateSqlite(store_.root(), [&] {
+    Store::Impl& impl = *store_.impl_;
+    const auto rows = static_cast<int64_t>(points.size());
+    impl.Execute("INSERT OR REPLACE INTO imports VALUES (?, ?, ?, ?, ?)",
+                 import_id,
+                 name,
+                 format,
+                 rows,
+                 added_at);
+    impl.Execute("DELETE FROM imported_points WHERE import_id = ?", import_id);
+    int64_t position = 0;
+    for (const ImportedPoint& p : points) {
+      impl.Execute(
+          "INSERT INTO imported_points VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+          import_id,
+          position++,
+          p.curve,
+          p.run,
+          p.model,
+          p.dataset,
+          p.data_scale,
+          p.samples_seen,
+          p.gmacs_per_sample,
+          p.compute_gmacs,
+          p.train_flops,
+          p.params,
+          p.global_batch_size,
+          p.learning_rate,
+          p.seed,
+          p.schedule,
+          p.point_kind,
+          p.task,
+          p.eval_dataset,
+          p.metric,
+          p.value,
+          p.sample_size);
+    }
+  });
+}
+
+void StoreTransaction::RecordFit(const std::string& fit_id,
+                                 const std::string& sweep_id,
+                                 const Json& report) {
+  TranslateSqlite(store_.root(), [&] {
+    store_.impl_->Execute("INSERT OR REPLACE INTO fits VALUES (?, ?, ?, ?)",
+                          fit_id,
+                          sweep_id,
+                          report.dump(),
+                          UnixTime());
+  });
+}
+
+}  // namespace sweep

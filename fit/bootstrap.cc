@@ -1,0 +1,204 @@
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+
+#include "core/failure.h"
+#include "fit/intervals.h"
+#include "fit/parallel.h"
+#include "fit/select.h"
+#include "fit/sequences.h"
+#include "fit/statistics.h"
+
+namespace sweep {
+namespace {
+
+using Indices = std::vector<std::size_t>;
+
+// Draws with replacement; within each cluster when stratified.
+class Sampler {
+ public:
+  Sampler(const PointTable& points, bool stratified, std::uint64_t seed) : seed_(seed) {
+    std::map<std::string, Indices> strata;
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      strata[stratified && !points.clusters.empty() ? points.clusters[i] : ""].push_back(i);
+    }
+    for (auto& [name, members] : strata) strata_.push_back(std::move(members));
+  }
+
+  [[nodiscard]] Indices Draw(std::size_t resample) const {
+    Random random(seed_, resample);
+    Indices drawn;
+    for (const Indices& members : strata_) {
+      for (std::size_t i = 0; i < members.size(); ++i)
+        drawn.push_back(members[random.Index(members.size())]);
+    }
+    return drawn;
+  }
+
+ private:
+  std::uint64_t seed_;
+  std::vector<Indices> strata_;
+};
+
+using Refitted = std::optional<std::vector<double>>;
+
+// The points stay bound; a resample is only other weights.
+Refitted RefitWeights(const Problem& problem,
+                      const SearchResult& found,
+                      const std::vector<double>& weights) {
+  const auto distinct = static_cast<std::size_t>(
+      std::count_if(weights.begin(), weights.end(), [](double w) { return w > 0; }));
+  if (distinct < problem.free_parameters()) return std::nullopt;
+  Objective objective = problem.MakeObjective(weights);
+  Minimum minimum = Refit(objective, found.best.inner, found.box);
+  if (!std::isfinite(minimum.objective)) return std::nullopt;
+  return minimum.inner;
+}
+
+Refitted RefitPairs(const Problem& problem, const SearchResult& found, const Indices& drawn) {
+  std::vector<double> weights(problem.points.size(), 0);
+  for (const std::size_t i : drawn) weights[i] += problem.points.Weight(i);
+  return RefitWeights(problem, found, weights);
+}
+
+Refitted RefitResiduals(const Problem& problem, const SearchResult& found, const Indices& drawn) {
+  Objective fitted = problem.MakeObjective();
+  (void)fitted.Value(found.best.inner);
+  const std::vector<double> residuals(fitted.residuals().begin(), fitted.residuals().end());
+  const double n = static_cast<double>(residuals.size());
+  const double inflate = std::sqrt(n / std::max(problem.degrees(), 1.0));
+  std::vector<double> target(residuals.size());
+  for (std::size_t i = 0; i < target.size(); ++i) {
+    const double predicted = problem.target[i] + residuals[i];
+    target[i] = predicted - inflate * residuals[drawn[i]];
+  }
+  Objective objective(*problem.bound, target, problem.points.weights, problem.space, problem.loss);
+  Minimum minimum = Refit(objective, found.best.inner, found.box);
+  if (!std::isfinite(minimum.objective)) return std::nullopt;
+  return minimum.inner;
+}
+
+// Draws from all points and selects again: the frontier of a resample is another frontier.
+Refitted RefitSelected(const Problem& problem,
+                       const PointTable& original,
+                       const SearchResult& found,
+                       const FitOptions& options,
+                       const Indices& drawn) {
+  try {
+    const PointTable selected =
+        Select(original.Subset(drawn), options.select, problem.law->variables.front()).points;
+    FitOptions again = options;
+    const Problem resampled = MakeProblem(selected, *problem.law, again);
+    Objective objective = resampled.MakeObjective();
+    Minimum minimum = Refit(objective, found.best.inner, found.box);
+    if (!std::isfinite(minimum.objective)) return std::nullopt;
+    return minimum.inner;
+  } catch (const Failure&) {
+    return std::nullopt;  // all draws at one compute, or fewer bins than parameters
+  }
+}
+
+// numpy's default (linear) quantile of sorted values.
+double Quantile(const std::vector<double>& sorted, double q) {
+  const double at = q * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(std::floor(at));
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
+
+struct Tails {
+  double low;
+  double high;
+};
+
+// Bias-corrected and accelerated levels (Efron 1987): bias from the share of resamples below the
+// estimate, acceleration from the skewness of the leave-one-out estimates.
+Tails BcaTails(const std::vector<double>& sorted,
+               double estimate,
+               const std::vector<double>& jackknife,
+               double level) {
+  const auto below = std::lower_bound(sorted.begin(), sorted.end(), estimate) - sorted.begin();
+  const double share = static_cast<double>(below) / static_cast<double>(sorted.size());
+  const double bias = NormalQuantile(std::clamp(share, 1e-4, 1 - 1e-4));
+  const double mean = std::accumulate(jackknife.begin(), jackknife.end(), 0.0) /
+                      static_cast<double>(jackknife.size());
+  double square = 0;
+  double cube = 0;
+  for (const double value : jackknife) {
+    square += (mean - value) * (mean - value);
+    cube += (mean - value) * (mean - value) * (mean - value);
+  }
+  const double acceleration = square > 0 ? cube / (6 * std::pow(square, 1.5)) : 0;
+  const auto corrected = [&](double z) {
+    return NormalCdf(bias + (bias + z) / (1 - acceleration * (bias + z)));
+  };
+  const double z = NormalQuantile(0.5 * (1 + level));
+  return {corrected(-z), corrected(z)};
+}
+
+std::vector<std::vector<double>> Jackknife(const Problem& problem, const SearchResult& found) {
+  std::vector<std::vector<double>> estimates;
+  for (std::size_t i = 0; i < problem.points.size(); ++i) {
+    std::vector<double> weights(problem.points.size());
+    for (std::size_t j = 0; j < weights.size(); ++j)
+      weights[j] = i == j ? 0 : problem.points.Weight(j);
+    if (Refitted refitted = RefitWeights(problem, found, weights))
+      estimates.push_back(std::move(*refitted));
+  }
+  return estimates;
+}
+
+std::vector<double> ColumnOf(const std::vector<std::vector<double>>& rows, std::size_t k) {
+  std::vector<double> column;
+  for (const auto& row : rows) column.push_back(row[k]);
+  return column;
+}
+
+}  // namespace
+
+BootstrapResult BootstrapLimits(const Problem& problem,
+                                const PointTable& original,
+                                const SearchResult& found,
+                                const FitOptions& options,
+                                const Intervals& how) {
+  const bool reselect = options.select.kind != SelectKind::kAll;
+  const PointTable& drawn_from = reselect ? original : problem.points;
+  const Sampler sampler(drawn_from, how.resampling == Resampling::kStratified, options.seed);
+  std::vector<Refitted> refits(static_cast<std::size_t>(how.resamples));
+  ParallelFor(refits.size(), options.threads, [&](std::size_t r) {
+    const Indices drawn = sampler.Draw(r);
+    if (reselect) {
+      refits[r] = RefitSelected(problem, original, found, options, drawn);
+    } else if (how.resampling == Resampling::kResidual) {
+      refits[r] = RefitResiduals(problem, found, drawn);
+    } else {
+      refits[r] = RefitPairs(problem, found, drawn);
+    }
+  });
+  BootstrapResult result{
+      .limits = std::vector<Limits>(problem.parameters()), .estimates = {}, .failed = 0};
+  for (Refitted& refitted : refits) {
+    if (refitted) {
+      result.estimates.push_back(std::move(*refitted));
+    } else {
+      ++result.failed;
+    }
+  }
+  if (result.estimates.size() < 20) return result;
+  const bool bca = how.resampling == Resampling::kBca && !reselect;
+  const auto jackknife = bca ? Jackknife(problem, found) : std::vector<std::vector<double>>{};
+  for (std::size_t k = 0; k < problem.parameters(); ++k) {
+    if (problem.box.held[k]) continue;
+    std::vector<double> sorted = ColumnOf(result.estimates, k);
+    std::sort(sorted.begin(), sorted.end());
+    Tails tails{0.5 * (1 - options.level), 0.5 * (1 + options.level)};
+    if (bca) tails = BcaTails(sorted, found.best.inner[k], ColumnOf(jackknife, k), options.level);
+    const Parameter& parameter = problem.law->parameters[k];
+    result.limits[k] = {.low = ToNatural(parameter, Quantile(sorted, tails.low)),
+                        .high = ToNatural(parameter, Quantile(sorted, tails.high))};
+  }
+  return result;
+}
+
+}  // namespace sweep

@@ -1,0 +1,135 @@
+#include "orchestrator/attempt_verdict.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "core/failure.h"
+#include "orchestrator/ingest.h"
+
+namespace sweep {
+namespace {
+
+// A trainer that could say what went wrong has left a `failure` event; else the exit speaks.
+AttemptVerdict JudgeFailure(const IngestedRun& ingested,
+                            const ProcessEnd& end,
+                            const std::string& log) {
+  AttemptVerdict verdict;
+  verdict.message = ingested.failure_message;
+  if (ingested.failure_class) {
+    verdict.failure_class = *ingested.failure_class;
+  } else if (end.signal) {
+    verdict.failure_class = "crashed";
+    verdict.message =
+        fmt::format("killed by signal {} ({}); see {}", *end.signal, strsignal(*end.signal), log);
+  } else if (end.exit_code == static_cast<int>(FailureCode::kUsage)) {
+    verdict.failure_class = "bad_spec";
+  } else if (end.exit_code == static_cast<int>(FailureCode::kData)) {
+    verdict.failure_class = "data";
+  } else {
+    verdict.failure_class = "error";
+  }
+  if (verdict.message.empty()) {
+    verdict.message =
+        end.exit_code == 0
+            ? fmt::format("the trainer ended well but published no result; see {}", log)
+            : fmt::format(
+                  "the trainer ended with exit code {}; see {}", end.exit_code.value_or(-1), log);
+  }
+  verdict.worth_retrying = verdict.failure_class == "crashed" || verdict.failure_class == "error";
+  return verdict;
+}
+
+AttemptVerdict Judge(const IngestedRun& ingested, const ProcessEnd& end, const std::string& log) {
+  AttemptVerdict verdict;
+  if (ingested.result) {
+    const bool diverged = ingested.result->outcome == "diverged";
+    verdict.verdict = diverged ? Verdict::kDiverged : Verdict::kTrained;
+    verdict.message = ingested.result->message;
+    // Trained, but the process went on to an evaluation that failed.
+    if (!diverged && !end.asked_to_stop && !end.lost && end.exit_code != 0) {
+      const AttemptVerdict failure = JudgeFailure(ingested, end, log);
+      verdict.failure_class = failure.failure_class;
+      verdict.message = failure.message;
+      verdict.worth_retrying = failure.worth_retrying;
+    }
+    return verdict;
+  }
+  if (end.asked_to_stop || end.lost ||
+      end.exit_code == static_cast<int>(FailureCode::kInterrupted)) {
+    verdict.verdict = Verdict::kInterrupted;
+    return verdict;
+  }
+  return JudgeFailure(ingested, end, log);
+}
+
+std::string OutcomeWord(const AttemptVerdict& verdict, const ProcessEnd& end) {
+  if (end.lost) return "lost";
+  switch (verdict.verdict) {
+    case Verdict::kTrained:
+      return verdict.failure_class.empty() ? "succeeded" : "failed";
+    case Verdict::kDiverged:
+      return "succeeded";
+    case Verdict::kInterrupted:
+      return "interrupted";
+    case Verdict::kFailed:
+      return "failed";
+  }
+  return "failed";
+}
+
+void MoveRun(const Store& store,
+             StoreTransaction& transaction,
+             const std::string& run_id,
+             const AttemptVerdict& verdict,
+             int64_t attempt) {
+  const RunState now = store.FindRun(run_id)->state;
+  if (now == RunState::kCompleted) return;  // the attempt was for evaluations
+  const std::string attempt_text = fmt::format("attempt {}", attempt);
+  switch (verdict.verdict) {
+    case Verdict::kTrained:
+      transaction.Transition(run_id, RunState::kCompleted, attempt_text + " published a result");
+      return;
+    case Verdict::kDiverged:
+      if (now == RunState::kDiverged) return;
+      transaction.Transition(
+          run_id, RunState::kDiverged, attempt_text + " diverged", "diverged", verdict.message);
+      return;
+    case Verdict::kInterrupted:
+      if (now == RunState::kPlanned) return;
+      transaction.Transition(run_id, RunState::kPlanned, attempt_text + " was interrupted");
+      return;
+    case Verdict::kFailed:
+      transaction.Transition(run_id,
+                             RunState::kFailed,
+                             attempt_text + " failed",
+                             verdict.failure_class,
+                             verdict.message);
+      return;
+  }
+}
+
+}  // namespace
+
+AttemptVerdict CloseAttempt(const Store& store,
+                            StoreTransaction& transaction,
+                            const std::string& run_id,
+                            int64_t attempt,
+                            const ProcessEnd& end,
+                            std::vector<std::string>& notes) {
+  const IngestedRun ingested = IngestRun(store, transaction, run_id);
+  notes.insert(notes.end(), ingested.warnings.begin(), ingested.warnings.end());
+  const std::string log = (store.run_directory(run_id).attempt(attempt) / "stderr.log").string();
+  AttemptVerdict verdict = Judge(ingested, end, log);
+  transaction.EndAttempt(run_id,
+                         attempt,
+                         {OutcomeWord(verdict, end),
+                          end.exit_code,
+                          end.signal,
+                          verdict.failure_class,
+                          verdict.message});
+  MoveRun(store, transaction, run_id, verdict, attempt);
+  return verdict;
+}
+
+}  // namespace sweep

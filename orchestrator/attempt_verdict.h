@@ -1,0 +1,44 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "db/store.h"
+
+namespace sweep {
+
+/// How the process of an attempt ended, as far as it is known.
+struct ProcessEnd {
+  std::optional<int> exit_code;
+  std::optional<int> signal;
+  bool asked_to_stop = false;  ///< by `sweep`: anything but a result means "interrupted"
+  bool lost = false;           ///< nobody saw the end: the `sweep` that watched it died
+};
+
+/// What an ended attempt means for its run.
+enum class Verdict {
+  kTrained,      ///< result.json says completed (its evaluations may still be missing)
+  kDiverged,     ///< a result too
+  kInterrupted,  ///< goes on from its checkpoint at the next start
+  kFailed,
+};
+
+struct AttemptVerdict {
+  Verdict verdict = Verdict::kFailed;
+  std::string failure_class;
+  std::string message;
+  bool worth_retrying = false;  ///< the same attempt may succeed when it is made again
+};
+
+/// Takes in what the run's folder holds, decides what the attempt achieved - from its files first,
+/// then from how the process ended - and records the attempt's end and the run's new state. `notes`
+/// receives warnings.
+AttemptVerdict CloseAttempt(const Store& store,
+                            StoreTransaction& transaction,
+                            const std::string& run_id,
+                            int64_t attempt,
+                            const ProcessEnd& end,
+                            std::vector<std::string>& notes);
+
+}  // namespace sweep

@@ -1,0 +1,184 @@
+#include "orchestrator/cli/fit_options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <filesystem>
+#include <thread>
+
+#include "core/failure.h"
+#include "db/store.h"
+
+namespace sweep {
+namespace {
+
+double ReadNumber(const std::string& text, const std::string& option) {
+  double value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error == std::errc() && stop == end) return value;
+  throw Failure(FailureCode::kUsage, fmt::format("{}: '{}' is not a number", option, text));
+}
+
+std::map<std::string, double> ReadNumbers(const std::vector<std::string>& words,
+                                          const std::string& option) {
+  std::map<std::string, double> numbers;
+  for (const std::string& word : words) {
+    for (const auto& [name, value] : ParseAssignments(word, option))
+      numbers[name] = ReadNumber(value, option + " " + name);
+  }
+  return numbers;
+}
+
+std::map<std::string, Bounds> ReadBounds(const std::vector<std::string>& words) {
+  std::map<std::string, Bounds> bounds;
+  for (const std::string& word : words) {
+    for (const auto& [name, value] : ParseAssignments(word, "--bounds")) {
+      const std::size_t colon = value.find(':');
+      if (colon == std::string::npos) {
+        throw Failure(FailureCode::kUsage, fmt::format("--bounds {}: expected LOW:HIGH", word));
+      }
+      Bounds range;
+      const std::string option = "--bounds " + name;
+      if (colon > 0) range.lower = ReadNumber(value.substr(0, colon), option);
+      if (colon + 1 < value.size()) range.upper = ReadNumber(value.substr(colon + 1), option);
+      bounds[name] = range;
+    }
+  }
+  return bounds;
+}
+
+void ReadStarts(const FitWords& words, FitOptions& options) {
+  options.grid = words.starts == "grid";
+  if (options.grid || words.starts.empty()) return;
+  const double count = ReadNumber(words.starts, "--starts");
+  if (!(count >= 1 && count <= 1e7)) {
+    throw Failure(FailureCode::kUsage, "--starts: expected grid or a number from 1 to 10000000");
+  }
+  options.starts = static_cast<std::size_t>(count);
+}
+
+}  // namespace
+
+void AddFitWords(CLI::App& command, FitWords& words) {
+  PointQuery& query = words.query;
+  command.add_option("--table", words.table, "CSV file with the points (default: the store's)");
+  command.add_option("--law", words.law, "Law to fit; `sweep laws` lists them")
+      ->capture_default_str();
+  command.add_option("--map",
+                     query.map,
+                     "Variables and observable as columns or expressions: C=flops,E='err/100'");
+  command.add_option("--where", query.where, "Keep rows where this holds; may be repeated")
+      ->allow_extra_args(false);
+  command.add_option("--by", query.by, "Columns that make a group, one fit each")->delimiter(',');
+  command.add_option("--curve", query.curve, "Only rows of this curve");
+  command.add_option("--metric", query.metric, "Only rows of this metric");
+  command.add_option("--kind", query.kind, "Kind of points: final, intermediate, cooldown or all")
+      ->capture_default_str();
+  command.add_option(
+      "--select",
+      words.select,
+      "all, pareto, binned:5 or quantile:0.1:5 (default: all; compare: the curve's own recipe)");
+  command.add_option("--residual", words.residual, "log or linear (default: the law's own)");
+  command.add_option("--loss", words.loss, "squared, huber:1e-3, lad, cauchy:c or tukey:c")
+      ->capture_default_str();
+  command.add_option("--weights", query.weights, "Column or expression with the points' weights");
+  command.add_option(
+      "--cluster", query.cluster, "Column that names what repeats, for bootstrap:N:stratified");
+  command.add_option("--const", words.constants, "Constants of the law: T0=197")
+      ->allow_extra_args(false);
+  command.add_option("--fix", words.fix, "Parameters to hold: d=0")->allow_extra_args(false);
+  command.add_option("--bounds", words.bounds, "Ranges of parameters: alpha=0:2")
+      ->allow_extra_args(false);
+  command.add_option("--start", words.start, "One starting point instead of a search: alpha=0.3")
+      ->allow_extra_args(false);
+  command.add_option("--starts", words.starts, "Number of starting points, or grid");
+  command.add_flag("--finish-all", words.finish_all, "Finish every start instead of racing them");
+  command.add_option("--seed", words.seed, "Of starts and resamples")->capture_default_str();
+  command
+      .add_option("--intervals",
+                  words.intervals,
+                  "auto, t, profile, delta, bootstrap:1000[:residual|stratified|bca] or none")
+      ->capture_default_str();
+  command.add_option("--level", words.level, "Of the intervals")->capture_default_str();
+  command.add_option(
+      "--threads", words.threads, "Threads (default: one a core); results do not depend on it");
+}
+
+FitOptions ReadFitWords(const FitWords& words) {
+  FitOptions options;
+  options.law = words.law;
+  if (!words.select.empty()) options.select = ParseSelection(words.select);
+  if (!words.residual.empty()) options.residual = ParseResidual(words.residual);
+  options.loss = ParseLoss(words.loss);
+  options.fix = ReadNumbers(words.fix, "--fix");
+  options.bounds = ReadBounds(words.bounds);
+  options.constants = ReadNumbers(words.constants, "--const");
+  options.start = ReadNumbers(words.start, "--start");
+  ReadStarts(words, options);
+  options.race = !words.finish_all;
+  options.seed = words.seed;
+  options.intervals = ParseIntervals(words.intervals);
+  options.level = words.level;
+  if (!(options.level > 0 && options.level < 1)) {
+    throw Failure(FailureCode::kUsage,
+                  fmt::format("--level {}: expected a number between 0 and 1", words.level));
+  }
+  options.threads = words.threads > 0
+                        ? words.threads
+                        : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  return options;
+}
+
+Table LoadRows(const GlobalOptions& global, const FitWords& words) {
+  if (!words.table.empty()) return ReadCsv(words.table);
+  if (!std::filesystem::exists(global.store)) {
+    throw Failure(
+        FailureCode::kUsage,
+        fmt::format("there is no store {}: run a sweep first, or name a file with --table",
+                    global.store));
+  }
+  Table table;
+  static_cast<QueryTable&>(table) = Store(global.store, Store::Access::kRead).Points();
+  table.origin = "the store " + global.store;
+  for (std::size_t r = 0; r < table.rows.size(); ++r)
+    table.labels.push_back(fmt::format("point {}", r + 1));
+  NameRows(table);
+  return table;
+}
+
+FittedGroups FitGroups(const Table& table, const FitWords& words) {
+  const FitOptions options = ReadFitWords(words);
+  FittedGroups fitted;
+  fitted.groups = MakeGroups(table, words.query, FindLaw(options.law));
+  if (fitted.groups.empty()) {
+    throw Failure(
+        FailureCode::kData,
+        fmt::format("of the {} rows of {} none is left by --curve, --metric, --kind and --where",
+                    table.rows.size(),
+                    table.origin));
+  }
+  std::vector<PointTable> tables;
+  for (const PointGroup& group : fitted.groups) tables.push_back(group.points);
+  fitted.outcomes = FitAll(tables, options);
+  for (std::size_t g = 0; g < fitted.groups.size(); ++g) {
+    if (!fitted.outcomes[g].report) continue;
+    FitReport& report = *fitted.outcomes[g].report;
+    const PointGroup& group = fitted.groups[g];
+    report.group = group.group;
+    report.excluded.insert(report.excluded.begin(), group.excluded.begin(), group.excluded.end());
+    report.warnings.insert(report.warnings.begin(), group.warnings.begin(), group.warnings.end());
+  }
+  return fitted;
+}
+
+std::string GroupName(const Json& group) {
+  std::string name;
+  for (const auto& [column, value] : group.items()) {
+    name += fmt::format("{}{} {}", name.empty() ? "" : ", ", column, value.get<std::string>());
+  }
+  return name.empty() ? "all points" : name;
+}
+
+}  // namespace sweep

@@ -1,0 +1,59 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "core/failure.h"
+#include "orchestrator/cli/command.h"
+
+namespace sweep {
+namespace {
+
+int Main(int argc, char** argv) {
+  CLI::App app("sweep: scaling-law experiments for CLIP, from a grid in JSON to a fitted law.");
+  app.set_version_flag("--version", SWEEP_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();  // global options may stand after the subcommand
+  GlobalOptions global;
+  app.add_option("--store", global.store, "Folder of the store")
+      ->capture_default_str()
+      ->envname("SWEEP_STORE");
+  app.add_flag("--json", global.json, "Print the result as JSON on stdout");
+  Action action;
+  AddInitCommand(app, global, action);
+  AddValidateCommand(app, global, action);
+  AddModelsCommand(app, global, action);
+  AddPlanCommand(app, global, action);
+  AddRunCommand(app, global, action);
+  AddStatusCommand(app, global, action);
+  AddImportCommand(app, global, action);
+  AddFitCommand(app, global, action);
+  AddCompareCommand(app, global, action);
+  AddPredictCommand(app, global, action);
+  AddLawsCommand(app, global, action);
+  AddExportCommand(app, global, action);
+  AddDbCommand(app, global, action);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);  // prints help, or what was wrong
+    return code == 0 ? 0 : static_cast<int>(FailureCode::kUsage);
+  }
+  return action();
+}
+
+}  // namespace
+}  // namespace sweep
+
+// The one catch-all: one line for the user, a documented code for the script.
+int main(int argc, char** argv) {
+  try {
+    return sweep::Main(argc, argv);
+  } catch (const sweep::Failure& failure) {
+    std::fprintf(stderr, "sweep: %s\n", failure.what());
+    return failure.exit_code();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "sweep: internal error: %s\n", error.what());
+    return static_cast<int>(sweep::FailureCode::kInternal);
+  }
+}

@@ -1,0 +1,82 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "core/failure.h"
+#include "orchestrator/cli/command.h"
+#include "orchestrator/run_sweep.h"
+
+namespace sweep {
+namespace {
+
+int ExitCode(const SweepReport& report) {
+  if (report.outcome.interrupted) return static_cast<int>(FailureCode::kInterrupted);
+  if (report.outcome.failed + report.outcome.blocked > 0)
+    return static_cast<int>(FailureCode::kRunsFailed);
+  return 0;
+}
+
+Json ReportJson(const SweepReport& report) {
+  return {{"schema", "sweep.run_report/1"},
+          {"name", report.name},
+          {"sweep_id", report.sweep_id},
+          {"total_runs", report.total_runs},
+          {"already_done", report.already_done},
+          {"completed", report.outcome.completed},
+          {"failed", report.outcome.failed},
+          {"diverged", report.outcome.diverged},
+          {"blocked", report.outcome.blocked},
+          {"interrupted", report.outcome.interrupted},
+          {"problems", report.outcome.problems}};
+}
+
+void PrintReport(const SweepReport& report) {
+  const SweepOutcome& outcome = report.outcome;
+  fmt::print("sweep {}: {} runs, {} done before, {} completed now",
+             report.name,
+             report.total_runs,
+             report.already_done,
+             outcome.completed);
+  if (outcome.failed > 0) fmt::print(", {} failed", outcome.failed);
+  if (outcome.diverged > 0) fmt::print(", {} diverged", outcome.diverged);
+  if (outcome.blocked > 0) fmt::print(", {} waiting for a run that failed", outcome.blocked);
+  fmt::print("\n");
+  for (const std::string& problem : outcome.problems) fmt::print("  {}\n", problem);
+  if (outcome.interrupted) fmt::print("interrupted; the same command goes on where it stopped\n");
+}
+
+}  // namespace
+
+void AddRunCommand(CLI::App& app, const GlobalOptions& global, Action& action) {
+  auto options = std::make_shared<RunSweepOptions>();
+  CLI::App* command = app.add_subcommand("run", "Do what is missing of a sweep, then fit its laws");
+  command->footer(
+      "Example:\n"
+      "  sweep run sweeps/quickstart.json\n"
+      "  sweep run grid.json --slots 4 --store results\n"
+      "Ctrl-C saves and stops; the same command goes on. A finished sweep costs nothing to run "
+      "again.");
+  command->add_option("sweep_file", options->sweep_file, "Sweep file (JSON)")->required();
+  command
+      ->add_option("--slots",
+                   options->slots,
+                   "Runs at once on this machine (default: the sweep file's, or one a core)")
+      ->check(CLI::PositiveNumber);
+  command->add_flag(
+      "--retry-failed", options->retry_failed, "Start failed, diverged and cancelled runs again");
+  command->callback([&global, &action, options] {
+    action = [&global, options] {
+      options->store = global.store;
+      const SweepReport report = RunSweep(*options);
+      if (global.json) {
+        fmt::print("{}\n", ReportJson(report).dump(1));
+      } else {
+        PrintReport(report);
+      }
+      return ExitCode(report);
+    };
+  });
+}
+
+}  // namespace sweep

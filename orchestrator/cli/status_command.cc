@@ -1,0 +1,154 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <memory>
+
+#include "core/failure.h"
+#include "db/store.h"
+#include "orchestrator/cli/command.h"
+#include "orchestrator/progress.h"
+#include "orchestrator/text_table.h"
+
+namespace sweep {
+namespace {
+
+struct StatusOptions {
+  std::string sweep;
+};
+
+constexpr const char* kRunsOfSweep =
+    "SELECT sweeps.name AS sweep, sweeps.sweep_id, runs.run_id, sweep_runs.model, "
+    "sweep_runs.dataset, "
+    "runs.samples_seen, runs.seed, runs.compute_gmacs, runs.state, runs.failure_class, "
+    "runs.message, "
+    "runs.final_loss, runs.train_seconds, "
+    "(SELECT max(attempt) FROM attempts WHERE attempts.run_id = runs.run_id) AS attempts, "
+    "(SELECT count(*) FROM evaluations WHERE evaluations.run_id = runs.run_id) AS evaluations "
+    "FROM sweep_runs JOIN sweeps USING (sweep_id) JOIN runs USING (run_id) "
+    "WHERE ?1 = '' OR sweeps.name = ?1 OR sweeps.sweep_id LIKE ?1 || '%' "
+    "ORDER BY sweeps.added_at, sweep_runs.position";
+
+struct SweepSummary {
+  std::string name;
+  std::map<std::string, int64_t> runs_by_state;
+  double compute_total = 0;
+  double compute_done = 0;
+  double train_seconds = 0;
+  Json runs = Json::array();
+};
+
+std::map<std::string, SweepSummary> Summarise(const QueryTable& table,
+                                              std::vector<std::string>& order) {
+  std::map<std::string, SweepSummary> sweeps;
+  for (const Json& run : TableToJson(table)) {
+    const std::string id = run.at("sweep_id");
+    if (!sweeps.contains(id)) order.push_back(id);
+    SweepSummary& sweep = sweeps[id];
+    sweep.name = run.at("sweep");
+    const std::string state = run.at("state");
+    const double compute = run.at("compute_gmacs");
+    ++sweep.runs_by_state[state];
+    sweep.compute_total += compute;
+    if (state == "completed") sweep.compute_done += compute;
+    sweep.train_seconds += run.at("train_seconds").get<double>();
+    sweep.runs.push_back(run);
+  }
+  return sweeps;
+}
+
+std::string CellOr(const Json& value, const std::string& otherwise) {
+  return value.is_null() ? otherwise : value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+void PrintSweep(const std::string& id, const SweepSummary& sweep) {
+  fmt::print("sweep {} ({})\n\n", sweep.name, id.substr(0, 8));
+  std::vector<std::vector<std::string>> rows;
+  for (const Json& run : sweep.runs) {
+    std::string state = run.at("state");
+    if (const std::string failure = CellOr(run.at("failure_class"), ""); !failure.empty()) {
+      state += " (" + failure + ")";
+    }
+    const Json& loss = run.at("final_loss");
+    rows.push_back({run.at("run_id").get<std::string>().substr(0, 8),
+                    CellOr(run.at("model"), ""),
+                    CellOr(run.at("dataset"), ""),
+                    HumanCount(run.at("samples_seen").get<double>()),
+                    run.at("seed").dump(),
+                    fmt::format("{:.4g}", run.at("compute_gmacs").get<double>()),
+                    state,
+                    CellOr(run.at("attempts"), "0"),
+                    run.at("evaluations").dump(),
+                    loss.is_null() ? "-" : fmt::format("{:.3f}", loss.get<double>()),
+                    HumanSeconds(run.at("train_seconds").get<double>())});
+  }
+  fmt::print("{}\n",
+             FormatTable({"run",
+                          "model",
+                          "dataset",
+                          "samples_seen",
+                          "seed",
+                          "compute_gmacs",
+                          "state",
+                          "attempts",
+                          "evaluations",
+                          "final_loss",
+                          "trained"},
+                         rows));
+  std::string counts;
+  for (const auto& [state, count] : sweep.runs_by_state) {
+    counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", count, state);
+  }
+  fmt::print("{}; {:.1f}% of compute done, {} of training\n",
+             counts,
+             sweep.compute_total > 0 ? 100 * sweep.compute_done / sweep.compute_total : 100.0,
+             HumanSeconds(sweep.train_seconds));
+  for (const Json& run : sweep.runs) {
+    const std::string message = CellOr(run.at("message"), "");
+    if (!message.empty())
+      fmt::print("  {}: {}\n", run.at("run_id").get<std::string>().substr(0, 8), message);
+  }
+}
+
+int Status(const GlobalOptions& global, const StatusOptions& options) {
+  const Store store(global.store, Store::Access::kRead);
+  std::vector<std::string> order;
+  const auto sweeps = Summarise(store.Query(kRunsOfSweep, {options.sweep}), order);
+  if (sweeps.empty() && !options.sweep.empty()) {
+    throw Failure(FailureCode::kData,
+                  fmt::format("the store {} has no sweep '{}'", global.store, options.sweep));
+  }
+  if (global.json) {
+    Json list = Json::array();
+    for (const std::string& id : order) {
+      const SweepSummary& sweep = sweeps.at(id);
+      list.push_back({{"sweep_id", id},
+                      {"name", sweep.name},
+                      {"runs_by_state", sweep.runs_by_state},
+                      {"compute_gmacs_total", sweep.compute_total},
+                      {"compute_gmacs_completed", sweep.compute_done},
+                      {"train_seconds", sweep.train_seconds},
+                      {"runs", sweep.runs}});
+    }
+    fmt::print("{}\n", Json{{"schema", "sweep.status/1"}, {"sweeps", list}}.dump(1));
+    return 0;
+  }
+  if (sweeps.empty()) fmt::print("no sweep has been run in {}\n", global.store);
+  for (const std::string& id : order) PrintSweep(id, sweeps.at(id));
+  return 0;
+}
+
+}  // namespace
+
+void AddStatusCommand(CLI::App& app, const GlobalOptions& global, Action& action) {
+  auto options = std::make_shared<StatusOptions>();
+  CLI::App* command =
+      app.add_subcommand("status", "What has run, what is running, what failed and why");
+  command->footer("Example:\n  sweep status\n  sweep status quickstart --json");
+  command->add_option("sweep", options->sweep, "Name or id of one sweep (default: all)");
+  command->callback([&global, &action, options] {
+    action = [&global, options] { return Status(global, *options); };
+  });
+}
+
+}  // namespace sweep

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "db/records.h"
+
+namespace sweep {
+
+/// Rows as text under named columns, each with a name for messages: what a CSV file gives, and what
+/// the store's `points` view gives.
+struct Table : QueryTable {
+  std::string origin;  ///< file name or "the store"
+  std::vector<std::string>
+      labels;  ///< one a row: "line 7", with the run's name where the table has one
+
+  /// Index of a column; columns.size() when there is none.
+  [[nodiscard]] std::size_t Find(std::string_view column) const;
+  [[nodiscard]] bool Has(std::string_view column) const { return Find(column) < columns.size(); }
+};
+
+/// Parses comma-, semicolon- or tab-separated text (RFC 4180; the separator is the one most
+/// frequent in the header): quoted cells, CRLF, a byte-order mark, empty lines. Labels are the
+/// lines of the file, the header being line 1. Throws Failure(kData) naming the line for rows of
+/// another width, a repeated or empty column name, an open quote, or no rows at all.
+[[nodiscard]] Table ParseCsv(std::string_view text, const std::string& origin);
+
+/// Reads and parses a file. Throws as ParseCsv, and Failure(kUsage) when it cannot be read.
+[[nodiscard]] Table ReadCsv(const std::string& path);
+
+/// Puts `label (run)` in place of `label` where the table has a column run, name or model.
+void NameRows(Table& table);
+
+}  // namespace sweep

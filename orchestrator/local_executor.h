@@ -1,0 +1,36 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "orchestrator/executor.h"
+
+namespace sweep {
+
+/// Runs attempts as child processes of this one, `slots` at a time. Each child is in a process
+/// group of its own, so that Ctrl-C reaches `sweep` alone, and is asked to stop by the kernel when
+/// `sweep` dies.
+class LocalExecutor : public Executor {
+ public:
+  explicit LocalExecutor(size_t slots) : slots_(slots) {}
+  ~LocalExecutor() override;
+
+  [[nodiscard]] std::string name() const override { return "local"; }
+  [[nodiscard]] bool CanStart() const override { return children_.size() < slots_; }
+  int64_t Start(const AttemptJob& job) override;
+  [[nodiscard]] std::vector<AttemptExit> Poll(std::chrono::milliseconds timeout) override;
+  void Stop(StopMode mode) override;
+  [[nodiscard]] size_t running() const override { return children_.size(); }
+
+ private:
+  struct Child {
+    std::string run_id;
+    int64_t attempt = 0;
+    int pidfd = -1;
+  };
+  std::map<int, Child> children_;  // by process id
+  size_t slots_;
+};
+
+}  // namespace sweep

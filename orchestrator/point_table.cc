@@ -1,0 +1,438 @@
+#include "orchestrator/point_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <set>
+
+#include "core/expression.h"
+#include "core/failure.h"
+
+namespace sweep {
+namespace {
+
+constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+const std::vector<std::string> kDefaultKey = {"curve", "task", "eval_dataset", "metric"};
+const std::vector<std::string> kObservables = {"E", "L", "drop", "y"};
+const std::map<std::string, std::string> kDefaultVariables = {{"C", "compute_gmacs"},
+                                                              {"N", "params"},
+                                                              {"D", "samples_seen"},
+                                                              {"B", "global_batch_size"},
+                                                              {"U", "data_scale"}};
+
+[[noreturn]] void Usage(const std::string& message) {
+  throw Failure(FailureCode::kUsage, message);
+}
+
+bool IsMissing(const std::string& cell) {
+  static const std::set<std::string> words = {
+      "", "NA", "N/A", "n/a", "na", "null", "None", "NULL", "-"};
+  return words.contains(cell);
+}
+
+std::optional<double> Number(const std::string& cell) {
+  const char* begin = cell.data() + (cell.starts_with('+') ? 1 : 0);
+  const char* const end = cell.data() + cell.size();
+  double value = 0;
+  const auto [stop, error] = std::from_chars(begin, end, value);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return value;
+}
+
+std::string Columns(const Table& table) {
+  return fmt::format("{} has the columns {}", table.origin, fmt::join(table.columns, ", "));
+}
+
+std::size_t Require(const Table& table, const std::string& column, const std::string& option) {
+  const std::size_t index = table.Find(column);
+  if (index == table.columns.size())
+    Usage(fmt::format("{}: no column '{}'; {}", option, column, Columns(table)));
+  return index;
+}
+
+// Columns as numbers, each parsed when it is first asked for.
+class Numbers {
+ public:
+  explicit Numbers(const Table& table) : table_(table), columns_(table.columns.size()) {}
+
+  [[nodiscard]] bool IsMissingAt(std::size_t column, std::size_t row) const {
+    return IsMissing(table_.rows[row][column]);
+  }
+  double At(std::size_t column, std::size_t row) {
+    if (columns_[column].empty()) columns_[column] = Parse(column);
+    return columns_[column][row];
+  }
+
+ private:
+  // Text that is no number is kept apart from a missing cell by being refused only where it is
+  // used: it is remembered as missing, and Refuse says what it was.
+  std::vector<double> Parse(std::size_t column) const {
+    std::vector<double> values;
+    values.reserve(table_.rows.size());
+    for (std::size_t r = 0; r < table_.rows.size(); ++r) {
+      const std::string& cell = table_.rows[r][column];
+      const std::optional<double> number = IsMissing(cell) ? kMissing : Number(cell);
+      if (!number) {
+        throw Failure(FailureCode::kData,
+                      fmt::format("{}: column {} is '{}', expected a number",
+                                  table_.labels[r],
+                                  table_.columns[column],
+                                  cell));
+      }
+      values.push_back(*number);
+    }
+    return values;
+  }
+
+  const Table& table_;
+  std::vector<std::vector<double>> columns_;
+};
+
+// An expression over a row's columns, and over variables that were mapped before it.
+class RowExpression {
+ public:
+  RowExpression(const Table& table,
+                const std::string& text,
+                const std::string& option,
+                const std::vector<std::string>& variables)
+      : expression_(text) {
+    for (const std::string& name : expression_.names()) {
+      const auto variable = std::find(variables.begin(), variables.end(), name);
+      if (!table.Has(name) && variable != variables.end()) {
+        sources_.push_back({name, false, static_cast<std::size_t>(variable - variables.begin())});
+      } else {
+        sources_.push_back({name, true, Require(table, name, option)});
+      }
+    }
+  }
+
+  double At(Numbers& numbers, std::size_t row, const std::vector<double>& variables) const {
+    return expression_.Evaluate([&](const std::string& name) {
+      for (const Source& source : sources_) {
+        if (source.name == name)
+          return source.column ? numbers.At(source.index, row) : variables[source.index];
+      }
+      return kMissing;
+    });
+  }
+  /// The first column whose cell is missing in `row`, or nothing.
+  [[nodiscard]] std::optional<std::string> Missing(const Numbers& numbers, std::size_t row) const {
+    for (const Source& source : sources_) {
+      if (source.column && numbers.IsMissingAt(source.index, row)) return source.name;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  struct Source {
+    std::string name;
+    bool column;
+    std::size_t index;
+  };
+  Expression expression_;
+  std::vector<Source> sources_;
+};
+
+// One --where: a comparison of numbers, or of a text column with a word (model!=ViT-B-32).
+class Filter {
+ public:
+  Filter(const Table& table, const std::string& text) : text_(text) {
+    if (!AsText(table)) number_.emplace(table, text, "--where " + text, std::vector<std::string>{});
+  }
+  [[nodiscard]] const std::string& text() const { return text_; }
+  bool Keeps(const Table& table, Numbers& numbers, std::size_t row) const {
+    if (number_) return number_->At(numbers, row, {}) != 0 && !number_->Missing(numbers, row);
+    return (table.rows[row][column_] == word_) == equal_;
+  }
+
+ private:
+  bool AsText(const Table& table) {
+    const std::size_t sign = text_.find('=');
+    if (sign == std::string::npos || sign == 0 || text_[sign - 1] == '<' || text_[sign - 1] == '>')
+      return false;
+    equal_ = text_[sign - 1] != '!';
+    const std::size_t after = text_.find_first_not_of('=', sign);
+    column_ = table.Find(Trimmed(text_.substr(0, equal_ ? sign : sign - 1)));
+    word_ = after == std::string::npos ? "" : Trimmed(text_.substr(after));
+    if (column_ == table.columns.size()) return false;
+    // A column of numbers is compared as numbers.
+    return std::any_of(table.rows.begin(), table.rows.end(), [&](const auto& row) {
+      return !IsMissing(row[column_]) && !Number(row[column_]);
+    });
+  }
+
+  static std::string Trimmed(std::string text) {
+    const auto unwanted = [](char c) { return c == ' ' || c == '"' || c == '\''; };
+    while (!text.empty() && unwanted(text.front())) text.erase(0, 1);
+    while (!text.empty() && unwanted(text.back())) text.pop_back();
+    return text;
+  }
+
+  std::string text_;
+  std::optional<RowExpression> number_;
+  std::size_t column_ = 0;
+  std::string word_;
+  bool equal_ = true;
+};
+
+// What is computed from each row.
+struct Mapping {
+  std::vector<std::string> variables;
+  std::vector<RowExpression> expressions;
+  std::string observable;
+  std::optional<RowExpression> value;
+};
+
+Mapping ExplicitMapping(const Table& table, const PointQuery& query, const Law& law) {
+  Mapping mapping;
+  for (const auto& [name, text] : ParseAssignments(query.map, "--map")) {
+    const std::string option = "--map " + name;
+    const auto known = [&](const std::vector<std::string>& names) {
+      return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    if (known(law.variables) || kDefaultVariables.contains(name)) {
+      mapping.expressions.emplace_back(table, text, option, mapping.variables);
+      mapping.variables.push_back(name);
+    } else if (known(kObservables) && !mapping.value) {
+      mapping.observable = name;
+      mapping.value.emplace(table, text, option, mapping.variables);
+    } else {
+      Usage(fmt::format(
+          "--map names the law's variables ({}) and one observable (E, L, drop or y), not '{}'{}",
+          fmt::join(law.variables, ", "),
+          name,
+          mapping.value ? " beside " + mapping.observable : ""));
+    }
+  }
+  if (!mapping.value)
+    Usage("--map needs an observable: E (an error in (0, 1]), L (any positive number), drop or y");
+  for (const std::string& variable : law.variables) {
+    const auto& have = mapping.variables;
+    if (std::find(have.begin(), have.end(), variable) == have.end()) {
+      Usage(fmt::format("--map lacks {}: law {} is {}", variable, law.name, law.formula));
+    }
+  }
+  return mapping;
+}
+
+Mapping DefaultMapping(const Table& table, const Law& law) {
+  Mapping mapping;
+  const auto need = [&](const std::string& column) {
+    if (!table.Has(column)) {
+      Usage(fmt::format(
+          "--map is needed: no column '{}' to take a default from; {}", column, Columns(table)));
+    }
+  };
+  for (const std::string& variable : law.variables) {
+    const auto column = kDefaultVariables.find(variable);
+    if (column == kDefaultVariables.end())
+      Usage(fmt::format("--map is needed: nothing is {} by default", variable));
+    need(column->second);
+    mapping.expressions.emplace_back(table, column->second, "--map", mapping.variables);
+    mapping.variables.push_back(variable);
+  }
+  need("value");
+  mapping.value.emplace(table, "value", "--map", mapping.variables);
+  return mapping;
+}
+
+struct Sorter {
+  std::vector<std::size_t> columns;
+  [[nodiscard]] std::vector<std::string> Key(const Table& table, std::size_t row) const {
+    std::vector<std::string> key;
+    for (const std::size_t column : columns) key.push_back(table.rows[row][column]);
+    return key;
+  }
+};
+
+Sorter MakeSorter(const Table& table, const PointQuery& query) {
+  Sorter sorter;
+  for (const std::string& column : query.by)
+    sorter.columns.push_back(Require(table, column, "--by"));
+  if (!query.by.empty() || !query.map.empty()) return sorter;
+  for (const std::string& column : kDefaultKey) {
+    if (table.Has(column)) sorter.columns.push_back(table.Find(column));
+  }
+  return sorter;
+}
+
+// Everything about one call, so that the loop over rows reads as it happens.
+class Grouper {
+ public:
+  Grouper(const Table& table, const PointQuery& query, const Law& law)
+      : table_(table),
+        query_(query),
+        numbers_(table),
+        sorter_(MakeSorter(table, query)),
+        mapping_(query.map.empty() ? DefaultMapping(table, law)
+                                   : ExplicitMapping(table, query, law)) {
+    for (const std::string& where : query.where) filters_.emplace_back(table, where);
+    if (!query.weights.empty())
+      weights_.emplace(table, query.weights, "--weights", mapping_.variables);
+    curve_ = query.curve.empty() ? kNoColumn : Require(table, "curve", "--curve");
+    metric_ = query.metric.empty() ? kNoColumn : Require(table, "metric", "--metric");
+    metric_of_row_ = query.map.empty() && table.Has("metric") ? table.Find("metric") : kNoColumn;
+    kind_ = query.kind != "all" && table.Has("point_kind") ? table.Find("point_kind") : kNoColumn;
+    schedule_ = table.Has("schedule") ? table.Find("schedule") : kNoColumn;
+    const std::string cluster = !query.cluster.empty() ? query.cluster
+                                : table.Has("model")   ? "model"
+                                                       : "";
+    cluster_ = cluster.empty() ? kNoColumn : Require(table, cluster, "--cluster");
+  }
+
+  std::vector<PointGroup> Run() {
+    for (std::size_t row = 0; row < table_.rows.size(); ++row) {
+      if (curve_ != kNoColumn && table_.rows[row][curve_] != query_.curve) continue;
+      if (metric_ != kNoColumn && table_.rows[row][metric_] != query_.metric) continue;
+      AddRow(GroupOf(row), row);
+    }
+    std::erase_if(groups_, FilteredAway);
+    for (PointGroup& group : groups_) WarnOfMixture(group);
+    return std::move(groups_);
+  }
+
+ private:
+  static constexpr std::size_t kNoColumn = static_cast<std::size_t>(-1);
+
+  // A group of which the user's own filters leave nothing is not one they asked for.
+  static bool FilteredAway(const PointGroup& group) {
+    return group.rows.empty() &&
+           std::all_of(
+               group.excluded.begin(), group.excluded.end(), [](const ExcludedPoint& point) {
+                 return point.reason.starts_with("--where") ||
+                        point.reason.starts_with("a point of kind");
+               });
+  }
+
+  PointGroup& GroupOf(std::size_t row) {
+    const std::vector<std::string> key = sorter_.Key(table_, row);
+    const auto [found, added] = index_.try_emplace(key, groups_.size());
+    if (added) {
+      PointGroup group;
+      for (std::size_t k = 0; k < key.size(); ++k)
+        group.group[table_.columns[sorter_.columns[k]]] = key[k];
+      group.points.variables = mapping_.variables;
+      group.points.columns.resize(mapping_.variables.size());
+      group.points.observable = Observable(row);
+      groups_.push_back(std::move(group));
+    }
+    return groups_[found->second];
+  }
+
+  std::string Observable(std::size_t row) const {
+    if (!mapping_.observable.empty()) return mapping_.observable;
+    const bool error = metric_of_row_ == kNoColumn || IsBoundedUp(table_.rows[row][metric_of_row_]);
+    return error ? "E" : "L";
+  }
+
+  void AddRow(PointGroup& group, std::size_t row) {
+    if (const std::optional<std::string> reason = WhyNot(row)) {
+      group.excluded.push_back({table_.labels[row], *reason});
+      return;
+    }
+    std::vector<double> variables;
+    for (std::size_t v = 0; v < mapping_.expressions.size(); ++v) {
+      variables.push_back(mapping_.expressions[v].At(numbers_, row, variables));
+      group.points.columns[v].push_back(variables.back());
+    }
+    double value = mapping_.value->At(numbers_, row, variables);
+    if (mapping_.observable.empty() && group.points.observable == "E") value = 1 - value;
+    group.points.y.push_back(value);
+    if (weights_) group.points.weights.push_back(weights_->At(numbers_, row, variables));
+    if (cluster_ != kNoColumn) group.points.clusters.push_back(table_.rows[row][cluster_]);
+    group.points.labels.push_back(table_.labels[row]);
+    group.rows.push_back(row);
+  }
+
+  std::optional<std::string> WhyNot(std::size_t row) {
+    for (const Filter& filter : filters_) {
+      if (!filter.Keeps(table_, numbers_, row)) return "--where " + filter.text();
+    }
+    if (kind_ != kNoColumn && !table_.rows[row][kind_].empty() &&
+        table_.rows[row][kind_] != query_.kind) {
+      return fmt::format("a point of kind {}, not {}", table_.rows[row][kind_], query_.kind);
+    }
+    for (const RowExpression& expression : mapping_.expressions) {
+      if (const auto column = expression.Missing(numbers_, row)) return "no " + *column;
+    }
+    if (const auto column = mapping_.value->Missing(numbers_, row)) return "no " + *column;
+    if (weights_) {
+      if (const auto column = weights_->Missing(numbers_, row)) return "no " + *column;
+    }
+    return std::nullopt;
+  }
+
+  void WarnOfMixture(PointGroup& group) const {
+    if (schedule_ == kNoColumn) return;
+    std::set<std::string> schedules;
+    for (const std::size_t row : group.rows) schedules.insert(table_.rows[row][schedule_]);
+    if (schedules.size() < 2) return;
+    group.warnings.push_back(
+        fmt::format("the points mix learning-rate schedules ({}): their errors are not of one law",
+                    fmt::join(schedules, ", ")));
+  }
+
+  const Table& table_;
+  const PointQuery& query_;
+  Numbers numbers_;
+  Sorter sorter_;
+  Mapping mapping_;
+  std::vector<Filter> filters_;
+  std::optional<RowExpression> weights_;
+  std::size_t curve_, metric_, metric_of_row_, kind_, schedule_, cluster_;
+  std::map<std::vector<std::string>, std::size_t> index_;
+  std::vector<PointGroup> groups_;
+};
+
+}  // namespace
+
+std::vector<Assignment> ParseAssignments(const std::string& text, const std::string& option) {
+  std::vector<std::string> parts(1);
+  int depth = 0;
+  char quote = 0;
+  for (const char c : text) {
+    if (quote != 0) {
+      quote = c == quote ? '\0' : quote;
+    } else if (c == '\'' || c == '"') {
+      quote = c;
+    } else {
+      depth += c == '(' ? 1 : c == ')' ? -1 : 0;
+    }
+    if (c == ',' && depth == 0 && quote == 0) {
+      parts.emplace_back();
+    } else {
+      parts.back() += c;
+    }
+  }
+  std::vector<Assignment> assignments;
+  for (const std::string& part : parts) {
+    const std::size_t sign = part.find('=');
+    if (sign == std::string::npos || sign == 0 || sign + 1 == part.size()) {
+      Usage(fmt::format("{} '{}': expected NAME=VALUE", option, part));
+    }
+    std::string name = part.substr(0, sign);
+    std::string value = part.substr(sign + 1);
+    std::erase(name, ' ');
+    if (value.size() > 2 && value.front() == '\'' && value.back() == '\'')
+      value = value.substr(1, value.size() - 2);
+    assignments.push_back({name, value});
+  }
+  return assignments;
+}
+
+bool IsBoundedUp(const std::string& metric) {
+  for (const char* word : {"acc", "recall", "precision", "map", "auc", "f1"}) {
+    if (metric.find(word) != std::string::npos) return true;
+  }
+  return false;
+}
+
+std::vector<PointGroup> MakeGroups(const Table& table, const PointQuery& query, const Law& law) {
+  return Grouper(table, query, law).Run();
+}
+
+}  // namespace sweep

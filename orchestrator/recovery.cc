@@ -1,0 +1,226 @@
+#include "orchestrator/recovery.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <thread>
+
+#include "core/failure.h"
+#include "core/files.h"
+#include "core/hash.h"
+#include "db/lease.h"
+#include "db/stored_files.h"
+#include "orchestrator/attempt_verdict.h"
+#include "orchestrator/ingest.h"
+
+namespace sweep {
+namespace {
+
+constexpr auto kPatienceWithOrphans = std::chrono::seconds(30);
+constexpr auto kOrphanCheckEvery = std::chrono::milliseconds(20);
+
+template <class File>
+File ReadStored(const std::filesystem::path& path) {
+  return FieldsFromJson<File>(ReadJsonFile(path.string()), path.string());
+}
+
+// Files of `folder` in name order that match `is_wanted`.
+template <class Predicate>
+std::vector<std::filesystem::path> ListFolder(const std::filesystem::path& folder,
+                                              Predicate is_wanted) {
+  std::vector<std::filesystem::path> paths;
+  std::error_code absent;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, absent)) {
+    if (is_wanted(entry.path())) paths.push_back(entry.path());
+  }
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+void AddUnknownSweeps(Store& store) {
+  const std::set<std::string> known = store.SweepIds();
+  const auto is_new = [&](const std::filesystem::path& path) {
+    return path.extension() == ".json" && !path.filename().string().starts_with('.') &&
+           !known.contains(path.stem().string());
+  };
+  std::vector<StoredSweep> sweeps;
+  for (const auto& path : ListFolder(store.sweeps_folder(), is_new))
+    sweeps.push_back(ReadStored<StoredSweep>(path));
+  if (sweeps.empty()) return;
+  std::sort(sweeps.begin(), sweeps.end(), [](const auto& a, const auto& b) {
+    return a.added_at < b.added_at;
+  });
+  StoreTransaction transaction(store);
+  for (const StoredSweep& stored : sweeps) transaction.AddSweep(stored.sweep, stored.added_at);
+  transaction.Commit();
+}
+
+void AddUnknownImports(Store& store) {
+  const std::set<std::string> known = store.ImportIds();
+  const auto is_new = [&](const std::filesystem::path& path) {
+    return !known.contains(path.filename().string()) &&
+           std::filesystem::exists(path / "import.json");
+  };
+  const auto folders = ListFolder(store.imports_folder(), is_new);
+  if (folders.empty()) return;
+  StoreTransaction transaction(store);
+  for (const auto& folder : folders) {
+    const auto import = ReadStored<StoredImport>(folder / "import.json");
+    transaction.AddImport(
+        import.import_id, import.name, import.format, import.points, import.added_at);
+  }
+  transaction.Commit();
+}
+
+// Process ids are used again: a process is ours only if its command line names the run.
+bool IsProcessOfRun(int64_t pid, const std::string& run_id) {
+  try {
+    return ReadFile(fmt::format("/proc/{}/cmdline", pid)).find(run_id) != std::string::npos;
+  } catch (const Failure&) {
+    return false;
+  }
+}
+
+// The kernel told it to stop when its `sweep` died; it may still be saving its checkpoint.
+void WaitForOrphan(const OpenAttempt& attempt, std::vector<std::string>& notes) {
+  if (!IsProcessOfRun(attempt.pid, attempt.run_id)) return;
+  notes.push_back(fmt::format("run {}: waiting for process {} of an earlier sweep to save and stop",
+                              attempt.run_id,
+                              attempt.pid));
+  const auto pid = static_cast<pid_t>(attempt.pid);
+  ::kill(-pid, SIGTERM);
+  const auto give_up = std::chrono::steady_clock::now() + kPatienceWithOrphans;
+  while (IsProcessOfRun(attempt.pid, attempt.run_id)) {
+    if (std::chrono::steady_clock::now() > give_up) ::kill(-pid, SIGKILL);
+    std::this_thread::sleep_for(kOrphanCheckEvery);
+  }
+}
+
+void CloseOpenAttempts(Store& store, std::vector<std::string>& notes) {
+  for (const OpenAttempt& open : store.OpenAttempts()) {
+    if (open.host != HostName()) {
+      throw Failure(
+          FailureCode::kStoreHeld,
+          fmt::format(
+              "run {} was started on {} and its end is not recorded; run `sweep` there, or stop "
+              "process {} on {} and remove {}",
+              open.run_id,
+              open.host,
+              open.pid,
+              open.host,
+              store.run_directory(open.run_id).lock().string()));
+    }
+    WaitForOrphan(open, notes);
+    StoreTransaction transaction(store);
+    ProcessEnd end;
+    end.lost = true;
+    CloseAttempt(store, transaction, open.run_id, open.attempt, end, notes);
+    transaction.Commit();
+  }
+}
+
+bool IsLocked(const std::filesystem::path& lock) {
+  const int fd = ::open(lock.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool locked = ::flock(fd, LOCK_EX | LOCK_NB) != 0;
+  ::close(fd);
+  return locked;
+}
+
+// A trainer whose start was not recorded has been told to stop too; its lock says whether it still
+// saves.
+void WaitForLock(const RunDirectory& directory) {
+  const auto give_up = std::chrono::steady_clock::now() + kPatienceWithOrphans;
+  while (IsLocked(directory.lock()) && std::chrono::steady_clock::now() < give_up) {
+    std::this_thread::sleep_for(kOrphanCheckEvery);
+  }
+}
+
+// The intent to start was recorded, the start was not.
+void ResetHalfStartedRuns(Store& store) {
+  std::vector<std::string> half_started;
+  for (const auto& [run_id, record] : store.Runs()) {
+    if (record.state == RunState::kSubmitting || record.state == RunState::kRunning)
+      half_started.push_back(run_id);
+  }
+  if (half_started.empty()) return;
+  for (const std::string& run_id : half_started) WaitForLock(store.run_directory(run_id));
+  StoreTransaction transaction(store);
+  for (const std::string& run_id : half_started) {
+    transaction.Transition(
+        run_id, RunState::kPlanned, "sweep ended before the attempt was recorded");
+  }
+  transaction.Commit();
+}
+
+void FollowFiles(Store& store, std::vector<std::string>& notes) {
+  AddUnknownSweeps(store);
+  AddUnknownImports(store);
+  store.ReplayJournal();
+  CloseOpenAttempts(store, notes);
+  ResetHalfStartedRuns(store);
+}
+
+}  // namespace
+
+std::unique_ptr<Store> OpenForWriting(const std::filesystem::path& root,
+                                      std::vector<std::string>& notes) {
+  auto store = std::make_unique<Store>(root, Store::Access::kWrite);
+  FollowFiles(*store, notes);
+  return store;
+}
+
+void RebuildDatabase(const std::filesystem::path& root, std::vector<std::string>& notes) {
+  {
+    const Lease nobody_writes(root);
+    for (const char* suffix : {"", "-wal", "-shm"}) {
+      const std::filesystem::path old = root / (std::string("sweep.db") + suffix);
+      std::error_code absent;
+      std::filesystem::rename(old, root / (std::string("sweep.db.old") + suffix), absent);
+    }
+  }
+  const std::unique_ptr<Store> store = OpenForWriting(root, notes);
+  StoreTransaction transaction(*store);
+  for (const auto& [run_id, record] : store->Runs()) {
+    const IngestedRun ingested = IngestRun(*store, transaction, run_id);
+    notes.insert(notes.end(), ingested.warnings.begin(), ingested.warnings.end());
+  }
+  transaction.Commit();
+}
+
+void AddSweepToStore(Store& store, SweepRow& sweep) {
+  sweep.sweep_id.clear();
+  sweep.sweep_id = ContentId(FieldsToJson(sweep));
+  if (store.SweepIds().contains(sweep.sweep_id)) return;
+  StoredSweep stored;
+  stored.added_at = UnixTime();
+  stored.sweep = sweep;
+  PublishFileOnce(store.sweeps_folder() / (sweep.sweep_id + ".json"),
+                  CanonicalDump(FieldsToJson(stored)) + "\n");
+  AddUnknownSweeps(store);
+}
+
+bool AddImportToStore(Store& store,
+                      const std::string& name,
+                      const std::string& format,
+                      std::vector<ImportedPoint> points) {
+  StoredImport stored;
+  stored.name = name;
+  stored.format = format;
+  stored.points = std::move(points);
+  stored.import_id = ContentId(FieldsToJson(stored).at("points"));
+  stored.added_at = UnixTime();
+  if (store.ImportIds().contains(stored.import_id)) return false;
+  const std::filesystem::path folder = store.imports_folder() / stored.import_id;
+  MakeDirectories(folder);
+  PublishFileOnce(folder / "import.json", CanonicalDump(FieldsToJson(stored)) + "\n");
+  AddUnknownImports(store);
+  return true;
+}
+
+}  // namespace sweep

@@ -1,0 +1,101 @@
+#include "orchestrator/run_plan.h"
+
+#include <algorithm>
+
+namespace sweep {
+namespace {
+
+bool IsFinal(RunState state, bool retry_failed) {
+  switch (state) {
+    case RunState::kCompleted:
+      return true;
+    case RunState::kFailed:
+    case RunState::kDiverged:
+    case RunState::kCancelled:
+      return !retry_failed;
+    default:
+      return false;
+  }
+}
+
+std::vector<EvaluationRequest> MissingEvaluations(const RunRow& run,
+                                                  const std::set<std::string>& finished) {
+  std::vector<EvaluationRequest> missing;
+  for (const EvaluationRequest& evaluation : run.evaluations) {
+    if (!finished.contains(evaluation.eval_id)) missing.push_back(evaluation);
+  }
+  return missing;
+}
+
+}  // namespace
+
+RunPlan::RunPlan(const SweepRow& sweep,
+                 const std::map<std::string, RunRecord>& records,
+                 const std::set<std::string>& finished_evaluations,
+                 bool retry_failed)
+    : sweep_(sweep), total_runs_(sweep.runs.size()) {
+  std::set<std::string> trained;
+  for (const RunRow& run : sweep.runs) {
+    const auto record = records.find(run.run_id);
+    const RunState state = record == records.end() ? RunState::kPlanned : record->second.state;
+    if (state == RunState::kCompleted) trained.insert(run.run_id);
+    RunWork work{&run, !IsFinal(state, retry_failed), {}};
+    if (work.train || state == RunState::kCompleted) {
+      work.evaluations = MissingEvaluations(run, finished_evaluations);
+    }
+    if (!work.train && work.evaluations.empty()) {
+      ++already_done_;
+      continue;
+    }
+    const std::string& parent = run.spec.start.run_id;
+    if (work.train && !parent.empty() && !trained.contains(parent)) {
+      waiting_.emplace(parent, work);
+    } else {
+      ready_.emplace(run.compute_gmacs, work);
+    }
+  }
+}
+
+std::optional<RunWork> RunPlan::TakeReady() {
+  if (ready_.empty()) return std::nullopt;
+  auto longest = std::prev(ready_.end());
+  RunWork work = longest->second;
+  ready_.erase(longest);
+  taken_[work.run->run_id] = work;
+  return work;
+}
+
+void RunPlan::Done(const std::string& run_id) {
+  taken_.erase(run_id);
+  ReleaseChildren(run_id);
+}
+
+void RunPlan::Failed(const std::string& run_id) {
+  taken_.erase(run_id);
+}
+
+void RunPlan::PutBack(const RunWork& work) {
+  taken_.erase(work.run->run_id);
+  ready_.emplace(work.run->compute_gmacs, work);
+}
+
+void RunPlan::ReleaseChildren(const std::string& run_id) {
+  const auto [begin, end] = waiting_.equal_range(run_id);
+  for (auto child = begin; child != end; ++child)
+    ready_.emplace(child->second.run->compute_gmacs, child->second);
+  waiting_.erase(begin, end);
+}
+
+std::vector<RunWork> RunPlan::Remaining() const {
+  std::map<std::string, RunWork> by_run = taken_;
+  for (const auto& [parent, work] : waiting_) by_run.emplace(work.run->run_id, work);
+  for (const auto& [compute, work] : ready_) by_run.emplace(work.run->run_id, work);
+  std::vector<RunWork> remaining;
+  for (const RunRow& run : sweep_.runs) {
+    if (const auto found = by_run.find(run.run_id); found != by_run.end())
+      remaining.push_back(found->second);
+  }
+  return remaining;
+}
+
+}  // namespace sweep

@@ -1,0 +1,72 @@
+#include "orchestrator/run_sweep.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "orchestrator/data_files.h"
+#include "orchestrator/interrupt.h"
+#include "orchestrator/local_executor.h"
+#include "orchestrator/recovery.h"
+#include "orchestrator/sweep_file/expand.h"
+
+namespace sweep {
+namespace {
+
+SweepJob LoadJob(const RunSweepOptions& options) {
+  const SweepFile file = ReadSweepFile(options.sweep_file, LoadCatalog(DataPath("")));
+  SweepJob job = MakeSweepJob(file, Expand(file));
+  if (options.slots > 0) job.execution.slots = options.slots;
+  return job;
+}
+
+double ComputeToSpend(const std::vector<RunWork>& remaining) {
+  double gmacs = 0;
+  for (const RunWork& work : remaining) {
+    if (work.train)
+      gmacs += static_cast<double>(work.run->spec.samples_seen) * work.run->gmacs_per_sample;
+  }
+  return gmacs;
+}
+
+// Nothing is started when something that all of it needs is missing.
+void RequireInputs(const SweepJob& job, const std::vector<RunWork>& remaining) {
+  if (remaining.empty()) return;
+  std::vector<const RunRow*> runs;
+  for (const RunWork& work : remaining) runs.push_back(work.run);
+  RequireLocations(job, runs);
+  (void)TrainerCommand(job.execution);
+}
+
+SweepOutcome Execute(Store& store, const SweepJob& job, RunPlan& plan) {
+  const std::vector<RunWork> remaining = plan.Remaining();
+  RequireInputs(job, remaining);
+  LocalExecutor executor(LocalSlots(job.execution));
+  Progress progress(stderr, plan.total_runs(), plan.already_done(), ComputeToSpend(remaining));
+  const InterruptGuard interrupts;
+  return Scheduler(store, job, plan, executor, progress).Run(interrupts);
+}
+
+}  // namespace
+
+SweepReport RunSweep(const RunSweepOptions& options) {
+  SweepJob job = LoadJob(options);
+  std::vector<std::string> notes;
+  const std::unique_ptr<Store> store = OpenForWriting(options.store, notes);
+  for (const std::string& note : notes) fmt::print(stderr, "{}\n", note);
+  AddSweepToStore(*store, job.sweep);
+  RunPlan plan(job.sweep,
+               store->Runs(job.sweep.sweep_id),
+               store->FinishedEvaluations(),
+               options.retry_failed);
+
+  SweepReport report;
+  report.name = job.sweep.name;
+  report.sweep_id = job.sweep.sweep_id;
+  report.total_runs = plan.total_runs();
+  report.already_done = plan.already_done();
+  report.outcome = Execute(*store, job, plan);
+  return report;
+}
+
+}  // namespace sweep

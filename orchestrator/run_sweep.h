@@ -1,0 +1,31 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "orchestrator/scheduler.h"
+
+namespace sweep {
+
+struct RunSweepOptions {
+  std::filesystem::path sweep_file;
+  std::filesystem::path store;
+  int64_t slots = 0;          ///< overrides the sweep file's; 0: as the file says
+  bool retry_failed = false;  ///< start failed, diverged and cancelled runs again
+};
+
+/// What one invocation did and what the sweep's points say now.
+struct SweepReport {
+  std::string name;
+  std::string sweep_id;
+  size_t total_runs = 0;
+  size_t already_done = 0;
+  SweepOutcome outcome;
+};
+
+/// The main job: sweep file to fitted laws. Progress goes to stderr. Throws Failure; an interrupted
+/// or partly failed sweep is a report, not a failure.
+[[nodiscard]] SweepReport RunSweep(const RunSweepOptions& options);
+
+}  // namespace sweep

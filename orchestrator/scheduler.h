@@ -1,0 +1,71 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "db/store.h"
+#include "orchestrator/executor.h"
+#include "orchestrator/interrupt.h"
+#include "orchestrator/progress.h"
+#include "orchestrator/run_plan.h"
+#include "orchestrator/sweep_job.h"
+
+namespace sweep {
+
+struct SweepOutcome {
+  size_t completed = 0;  ///< runs that ended well in this invocation, evaluations included
+  size_t failed = 0;
+  size_t diverged = 0;
+  size_t blocked = 0;  ///< waited for a parent that failed
+  bool interrupted = false;
+  std::vector<std::string>
+      problems;  ///< a line for each run that failed: which, why, where its log is
+};
+
+/// Keeps the executor busy until the plan is done: start while there is room, wait for what ends,
+/// take it in, repeat.
+class Scheduler {
+ public:
+  /// All must outlive the scheduler.
+  Scheduler(
+      Store& store, const SweepJob& job, RunPlan& plan, Executor& executor, Progress& progress);
+
+  SweepOutcome Run(const InterruptGuard& interrupts);
+
+ private:
+  struct Active {
+    RunWork work;
+    std::chrono::steady_clock::time_point started;
+  };
+
+  void StartReady();
+  void StartAttempt(const RunWork& work);
+  void TakeInExits(std::chrono::milliseconds wait);
+  void Settle(const AttemptExit& exit);
+  void TakeInProgress();
+  void StopEverything(const InterruptGuard& interrupts);
+  [[nodiscard]] std::map<std::string, std::string> LocationsFor(const RunRow& run) const;
+  [[nodiscard]] std::vector<int64_t> CheckpointsToKeep(const RunRow& run) const;
+
+  Store& store_;
+  const SweepJob& job_;
+  RunPlan& plan_;
+  Executor& executor_;
+  Progress& progress_;
+  SweepOutcome outcome_;
+  std::map<std::string, Active> active_;          // by run
+  std::map<std::string, int64_t> attempts_made_;  // by run, in this invocation
+  std::chrono::steady_clock::time_point next_progress_;
+  bool stopping_ = false;
+};
+
+/// Attempts at once on this machine: the settings', or as many as its cores carry.
+[[nodiscard]] size_t LocalSlots(const ExecutionSettings& execution);
+
+/// The trainer to start: the sweep file's command, else clip_train beside this program, else on
+/// PATH. Throws Failure(kUsage) with advice when there is none.
+[[nodiscard]] std::vector<std::string> TrainerCommand(const ExecutionSettings& execution);
+
+}  // namespace sweep

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/json.h"
+#include "orchestrator/sweep_file/catalog.h"
+#include "orchestrator/sweep_file/located_json.h"
+#include "orchestrator/sweep_file/problem.h"
+#include "orchestrator/sweep_file/run_rules.h"
+
+namespace sweep {
+
+/// Where runs work. What is absent is left to the executor.
+struct ExecutorSettings {
+  std::string kind = "local";  ///< `local` or `slurm`
+  std::optional<int64_t> slots;
+  int64_t threads_per_run = 1;
+  std::optional<int64_t> gpus_per_run;
+  int64_t nodes_per_run = 1;
+  int64_t max_attempts = 2;
+  std::optional<double> time_limit_seconds;
+  std::optional<int64_t> max_running;
+  std::string partition;
+  std::string account;
+  std::string qos;
+  std::string constraint;
+  std::vector<std::string> lines;  ///< further options of sbatch
+};
+
+struct TrainerSettings {
+  std::vector<std::string> command;  ///< empty: clip_train, as installed with this program
+  double checkpoint_every_seconds = 300;
+  std::string device = "auto";
+};
+
+/// A law to fit when runs are done; texts as fit/options.h reads them, empty: the default.
+struct FitRequest {
+  std::string law;
+  std::string select;
+  std::string residual;
+  std::string loss;
+  std::string intervals;
+  double level = 0.95;
+  Json fix = Json::object();             ///< parameter → value
+  Json bounds = Json::object();          ///< parameter → [lower, upper]
+  std::vector<std::string> curves;       ///< empty: all
+  std::vector<std::string> evaluations;  ///< empty: all
+  std::vector<std::string> metrics;      ///< empty: each task's main one
+};
+
+struct NamedEvaluation {
+  std::string name;
+  EvaluationDefinition definition;
+};
+
+/// One sweep file, read and checked. docs/sweep_file.md describes the format.
+struct SweepFile {
+  LocatedJson source;            ///< the document, for positions and the record of the sweep
+  std::filesystem::path folder;  ///< what its relative paths are relative to
+  Catalog catalog;               ///< shipped definitions and the file's own
+  std::string name;
+  std::string description;
+  RunRules rules;
+  std::vector<NamedEvaluation> evaluations;
+  std::map<std::string, std::string> curves;  ///< data set → curve, where it is not its own name
+  std::vector<FitRequest> fits;
+  ExecutorSettings executor;
+  TrainerSettings trainer;
+
+  /// The curve that runs on `dataset` belong to.
+  [[nodiscard]] std::string CurveOf(const std::string& dataset) const;
+};
+
+/// Reads the text of a sweep file. Never throws for any text: what is wrong is added to `problems`,
+/// and with errors among them the result is good for nothing but further checks. `path` is used for
+/// messages and for its folder.
+[[nodiscard]] SweepFile ParseSweepFile(std::string_view text,
+                                       const std::filesystem::path& path,
+                                       const Catalog& catalog,
+                                       ProblemList& problems);
+
+/// Reads a sweep file from disk. Throws Failure(kUsage) with every error found.
+[[nodiscard]] SweepFile ReadSweepFile(const std::filesystem::path& path, const Catalog& catalog);
+
+}  // namespace sweep

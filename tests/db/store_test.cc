@@ -1,0 +1,180 @@
+#include "db/store.h"
+
+#include <catch2/catch.hpp>
+#include <fstream>
+
+#include "core/failure.h"
+#include "core/files.h"
+#include "tests/support/sample_rows.h"
+#include "tests/support/temporary_directory.h"
+
+namespace sweep {
+namespace {
+
+void AddOneRun(Store& store, const RunRow& run) {
+  StoreTransaction transaction(store);
+  transaction.AddSweep(SampleSweepRow({run}), 1.0);
+  transaction.Commit();
+}
+
+void Move(Store& store, const std::string& run_id, RunState to) {
+  StoreTransaction transaction(store);
+  transaction.Transition(run_id, to, "test");
+  transaction.Commit();
+}
+
+}  // namespace
+
+TEST_CASE("A run goes from planned to completed and its transitions are kept") {
+  const TemporaryDirectory directory;
+  Store store(directory.path(), Store::Access::kWrite);
+  const RunRow run = SampleRunRow();
+  AddOneRun(store, run);
+  for (const RunState state : {RunState::kSubmitting, RunState::kRunning, RunState::kCompleted}) {
+    Move(store, run.run_id, state);
+  }
+  CHECK(store.FindRun(run.run_id)->state == RunState::kCompleted);
+  CHECK(store.Query("SELECT to_state FROM transitions ORDER BY transition_id").rows ==
+        std::vector<std::vector<std::string>>{{"submitting"}, {"running"}, {"completed"}});
+}
+
+TEST_CASE("An illegal change of state is refused and changes nothing") {
+  const TemporaryDirectory directory;
+  Store store(directory.path(), Store::Access::kWrite);
+  const RunRow run = SampleRunRow();
+  AddOneRun(store, run);
+  Move(store, run.run_id, RunState::kCompleted);
+  CHECK_THROWS_WITH(Move(store, run.run_id, RunState::kPlanned),
+                    Catch::Contains("cannot go from completed to planned"));
+  CHECK(store.FindRun(run.run_id)->state == RunState::kCompleted);
+}
+
+TEST_CASE("A transaction that is not committed leaves no trace") {
+  const TemporaryDirectory directory;
+  Store store(directory.path(), Store::Access::kWrite);
+  const RunRow run = SampleRunRow();
+  AddOneRun(store, run);
+  {
+    StoreTransaction transaction(store);
+    transaction.Transition(run.run_id, RunState::kSubmitting, "test");
+  }
+  CHECK(store.FindRun(run.run_id)->state == RunState::kPlanned);
+  CHECK(ReadFile(directory.path() / "journal.jsonl").empty());
+}
+
+TEST_CASE("What the journal has and the database lost is applied again") {
+  const TemporaryDirectory directory;
+  const RunRow run = SampleRunRow();
+  {
+    Store store(directory.path(), Store::Access::kWrite);
+    AddOneRun(store, run);
+    Move(store, run.run_id, RunState::kSubmitting);
+    std::filesystem::copy_file(directory.path() / "sweep.db", directory.path() / "old.db");
+    std::filesystem::copy_file(directory.path() / "sweep.db-wal", directory.path() / "old.db-wal");
+    Move(store, run.run_id, RunState::kRunning);
+  }
+  for (const char* suffix : {"", "-wal"}) {
+    std::filesystem::rename(directory.path() / (std::string("old.db") + suffix),
+                            directory.path() / (std::string("sweep.db") + suffix));
+  }
+  Store store(directory.path(), Store::Access::kWrite);
+  CHECK(store.FindRun(run.run_id)->state == RunState::kSubmitting);
+  store.ReplayJournal();
+  CHECK(store.FindRun(run.run_id)->state == RunState::kRunning);
+  store.ReplayJournal();
+  CHECK(store.Query("SELECT count(*) FROM transitions").rows[0][0] == "2");
+}
+
+TEST_CASE("A torn last line of the journal is cut off, a damaged one refused") {
+  const TemporaryDirectory directory;
+  const RunRow run = SampleRunRow();
+  {
+    Store store(directory.path(), Store::Access::kWrite);
+    AddOneRun(store, run);
+    Move(store, run.run_id, RunState::kSubmitting);
+  }
+  const auto journal = directory.path() / "journal.jsonl";
+  const std::string whole = ReadFile(journal);
+  std::ofstream(journal, std::ios::app) << "{\"type\":\"trans";
+  {
+    const Store store(directory.path(), Store::Access::kWrite);
+  }
+  CHECK(ReadFile(journal) == whole);
+  std::ofstream(journal, std::ios::app) << "{\"type\":\"transition\",\"crc32\":\"00000000\"}\n";
+  Store store(directory.path(), Store::Access::kWrite);
+  CHECK_THROWS_WITH(store.ReplayJournal(),
+                    Catch::Contains("journal.jsonl") && Catch::Contains("damaged"));
+}
+
+TEST_CASE("A second writer is told who holds the store, a reader may look") {
+  const TemporaryDirectory directory;
+  const Store holder(directory.path(), Store::Access::kWrite);
+  try {
+    const Store second(directory.path(), Store::Access::kWrite);
+    FAIL("the second writer was let in");
+  } catch (const Failure& failure) {
+    CHECK(failure.code() == FailureCode::kStoreHeld);
+    CHECK_THAT(failure.what(), Catch::Contains("process " + std::to_string(::getpid())));
+  }
+  CHECK(Store(directory.path(), Store::Access::kRead).SweepIds().empty());
+}
+
+TEST_CASE("A database of a newer version is refused with advice") {
+  const TemporaryDirectory directory;
+  {
+    const Store store(directory.path(), Store::Access::kWrite);
+  }
+  // SQLite keeps user_version big-endian at byte 60 of the first page.
+  std::fstream file(directory.path() / "sweep.db", std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(63);
+  file.put(99);
+  file.close();
+  CHECK_THROWS_WITH(Store(directory.path(), Store::Access::kWrite),
+                    Catch::Contains("schema version 99"));
+}
+
+TEST_CASE("Ingesting the same evaluation and events twice changes nothing") {
+  const TemporaryDirectory directory;
+  Store store(directory.path(), Store::Access::kWrite);
+  const RunRow run = SampleRunRow();
+  AddOneRun(store, run);
+  for (int i = 0; i < 2; ++i) {
+    StoreTransaction transaction(store);
+    transaction.RecordEvaluation(SampleEvaluationResult(run, 0.75));
+    transaction.RecordEvents(
+        run.run_id, 1, {{{"seq", 1}, {"type", "step"}, {"samples_seen", 128}, {"loss", 4.5}}}, 90);
+    transaction.Commit();
+  }
+  CHECK(store.Query("SELECT count(*) FROM measurements").rows[0][0] == "1");
+  CHECK(store.Query("SELECT count(*) FROM events").rows[0][0] == "1");
+  CHECK(store.EventOffset(run.run_id, 1) == 90);
+  CHECK(store.LatestProgress(run.run_id)->loss == 4.5);
+}
+
+TEST_CASE("The points view gives one row a measurement with its coordinates") {
+  const TemporaryDirectory directory;
+  Store store(directory.path(), Store::Access::kWrite);
+  const RunRow run = SampleRunRow();
+  AddOneRun(store, run);
+  StoreTransaction transaction(store);
+  transaction.RecordEvaluation(SampleEvaluationResult(run, 0.1 + 0.2));
+  transaction.Commit();
+  const QueryTable points = store.Query(
+      "SELECT curve, model, samples_seen, compute_gmacs, point_kind, eval_dataset, metric, value "
+      "FROM points");
+  REQUIRE(points.rows.size() == 1);
+  CHECK(points.rows[0] ==
+        std::vector<std::string>{
+            "scenes", "tiny", "1024", "1.024", "final", "items", "acc1", "0.30000000000000004"});
+}
+
+TEST_CASE("Integrity is checked down to foreign keys") {
+  const TemporaryDirectory directory;
+  Store store(directory.path(), Store::Access::kWrite);
+  CHECK(store.IntegrityReport() == "ok");
+  StoreTransaction transaction(store);
+  CHECK_THROWS_AS(transaction.RecordEvaluation(SampleEvaluationResult(SampleRunRow(), 0.5)),
+                  Failure);
+}
+
+}  // namespace sweep

@@ -1,0 +1,141 @@
+"""`sweep` as a user meets it, with a trainer of one's own in place of clip_train."""
+import json
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+from harness import SweepTest, tiny_sweep, tiny_model
+
+
+class RunTest(SweepTest):
+    def test_own_trainer_runs_the_grid_and_a_second_run_does_nothing(self):
+        file = self.write_sweep(tiny_sweep())
+        report = self.sweep_json("run", file)
+        self.assertEqual((report["completed"], report["failed"]), (6, 0))
+        # The tiny trainer reports three metrics for each of the two evaluations.
+        self.assertEqual(len(self.points()), 6 * 2 * 3)
+        started = time.time()
+        report = self.sweep_json("run", file)
+        self.assertEqual((report["already_done"], report["completed"]), (6, 0))
+        self.assertLess(time.time() - started, 2.0)
+
+    def test_a_new_grid_value_runs_only_what_is_new(self):
+        self.sweep("run", self.write_sweep(tiny_sweep()))
+        grid = {"model": ["w32", "w64"], "samples_seen": [1024, 4096, 16384, 65536]}
+        report = self.sweep_json("run", self.write_sweep(tiny_sweep(grid=grid)))
+        self.assertEqual((report["already_done"], report["completed"]), (6, 2))
+
+    def test_two_sweeps_share_the_runs_they_both_contain(self):
+        self.sweep("run", self.write_sweep(tiny_sweep()))
+        grid = {"model": ["w64"], "samples_seen": [1024, 2048]}
+        report = self.sweep_json("run", self.write_sweep(tiny_sweep(name="other", grid=grid), "other.json"))
+        self.assertEqual((report["already_done"], report["completed"]), (1, 1))
+
+    def test_a_new_evaluation_trains_nothing(self):
+        self.sweep("run", self.write_sweep(tiny_sweep(evaluations=["fashion_items"])))
+        before = self.sweep_json("status")["sweeps"][0]["runs"]
+        plan = self.sweep_json("plan", self.write_sweep(tiny_sweep()))
+        self.assertEqual((plan["to_train"], plan["to_evaluate"]), (0, 6))
+        self.sweep("run", self.write_sweep(tiny_sweep()))
+        after = self.sweep_json("status")["sweeps"][-1]["runs"]
+        self.assertEqual([run["evaluations"] for run in before], [1] * 6)
+        self.assertEqual([run["evaluations"] for run in after], [2] * 6)
+        transitions = self.sweep("export", "transitions").splitlines()
+        self.assertEqual(sum("running" in line.split(",")[4] for line in transitions[1:]), 6)
+
+    def test_linked_runs_go_in_order(self):
+        sweep = tiny_sweep(grid={"model": ["w32"], "samples_seen": [1024]},
+                           include=[{"model": "w32", "samples_seen": 2048, "start": {"from": {"samples_seen": 1024}}}])
+        report = self.sweep_json("run", self.write_sweep(sweep))
+        self.assertEqual(report["completed"], 2)
+        rows = [json.loads(line) for line in self.points()]
+        self.assertEqual({row["samples_seen"] for row in rows}, {1024, 3072})
+
+    def test_a_trainer_that_fails_gives_exit_code_3_and_says_where_to_look(self):
+        sweep = tiny_sweep(trainer={"command": ["/bin/sh", "-c", "echo broken >&2; exit 9"]})
+        out = self.sweep("run", self.write_sweep(sweep), expect=3)
+        self.assertIn("exit code 9", out)
+        self.assertIn("stderr.log", out)
+        self.assertEqual(self.sweep_json("status")["sweeps"][0]["runs_by_state"], {"failed": 6})
+
+    def test_a_missing_trainer_is_a_usage_error(self):
+        self.sweep("run", self.write_sweep(tiny_sweep(trainer={"command": ["/no/such/trainer"]})), expect=2)
+        self.assertIn("/no/such/trainer", self.last_stderr)
+        report = self.sweep_json("run", self.write_sweep(tiny_sweep()))
+        self.assertEqual(report["completed"], 6)
+
+    def test_a_second_writer_is_told_who_holds_the_store(self):
+        slow = {"TINY_TRAINER_STEP_SECONDS": "0.2"}
+        file = self.write_sweep(tiny_sweep())
+        first = subprocess.Popen(self.command("run", file), env={**os.environ, **slow}, stderr=subprocess.DEVNULL,
+                                 stdout=subprocess.DEVNULL)
+        self.addCleanup(first.wait)
+        runs = os.path.join(self.store, "runs")
+        self.wait_until(lambda: os.path.isdir(runs) and os.listdir(runs))
+        self.sweep("run", file, expect=5)
+        self.assertIn(f"process {first.pid}", self.last_stderr)
+        self.assertTrue(self.sweep("status"))
+        self.assertEqual(first.wait(), 0)
+
+    def test_ctrl_c_stops_cleanly_and_the_next_run_goes_on(self):
+        file = self.write_sweep(tiny_sweep())
+        slow = {"TINY_TRAINER_STEP_SECONDS": "0.1"}
+        first = subprocess.Popen(self.command("run", file), env={**os.environ, **slow}, stderr=subprocess.PIPE,
+                                 stdout=subprocess.PIPE, text=True)
+        self.assertIn("completed", first.stderr.readline())
+        first.send_signal(signal.SIGINT)
+        out, _ = first.communicate(timeout=60)
+        self.assertEqual(first.returncode, 130)
+        self.assertIn("interrupted", out)
+        states = self.sweep_json("status")["sweeps"][0]["runs_by_state"]
+        self.assertEqual(set(states), {"completed", "planned"})
+        report = self.sweep_json("run", file)
+        self.assertEqual(report["already_done"], states["completed"])
+        self.assertEqual(report["completed"], states["planned"])
+
+    def test_a_rebuilt_database_gives_the_same_points(self):
+        self.sweep("run", self.write_sweep(tiny_sweep()))
+        before = self.points()
+        os.unlink(os.path.join(self.store, "sweep.db"))
+        self.sweep("db", "rebuild")
+        self.assertEqual(self.points(), before)
+        self.assertEqual(self.sweep_json("run", self.write_sweep(tiny_sweep()))["already_done"], 6)
+
+    def test_a_damaged_event_line_is_reported_and_loses_nothing_else(self):
+        file = self.write_sweep(tiny_sweep(grid={"model": ["w32"], "samples_seen": [1024]}))
+        self.sweep("run", file)
+        run = os.path.join(self.store, "runs", os.listdir(os.path.join(self.store, "runs"))[0])
+        events = os.path.join(run, "attempts/1/events.jsonl")
+        text = open(events).read().replace('"step": 2', '"step": 7', 1)
+        open(events, "w").write(text)
+        self.sweep("db", "rebuild")
+        self.assertIn("damaged", self.last_stderr)
+        self.assertEqual(len(self.sweep("export", "steps").splitlines()), 1 + 4)
+        self.assertEqual(len(self.points()), 6)
+
+
+class MistakesTest(SweepTest):
+    def test_a_typo_names_file_line_and_the_nearest_field(self):
+        file = self.write_sweep(tiny_sweep(grid={"modle": ["w32"], "samples_seen": [1024]}))
+        self.sweep("run", file, expect=2)
+        self.assertRegex(self.last_stderr, r"sweep\.json:\d+")
+        self.assertIn("modle", self.last_stderr)
+        self.assertIn("model", self.last_stderr)
+        self.assertFalse(os.path.exists(self.store))
+
+    def test_missing_data_is_one_clear_line(self):
+        absent = {"scenes": {"extends": "fashion_scenes", "location": "/no/such/folder"}}
+        sweep = tiny_sweep(datasets=absent, evaluations=[])
+        sweep["fixed"]["dataset"] = "scenes"
+        self.sweep("run", self.write_sweep(sweep), expect=6)
+        self.assertIn("dataset-fashion-mnist", self.last_stderr)
+
+    def test_a_store_that_is_not_there_is_exit_code_6(self):
+        self.sweep("status", expect=6)
+        self.assertIn("no store", self.last_stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

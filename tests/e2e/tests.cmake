@@ -1,0 +1,26 @@
+if(NOT TARGET sweep)
+  return()
+endif()
+find_package(Python3 COMPONENTS Interpreter REQUIRED)
+
+add_library(crash_at MODULE support/crash_at.c)
+set_target_properties(crash_at PROPERTIES PREFIX "")
+target_link_libraries(crash_at PRIVATE ${CMAKE_DL_LIBS})
+
+# sweep_add_e2e(name script LABELS … ENVIRONMENT …): a Python program that drives the real `sweep`.
+function(sweep_add_e2e name script)
+  cmake_parse_arguments(arg "" "TIMEOUT" "LABELS;ENVIRONMENT" ${ARGN})
+  add_test(NAME ${name} COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/e2e/${script})
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+  set_property(TEST ${name} PROPERTY ENVIRONMENT
+    "SWEEP_PROGRAM=$<TARGET_FILE:sweep>;SWEEP_SOURCE_DIR=${PROJECT_SOURCE_DIR};${arg_ENVIRONMENT}")
+endfunction()
+
+sweep_add_e2e(sweep_e2e sweep_e2e_test.py LABELS e2e TIMEOUT 600)
+# A sanitized program cannot be preloaded into.
+if(NOT SWEEP_SANITIZE)
+  sweep_add_e2e(crash crash_test.py LABELS crash TIMEOUT 600
+    ENVIRONMENT "CRASH_LIBRARY=$<TARGET_FILE:crash_at>;CRASH_EVERY=3;RANDOM_KILLS=30")
+  sweep_add_e2e(crash_long crash_test.py LABELS "crash;long" TIMEOUT 3600
+    ENVIRONMENT "CRASH_LIBRARY=$<TARGET_FILE:crash_at>;CRASH_EVERY=1;RANDOM_KILLS=300")
+endif()

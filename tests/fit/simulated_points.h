@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "fit/points.h"
+#include "fit/sequences.h"
+
+namespace sweep {
+
+/// n values spaced evenly in the logarithm from low to high.
+inline std::vector<double> LogSpaced(double low, double high, std::size_t n) {
+  std::vector<double> values;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double part = n > 1 ? static_cast<double>(i) / static_cast<double>(n - 1) : 0;
+    values.push_back(low * std::pow(high / low, part));
+  }
+  return values;
+}
+
+/// Points of one variable: y[i] = law(x[i]) · exp(noise · standard normal).
+template <class F>
+PointTable Simulate(const std::string& variable,
+                    std::vector<double> x,
+                    F law,
+                    double noise = 0,
+                    std::uint64_t seed = 1) {
+  Random random(seed);
+  PointTable points{.variables = {variable},
+                    .columns = {},
+                    .observable = "L",
+                    .y = {},
+                    .weights = {},
+                    .labels = {},
+                    .clusters = {}};
+  for (const double value : x) {
+    points.y.push_back(law(value) * (noise > 0 ? std::exp(noise * random.Normal()) : 1));
+  }
+  points.columns.push_back(std::move(x));
+  return points;
+}
+
+}  // namespace sweep

@@ -1,0 +1,1 @@
+sweep_add_test(fit LIBRARIES fit LABELS "unit;numerics")

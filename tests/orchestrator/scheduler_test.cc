@@ -1,0 +1,228 @@
+#include "orchestrator/scheduler.h"
+
+#include <catch2/catch.hpp>
+#include <fstream>
+
+#include "core/event_log.h"
+#include "orchestrator/recovery.h"
+#include "tests/support/fake_executor.h"
+#include "tests/support/sample_rows.h"
+#include "tests/support/temporary_directory.h"
+
+namespace sweep {
+namespace {
+
+EvaluationRequest ItemsEvaluation(const RunRow& run, int64_t size = 1000) {
+  EvaluationRequest request;
+  request.spec = SampleEvaluationSpec();
+  request.spec.size = size;
+  request.eval_dataset = "items";
+  request.samples_seen = run.spec.samples_seen;
+  request.eval_id = EvaluationId(run.run_id, request.samples_seen, request.spec);
+  return request;
+}
+
+RunRow RunWithEvaluation(int64_t seed) {
+  RunRow run = SampleRunRow(seed);
+  run.evaluations = {ItemsEvaluation(run)};
+  return run;
+}
+
+RunRow ChildOf(const RunRow& parent) {
+  RunRow child = SampleRunRow(77);
+  child.spec.start.run_id = parent.run_id;
+  child.spec.start.samples_seen = parent.spec.samples_seen;
+  child.run_id = RunId(child.spec);
+  child.compute_gmacs += parent.compute_gmacs;
+  return child;
+}
+
+// One `sweep run` of `runs` in the store at `root` with the given fake trainer.
+struct Invocation {
+  SweepOutcome outcome;
+  std::vector<std::string> started;
+};
+
+Invocation RunOnce(const std::filesystem::path& root,
+                   const std::vector<RunRow>& runs,
+                   const FakeExecutor::Script& script,
+                   bool retry_failed = false) {
+  std::vector<std::string> notes;
+  const auto store = OpenForWriting(root, notes);
+  SweepJob job;
+  job.sweep = SampleSweepRow(runs);
+  job.execution.trainer_command = {"fake"};
+  AddSweepToStore(*store, job.sweep);
+  RunPlan plan(
+      job.sweep, store->Runs(job.sweep.sweep_id), store->FinishedEvaluations(), retry_failed);
+  FakeExecutor executor(2, script);
+  std::FILE* quiet = std::fopen("/dev/null", "w");
+  Invocation invocation;
+  {
+    Progress progress(quiet, plan.total_runs(), plan.already_done(), 1.0);
+    const InterruptGuard interrupts;
+    invocation.outcome = Scheduler(*store, job, plan, executor, progress).Run(interrupts);
+  }
+  std::fclose(quiet);
+  invocation.started = executor.started;
+  return invocation;
+}
+
+RunState StateOf(const std::filesystem::path& root, const RunRow& run) {
+  return Store(root, Store::Access::kRead).FindRun(run.run_id)->state;
+}
+
+int Crash(const RunDirectory& /*directory*/, const AttemptRequest& /*request*/) {
+  return 1;
+}
+
+int SayBadSpec(const RunDirectory& directory, const AttemptRequest& request) {
+  std::ofstream(directory.events(request.attempt)) << SealEventLine(
+      {{"seq", 1}, {"type", "failure"}, {"class", "bad_spec"}, {"message", "width is odd"}});
+  return 2;
+}
+
+}  // namespace
+
+TEST_CASE("A sweep runs every run once and then has nothing to do") {
+  const TemporaryDirectory directory;
+  const std::vector<RunRow> runs = {
+      RunWithEvaluation(0), RunWithEvaluation(1), RunWithEvaluation(2)};
+  const Invocation first = RunOnce(directory.path(), runs, TrainWell);
+  CHECK(first.outcome.completed == 3);
+  CHECK(StateOf(directory.path(), runs[1]) == RunState::kCompleted);
+  CHECK(Store(directory.path(), Store::Access::kRead).Points().rows.size() == 3);
+  CHECK(RunOnce(directory.path(), runs, TrainWell).started.empty());
+}
+
+TEST_CASE("Adding a run to a sweep runs only the new one") {
+  const TemporaryDirectory directory;
+  RunOnce(directory.path(), {RunWithEvaluation(0)}, TrainWell);
+  const RunRow added = RunWithEvaluation(1);
+  CHECK(RunOnce(directory.path(), {RunWithEvaluation(0), added}, TrainWell).started ==
+        std::vector<std::string>{added.run_id});
+}
+
+TEST_CASE("Adding an evaluation to a finished run evaluates its checkpoint and trains nothing") {
+  const TemporaryDirectory directory;
+  RunRow run = RunWithEvaluation(0);
+  RunOnce(directory.path(), {run}, TrainWell);
+  run.evaluations.push_back(ItemsEvaluation(run, 5000));
+  std::vector<std::string> asked;
+  RunOnce(directory.path(), {run}, [&](const RunDirectory& where, const AttemptRequest& request) {
+    for (const auto& evaluation : request.evaluations) asked.push_back(evaluation.eval_id);
+    return TrainWell(where, request);
+  });
+  CHECK(asked == std::vector<std::string>{run.evaluations[1].eval_id});
+  const Store store(directory.path(), Store::Access::kRead);
+  CHECK(store.FindRun(run.run_id)->attempts == 2);
+  CHECK(store.Query("SELECT count(*) FROM transitions WHERE to_state = 'running'").rows[0][0] ==
+        "1");
+}
+
+TEST_CASE("A child starts after its parent and finds its checkpoint") {
+  const TemporaryDirectory directory;
+  const RunRow parent = SampleRunRow(0);
+  const RunRow child = ChildOf(parent);
+  std::string location;
+  const Invocation invocation =
+      RunOnce(directory.path(),
+              {parent, child},
+              [&](const RunDirectory& where, const AttemptRequest& request) {
+                if (request.run_id == child.run_id) location = request.locations.at(parent.run_id);
+                if (request.run_id == parent.run_id)
+                  CHECK(request.keep_at == std::vector<int64_t>{1024});
+                return TrainWell(where, request);
+              });
+  CHECK(invocation.started == std::vector<std::string>{parent.run_id, child.run_id});
+  CHECK(std::filesystem::is_directory(location));
+}
+
+TEST_CASE("A crash is retried once, then failed with its class, and its child is blocked") {
+  const TemporaryDirectory directory;
+  const RunRow parent = SampleRunRow(0);
+  const RunRow child = ChildOf(parent);
+  const Invocation invocation = RunOnce(directory.path(), {parent, child}, Crash);
+  CHECK(invocation.started.size() == 2);
+  CHECK(invocation.outcome.failed == 1);
+  CHECK(invocation.outcome.blocked == 1);
+  CHECK(StateOf(directory.path(), parent) == RunState::kFailed);
+  CHECK(StateOf(directory.path(), child) == RunState::kPlanned);
+}
+
+TEST_CASE("A bad spec is not retried and its message is kept") {
+  const TemporaryDirectory directory;
+  const RunRow run = SampleRunRow(0);
+  const Invocation invocation = RunOnce(directory.path(), {run}, SayBadSpec);
+  CHECK(invocation.started.size() == 1);
+  const RunRecord record = *Store(directory.path(), Store::Access::kRead).FindRun(run.run_id);
+  CHECK(record.failure_class == "bad_spec");
+  CHECK(record.message == "width is odd");
+}
+
+TEST_CASE("A failed run is left alone by the next sweep run unless a retry is asked for") {
+  const TemporaryDirectory directory;
+  const RunRow run = SampleRunRow(0);
+  RunOnce(directory.path(), {run}, Crash);
+  CHECK(RunOnce(directory.path(), {run}, TrainWell).started.empty());
+  CHECK(RunOnce(directory.path(), {run}, TrainWell, /*retry_failed=*/true).outcome.completed == 1);
+  CHECK(StateOf(directory.path(), run) == RunState::kCompleted);
+}
+
+TEST_CASE("A trainer that exits 0 without a result has failed") {
+  const TemporaryDirectory directory;
+  const RunRow run = SampleRunRow(0);
+  const auto lie = [](const RunDirectory&, const AttemptRequest&) { return 0; };
+  CHECK(RunOnce(directory.path(), {run}, lie).outcome.failed == 1);
+  CHECK_THAT(Store(directory.path(), Store::Access::kRead).FindRun(run.run_id)->message,
+             Catch::Contains("published no result"));
+}
+
+TEST_CASE("A diverged run is a result and never a retry") {
+  const TemporaryDirectory directory;
+  const RunRow run = SampleRunRow(0);
+  const auto diverge = [](const RunDirectory& where, const AttemptRequest& request) {
+    RunResult result;
+    result.run_id = request.run_id;
+    result.attempt = request.attempt;
+    result.outcome = "diverged";
+    PublishFileOnce(where.result(), FieldsToJson(result).dump());
+    return 0;
+  };
+  const Invocation invocation = RunOnce(directory.path(), {run}, diverge);
+  CHECK(invocation.outcome.diverged == 1);
+  CHECK(StateOf(directory.path(), run) == RunState::kDiverged);
+}
+
+TEST_CASE("A rebuilt database equals the old one") {
+  const TemporaryDirectory directory;
+  const std::vector<RunRow> runs = {RunWithEvaluation(0), RunWithEvaluation(1)};
+  RunOnce(directory.path(), runs, TrainWell);
+  const auto dump = [&] {
+    const Store store(directory.path(), Store::Access::kRead);
+    std::vector<QueryTable> tables;
+    for (const char* table : {"sweeps",
+                              "runs",
+                              "sweep_runs",
+                              "transitions",
+                              "attempts",
+                              "events",
+                              "event_offsets",
+                              "evaluations",
+                              "measurements",
+                              "meta"}) {
+      tables.push_back(store.Query(std::string("SELECT * FROM ") + table + " ORDER BY 1, 2"));
+    }
+    return tables;
+  };
+  const std::vector<QueryTable> before = dump();
+  std::vector<std::string> notes;
+  RebuildDatabase(directory.path(), notes);
+  const std::vector<QueryTable> after = dump();
+  for (size_t i = 0; i < before.size(); ++i) {
+    INFO("table " << i);
+    CHECK(before[i].rows == after[i].rows);
+  }
+}
+
+}  // namespace sweep

@@ -1,0 +1,336 @@
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <fstream>
+
+#include "core/compute.h"
+#include "core/failure.h"
+#include "core/hash.h"
+#include "tests/orchestrator/sweep_file_fixture.h"
+
+namespace sweep {
+namespace {
+
+// A sweep file with `members` after what every test needs.
+std::string SweepText(const std::string& members) {
+  return R"({"version": 1, "name": "s", )" + members + "}";
+}
+
+const std::string kFixed =
+    R"("fixed": {"dataset": "scenes", "global_batch_size": 100, "learning_rate": 0.001})";
+
+std::string ProblemsOf(const std::string& text, const SmallDataFolder& data) {
+  ProblemList problems;
+  (void)ExpandText(text, data, problems);
+  std::string all;
+  for (const Problem& problem : problems.all()) all += FormatProblem(problem) + "\n";
+  return all;
+}
+
+const ExpandedRun& RunWith(const ExpandedSweep& sweep,
+                           const std::string& field,
+                           const Json& value) {
+  const auto found =
+      std::find_if(sweep.runs.begin(), sweep.runs.end(), [&](const ExpandedRun& run) {
+        return run.coordinates.at(field) == value;
+      });
+  REQUIRE(found != sweep.runs.end());
+  return *found;
+}
+
+}  // namespace
+
+TEST_CASE("Expand makes every combination, by ascending compute") {
+  const SmallDataFolder data;
+  const auto sweep = ExpandText(
+      SweepText(
+          R"("grid": {"model": ["small", "T/7"], "samples_seen": ["2k", 1000], "seed": [0, 1, 2]},)" +
+          kFixed),
+      data);
+  REQUIRE(sweep.runs.size() == 12);
+  CHECK(std::is_sorted(sweep.runs.begin(), sweep.runs.end(), [](const auto& a, const auto& b) {
+    return a.compute_gmacs < b.compute_gmacs;
+  }));
+  CHECK(sweep.runs.front().model == "tiny");
+  CHECK(sweep.runs.back().coordinates["samples_seen"] == 2000);
+}
+
+TEST_CASE("Expand rounds samples up to whole steps and keeps the requested number") {
+  const SmallDataFolder data;
+  const auto sweep = ExpandText(
+      SweepText(R"("grid": {"model": ["tiny"], "samples_seen": [1001]},)" + kFixed), data);
+  const ExpandedRun& run = sweep.runs.at(0);
+  CHECK(run.requested_samples == 1001);
+  CHECK(run.spec.samples_seen == 1100);
+  CHECK(run.spec.steps() == 11);
+  CHECK(run.coordinates["samples_seen"] == 1001);
+  CHECK(run.coordinates["data_scale"] == 1'000'000);
+  CHECK(run.compute_gmacs == Approx(1100 * CountForwardGmacs(run.spec.model).total()));
+  CHECK(run.train_flops == Approx(6e9 * run.compute_gmacs));
+}
+
+TEST_CASE("Expand derives fields from others, steps, params and other derived fields") {
+  const SmallDataFolder data;
+  const auto sweep = ExpandText(SweepText(R"json("fixed": {"model": "tiny", "dataset": "scenes",
+      "samples_seen": 10000}, "derive": {"learning_rate": "weight_decay * 10 / sqrt(params)",
+      "warmup_steps": "0.26 * steps", "global_batch_size": "samples_seen / 100",
+      "weight_decay": "beta1 * gmacs_per_sample"})json"),
+                                data);
+  const RunSpec& spec = sweep.runs.at(0).spec;
+  const double gmacs = CountForwardGmacs(spec.model).total();
+  CHECK(spec.global_batch_size == 100);
+  CHECK(spec.schedule.warmup_steps == 26);
+  CHECK(spec.optimizer.weight_decay == Approx(0.9 * gmacs));
+  CHECK(spec.optimizer.learning_rate ==
+        Approx(9 * gmacs / std::sqrt(CountParameters(spec.model).total())));
+}
+
+TEST_CASE("An included run overrides fixed values and derived ones, beside or without a grid") {
+  const SmallDataFolder data;
+  const std::string include =
+      R"("include": [{"model": "small", "samples_seen": 300, "learning_rate": 7e-4, "seed": 5}],
+         "derive": {"learning_rate": "1e-3", "warmup_steps": "steps"},
+         "fixed": {"dataset": "scenes", "global_batch_size": 100, "seed": 1},)";
+  const auto alone = ExpandText(SweepText(include + R"("description": "no grid")"), data);
+  REQUIRE(alone.runs.size() == 1);
+  CHECK(alone.runs[0].spec.optimizer.learning_rate == 7e-4);
+  CHECK(alone.runs[0].spec.seed == 5);
+  CHECK(alone.runs[0].spec.schedule.warmup_steps == 3);
+  const auto beside = ExpandText(
+      SweepText(include + R"("grid": {"model": ["tiny"], "samples_seen": [100, 200]})"), data);
+  CHECK(beside.runs.size() == 3);
+}
+
+TEST_CASE("An exclusion removes the grid runs that agree in all its fields") {
+  const SmallDataFolder data;
+  const auto sweep = ExpandText(SweepText(R"("grid": {"model": ["tiny", "small"],
+      "samples_seen": [100, 200, 300]}, "exclude": [{"model": "small", "samples_seen": ["0.2k", 300]}],)" +
+                                          kFixed),
+                                data);
+  CHECK(sweep.runs.size() == 4);
+}
+
+TEST_CASE("generate makes iso-FLOP profiles, crossed with the grid") {
+  const SmallDataFolder data;
+  const auto sweep = ExpandText(SweepText(R"("generate": {"models": ["tiny", "small"],
+      "compute_gmacs": {"from": 10, "to": "1k", "count": 3}}, "grid": {"seed": [0, 1]},)" +
+                                          kFixed),
+                                data);
+  REQUIRE(sweep.runs.size() == 12);
+  for (size_t i = 0; i < sweep.runs.size(); ++i) {
+    const double budget = i < 4 ? 10 : i < 8 ? 100 : 1000;
+    const double excess = sweep.runs[i].compute_gmacs - budget;
+    CHECK(excess > -0.51 * sweep.runs[i].gmacs_per_sample);
+    CHECK(excess < 100.51 * sweep.runs[i].gmacs_per_sample);  // rounded up to a step
+  }
+}
+
+TEST_CASE("generate makes log-spaced lengths within limits and a budget") {
+  const SmallDataFolder data;
+  const auto text = [](const std::string& limits) {
+    return SweepText(R"("generate": {"models": ["T/7", "small"],
+      "samples_seen": {"from": 1000, "to": 100000, "count": 5})" +
+                     limits + "}," + kFixed);
+  };
+  const auto all = ExpandText(text(""), data);
+  REQUIRE(all.runs.size() == 10);
+  CHECK(all.runs.front().requested_samples == 1000);
+  CHECK(RunWith(all, "samples_seen", 3162).model == "tiny");
+  CHECK(all.runs.back().requested_samples == 100000);
+  CHECK(ExpandText(text(R"(, "least_samples": 1001, "most_samples": 50000)"), data).runs.size() ==
+        6);
+  ProblemList problems;
+  const auto cheap = ExpandText(text(R"(, "budget_gmacs": 100)"), data, problems);
+  CHECK_FALSE(problems.has_errors());
+  CHECK_THAT(problems.all().at(0).message, Catch::Contains("of 10 runs fit"));
+  double total = 0;
+  for (const ExpandedRun& run : cheap.runs) total += run.compute_gmacs;
+  CHECK(total <= 100);
+  CHECK(total + all.runs[cheap.runs.size()].compute_gmacs > 100);
+}
+
+TEST_CASE("generate makes branches that cool down from one trunk a model") {
+  const SmallDataFolder data;
+  const auto sweep = ExpandText(SweepText(R"("generate": {"models": ["tiny", "small"],
+      "samples_seen": {"from": 1000, "to": 4000, "count": 3}, "cooldown_share": 0.2},
+      "grid": {"seed": [0, 1]}, "evaluations": ["items"], "derive": {"warmup_steps": "0.1 * steps"},)" +
+                                          kFixed),
+                                data);
+  REQUIRE(sweep.runs.size() == 2 * 2 * 4);
+  size_t branches = 0;
+  for (const ExpandedRun& run : sweep.runs) {
+    if (run.parent_run_id.empty()) {
+      CHECK(run.spec.schedule == ScheduleSpec{"constant", 3});
+      CHECK(run.spec.samples_seen == 3200);
+      CHECK(run.keep_at == std::vector<int64_t>{800, 1600, 3200});
+      continue;
+    }
+    ++branches;
+    const ExpandedRun& trunk = *sweep.Find(run.parent_run_id);
+    CHECK(trunk.model == run.model);
+    CHECK(trunk.spec.seed == run.spec.seed);
+    CHECK(run.spec.schedule == ScheduleSpec{"cosine", 0});
+    CHECK(run.spec.samples_seen == run.spec.start.samples_seen / 4);
+    CHECK(run.evaluations.at(0).point_kind == "cooldown");
+  }
+  CHECK(branches == 12);
+  // Separate runs see 7,000 samples a model and seed, trunk and branches 3,200 + 1,400.
+  const double gmacs = sweep.runs.front().gmacs_per_sample + sweep.runs.back().gmacs_per_sample;
+  CHECK(GmacsSavedByBranches(sweep) == Approx(2 * 2400 * gmacs));
+}
+
+TEST_CASE("A wrong generate is an error") {
+  const SmallDataFolder data;
+  const auto problems = [&](const std::string& generate, const std::string& more = "") {
+    return ProblemsOf(SweepText("\"generate\": " + generate + "," + more + kFixed), data);
+  };
+  CHECK_THAT(problems(R"({"models": ["tny"], "samples_seen": {"from": 1, "to": 2, "count": 2}})"),
+             Catch::Contains("/generate/models/0: value 'tny'") &&
+                 Catch::Contains("did you mean 'tiny'?"));
+  CHECK_THAT(problems(R"({"models": ["tiny"]})"),
+             Catch::Contains("/generate: expected samples_seen or compute_gmacs"));
+  CHECK_THAT(problems(R"({"models": ["tiny"], "cooldown_share": 0.2, "budget_gmacs": 5,
+                          "samples_seen": {"from": 1, "to": 2, "count": 2}})",
+                      R"("grid": {"schedule": ["cosine"]},)"),
+             Catch::Contains("/generate/budget_gmacs: cannot be combined") &&
+                 Catch::Contains("field 'schedule' is given in /grid/schedule already"));
+  CHECK_THAT(problems(R"({"models": ["tiny"], "samples_seen": {"from": 5, "to": 2, "count": 2}})"),
+             Catch::Contains("/generate/samples_seen: 'from' is larger than 'to'"));
+  CHECK_THAT(problems(R"({"models": ["tiny"], "samples_seen": {"from": 1, "to": 2, "count": 2}})",
+                      R"("grid": {"model": ["tiny"]},)"),
+             Catch::Contains("field 'model' is given in /grid/model already"));
+}
+
+TEST_CASE("Equal runs are one run") {
+  const SmallDataFolder data;
+  const auto sweep = ExpandText(
+      SweepText(R"("grid": {"model": ["tiny"], "samples_seen": [110, 120, 200]},)" + kFixed), data);
+  REQUIRE(sweep.runs.size() == 1);
+  CHECK(sweep.runs[0].requested_samples == 110);
+}
+
+TEST_CASE("The identity of a run does not depend on names, evaluations, executor or order") {
+  const SmallDataFolder data;
+  const auto one = ExpandText(
+      SweepText(R"("grid": {"model": ["tiny"], "samples_seen": [1000]},)" + kFixed), data);
+  const auto other = ExpandText(
+      SweepText(R"("executor": {"slots": 4}, "evaluations": ["items"], "curves": {"scenes": "c"},
+        "fixed": {"learning_rate": 1e-3, "model": "nickname", "samples_seen": "1k", "dataset": "mine",
+        "global_batch_size": 100, "seed": 0},
+        "models": {"nickname": {"extends": "tiny"}}, "datasets": {"mine": {"extends": "scenes"}})"),
+      data);
+  CHECK(one.runs.at(0).run_id == other.runs.at(0).run_id);
+  CHECK(one.runs[0].run_id == RunId(one.runs[0].spec));
+  CHECK(other.runs[0].model == "nickname");
+}
+
+TEST_CASE("Evaluations are planned on the final checkpoint of every run") {
+  const SmallDataFolder data;
+  const auto sweep = ExpandText(SweepText(R"("grid": {"model": ["tiny"], "samples_seen": [1000]},
+      "evaluations": ["items", {"name": "few", "extends": "items", "size": 10}],)" +
+                                          kFixed),
+                                data);
+  const auto& evaluations = sweep.runs.at(0).evaluations;
+  REQUIRE(evaluations.size() == 2);
+  CHECK(evaluations[1].name == "few");
+  CHECK(evaluations[1].spec.size == 10);
+  CHECK(evaluations[1].spec.task == "zeroshot_classification");
+  CHECK(evaluations[0].samples_seen == 1000);
+  CHECK(evaluations[0].eval_id == EvaluationId(sweep.runs[0].run_id, 1000, evaluations[0].spec));
+}
+
+TEST_CASE("A run knows where its data and vocabulary lie, and what to do without them") {
+  const SmallDataFolder data;
+  const auto sweep = ExpandText(
+      SweepText(R"("grid": {"model": ["tiny"], "samples_seen": [1000]},)" + kFixed), data);
+  const ExpandedRun& run = sweep.runs.at(0);
+  CHECK(run.locations.at("c0ffee") == "/data/f");
+  CHECK(run.locations.at(run.spec.tokenizer.vocabulary) ==
+        (data.path() / "vocabularies/words.json").string());
+  CHECK(run.spec.tokenizer.vocabulary == ContentIdOfFile(data.path() / "vocabularies/words.json"));
+  CHECK(sweep.install_hints.at("c0ffee") == "install it");
+}
+
+TEST_CASE("A run can start from another run, at its end or before") {
+  const SmallDataFolder data;
+  const auto sweep = ExpandText(SweepText(kFixed + R"(, "grid": {"model": ["tiny", "small"],
+      "samples_seen": [1000]}, "include": [{"model": "tiny", "samples_seen": 200, "seed": 1,
+      "start": {"from": {"seed": 0, "samples_seen": 1000}, "at": 390}}])"),
+                                data);
+  REQUIRE(sweep.runs.size() == 3);
+  const ExpandedRun& parent = RunWith(sweep, "samples_seen", 1000);
+  const ExpandedRun& child = RunWith(sweep, "samples_seen", 200);
+  CHECK(child.parent_run_id == parent.run_id);
+  CHECK(child.spec.start.samples_seen == 400);
+  CHECK(parent.keep_at == std::vector<int64_t>{400});
+  CHECK(child.compute_gmacs == Approx(600 * parent.gmacs_per_sample));
+  CHECK(sweep.runs[0].run_id == parent.run_id);  // before its child, which cost less
+  CHECK(sweep.runs[1].run_id == child.run_id);
+}
+
+TEST_CASE("Children of every grid point find their own parent") {
+  const SmallDataFolder data;
+  const auto sweep = ExpandText(SweepText(R"("grid": {"model": ["tiny", "small"], "seed": [0, 1],
+      "start": ["scratch", {"from": {"start": "scratch"}}]}, "derive": {"learning_rate": "1e-3"},
+      "fixed": {"dataset": "scenes", "global_batch_size": 100, "samples_seen": 1000})"),
+                                data);
+  REQUIRE(sweep.runs.size() == 8);
+  for (const ExpandedRun& run : sweep.runs) {
+    if (run.parent_run_id.empty()) continue;
+    const ExpandedRun* parent = sweep.Find(run.parent_run_id);
+    REQUIRE(parent != nullptr);
+    CHECK(parent->model == run.model);
+    CHECK(parent->spec.seed == run.spec.seed);
+    CHECK(run.compute_gmacs == Approx(2 * parent->compute_gmacs));
+  }
+}
+
+TEST_CASE("A start that names no run, several, or the run itself is an error") {
+  const SmallDataFolder data;
+  const auto problems = [&](const std::string& start) {
+    return ProblemsOf(SweepText(kFixed + R"(, "grid": {"model": ["tiny"], "seed": [0, 1],
+      "samples_seen": [1000]}, "include": [{"model": "tiny", "samples_seen": 200, "seed": 7,
+      "start": )" + start + "}]"),
+                      data);
+  };
+  CHECK_THAT(problems(R"({"from": {"seed": 5, "samples_seen": 1000}})"),
+             Catch::Contains("/include/0/start: no run of this sweep has"));
+  CHECK_THAT(problems(R"({"from": {"sed": 1}})"), Catch::Contains("did you mean 'seed'?"));
+  CHECK_THAT(problems(R"({"from": {"seed": 1, "samples_seen": 1000}, "at": 5000})"),
+             Catch::Contains("start at 5000 samples, expected at most the 1000"));
+  CHECK_THAT(problems(R"({"file": "absent.safetensors"})"), Catch::Contains("absent.safetensors"));
+  CHECK_THAT(problems(R"({"form": {}})"), Catch::Contains("expected \"scratch\", {\"from\""));
+}
+
+TEST_CASE("Runs that start from each other are an error") {
+  const SmallDataFolder data;
+  CHECK_THAT(ProblemsOf(SweepText(kFixed + R"(, "include": [
+      {"model": "tiny", "samples_seen": 100, "start": {"from": {"samples_seen": 200}}},
+      {"model": "tiny", "samples_seen": 200, "start": {"from": {"samples_seen": 100}}}])"),
+                        data),
+             Catch::Contains("starts, in the end, from itself"));
+}
+
+TEST_CASE("A start that several runs fit names them") {
+  const SmallDataFolder data;
+  CHECK_THAT(ProblemsOf(SweepText(R"("fixed": {"dataset": "scenes", "global_batch_size": 100},
+      "derive": {"learning_rate": "1e-3"}, "include": [
+      {"model": "tiny", "samples_seen": 100, "weight_decay": 0.1},
+      {"model": "tiny", "samples_seen": 100, "beta1": 0.8},
+      {"model": "tiny", "samples_seen": 200, "start": {"from": {"samples_seen": 100}}}])"),
+                        data),
+             Catch::Contains("2 runs of this sweep have {\"samples_seen\":100}, expected one") &&
+                 Catch::Contains("weight_decay 0.1") && Catch::Contains("beta1 0.8"));
+}
+
+TEST_CASE("A run can start from a file, known by its content") {
+  const SmallDataFolder data;
+  WriteTextFile(data.path() / "w.safetensors", "weights");
+  const auto sweep = ExpandText(SweepText(kFixed + R"(, "grid": {"model": ["tiny"],
+      "samples_seen": [1000], "start": [{"file": "w.safetensors"}]})"),
+                                data);
+  const std::string content = ContentIdOfFile(data.path() / "w.safetensors");
+  CHECK(sweep.runs.at(0).spec.start.file == content);
+  CHECK(sweep.runs[0].locations.at(content) == (data.path() / "w.safetensors").string());
+}
+
+}  // namespace sweep
