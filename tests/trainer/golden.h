@@ -3,6 +3,7 @@
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/from_blob.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 
@@ -12,7 +13,9 @@
 
 namespace sweep {
 
+/// The stored goldens, or those that the live parity test has just made.
 inline std::filesystem::path GoldenFolder() {
+  if (const char* folder = std::getenv("SWEEP_GOLDEN_FOLDER")) return folder;
   return std::filesystem::path(SWEEP_SOURCE_DIR) / "tests/data/trainer";
 }
 

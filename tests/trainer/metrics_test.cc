@@ -56,7 +56,7 @@ TEST_CASE("Retrieval recalls of a case worked by hand, with ties") {
   CHECK(metrics.at("text_retrieval_recall@1").sample_size == 2);
 }
 
-TEST_CASE("Metrics equal CLIP_benchmark 1.6.2 on random scores") {
+TEST_CASE("Metrics equal CLIP_benchmark 1.6.2 on random scores", "[golden]") {
   const Json golden = ReadJsonFile((GoldenFolder() / "metrics.json").string());
   const Json& c = golden.at("classification");
   const auto logits = c.at("logits").get<std::vector<float>>();

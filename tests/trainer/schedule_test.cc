@@ -6,7 +6,7 @@
 
 namespace sweep {
 
-TEST_CASE("Schedules equal open_clip's to 1e-12 at every step") {
+TEST_CASE("Schedules equal open_clip's to 1e-12 at every step", "[golden]") {
   const Json golden = ReadJsonFile((GoldenFolder() / "schedule.json").string());
   const double rate = golden.at("learning_rate");
   const int64_t steps = golden.at("steps");
