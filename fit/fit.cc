@@ -214,6 +214,16 @@ void FillRanges(const Problem& problem, FitReport& report) {
   }
 }
 
+void FillDerived(const Problem& problem, FitReport& report) {
+  if (!problem.law->derived) return;
+  std::vector<double> natural;
+  for (const Estimate& estimate : report.estimates) natural.push_back(estimate.value);
+  for (const auto& [name, value] :
+       problem.law->derived(problem.points, natural, problem.constants)) {
+    if (std::isfinite(value)) report.derived[name] = value;
+  }
+}
+
 void AppendSearch(const SearchResult& found, FitReport& report) {
   report.objective = found.best.objective;
   report.starts = found.starts;
@@ -222,11 +232,38 @@ void AppendSearch(const SearchResult& found, FitReport& report) {
   report.stopped = found.stopped;
 }
 
+// Without the points that no choice of parameters could meet better or worse.
+Selected Informative(const PointTable& points, const Law& law, const Constants& constants) {
+  Selected result{.points = points, .excluded = {}};
+  if (!law.says_nothing) return result;
+  std::vector<std::size_t> kept;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    if (law.says_nothing(points, i, constants)) {
+      result.excluded.push_back(
+          {points.Label(i), "the law has the same value there whatever its parameters"});
+    } else {
+      kept.push_back(i);
+    }
+  }
+  result.points = points.Subset(kept);
+  return result;
+}
+
+Selected SelectPoints(const PointTable& points, const Law& law, const FitOptions& options) {
+  for (const std::string& variable : law.variables) (void)points.Column(variable);
+  Selected informative = Informative(points, law, ResolveConstants(law, options.constants));
+  Selected selected =
+      Select(informative.points, options.select, points.Has("C") ? "C" : law.variables.front());
+  selected.excluded.insert(
+      selected.excluded.begin(), informative.excluded.begin(), informative.excluded.end());
+  return selected;
+}
+
 }  // namespace
 
 FitReport FitLaw(const PointTable& points, const Law& law, const FitOptions& options) {
   CheckPoints(points);
-  Selected selected = Select(points, options.select, law.variables.front());
+  Selected selected = SelectPoints(points, law, options);
   const Problem problem = MakeProblem(std::move(selected.points), law, options);
   FitReport report;
   report.id = FitId(points, law, options);
@@ -249,6 +286,7 @@ FitReport FitLaw(const PointTable& points, const Law& law, const FitOptions& opt
   FillActiveBounds(problem, found, report);
   FillRSquared(problem, found, report);
   FillRanges(problem, report);
+  FillDerived(problem, report);
   report.condition_number = ConditionNumber(problem, found.best.inner, found.box.held);
   WarnOfWeakness(problem, report);
   return report;

@@ -55,7 +55,19 @@ double ToInner(const Parameter& parameter, double natural) {
 }
 
 const std::vector<Law>& Laws() {
-  static const std::vector<Law> laws = {PowerLaw(), PowerFloorLaw()};
+  static const std::vector<Law> laws = {PowerLaw(),
+                                        PowerFloorLaw(),
+                                        PowerOffsetLaw(),
+                                        ChinchillaLaw(),
+                                        KaplanLaw(),
+                                        DataConstrainedLaw(),
+                                        JointBatchLaw(),
+                                        InverseTokensLaw(),
+                                        Bnsl1Law(),
+                                        Bnsl2Law(),
+                                        Bnsl3Law(),
+                                        M4Law(),
+                                        SigmoidLaw()};
   return laws;
 }
 

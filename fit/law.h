@@ -87,6 +87,14 @@ struct Law {
   Residual residual = Residual::kLog;  ///< the default
   std::function<std::unique_ptr<BoundLaw>(const PointTable&, const Constants&)> bind;
   std::function<Starts(const StartRequest&)> starts;
+  /// True for a point that every choice of parameters meets alike (a drop of zero at T = T0): it is
+  /// left out. May be absent.
+  std::function<bool(const PointTable&, std::size_t, const Constants&)> says_nothing = {};
+  /// Quantities that follow from the estimates (natural units), the best batch for instance; may be
+  /// absent.
+  std::function<std::map<std::string, double>(
+      const PointTable&, std::span<const double>, const Constants&)>
+      derived = {};
 
   /// Index of a parameter. Throws Failure(kUsage) that lists the law's parameters.
   [[nodiscard]] std::size_t Index(std::string_view parameter) const;

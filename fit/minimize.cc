@@ -21,6 +21,10 @@ constexpr double kDampingLeast = 1e-12;
 constexpr double kDampingMost = 1e12;
 // Below this relative gain of a reweighted step the exact second derivative takes over.
 constexpr double kNewtonBelow = 1e-2;
+// Farthest move in one step: a factor of 150 for a positive coefficient; for an exponent half a
+// unit, or half of itself.
+constexpr double kLogReach = 5;
+constexpr double kReach = 0.5;
 // Relative changes of the objective that may be rounding alone.
 constexpr double kRounding = 1e-13;
 
@@ -223,13 +227,21 @@ class Descent {
     return true;
   }
 
-  // True when a move had to be cut at a bound.
+  // Farthest move in one step. A term too small to be felt asks for moves of hundreds of units; cut
+  // short, it comes back to life instead of overshooting.
+  double Reach(std::size_t k) const {
+    return box_.logarithmic[k] ? kLogReach : kReach * std::max(1.0, std::abs(inner_[k]));
+  }
+
+  // True when a move had to be cut, at a bound or at its reach.
   bool StopAtBounds(std::vector<bool>& moving, Step& step) const {
     bool cut = false;
     for (std::size_t k = 0; k < inner_.size(); ++k) {
       if (!moving[k]) continue;
       double& move = step.move(static_cast<Index>(k));
-      const double inside = std::clamp(inner_[k] + move, box_.lower[k], box_.upper[k]);
+      const double reach = Reach(k);
+      const double near = std::clamp(move, -reach, reach);
+      const double inside = std::clamp(inner_[k] + near, box_.lower[k], box_.upper[k]);
       if (inside == inner_[k] + move) continue;
       move = inside - inner_[k];
       moving[k] = false;

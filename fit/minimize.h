@@ -12,6 +12,8 @@ struct Box {
   std::vector<double> lower;
   std::vector<double> upper;
   std::vector<bool> held;
+  std::vector<bool>
+      logarithmic;  ///< inner values that are logarithms: their steps are cut at an absolute length
 };
 
 enum class Stop {

@@ -27,6 +27,7 @@ Box MakeBox(const Law& law, const FitOptions& options) {
     box.lower.push_back(ToInner(parameter, parameter.lower));
     box.upper.push_back(ToInner(parameter, parameter.upper));
     box.held.push_back(options.fix.contains(parameter.name));
+    box.logarithmic.push_back(parameter.transform == Transform::kLog);
   }
   for (const auto& [name, bounds] : options.bounds) {
     const std::size_t k = law.Index(name);

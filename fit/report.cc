@@ -108,6 +108,7 @@ Json ToJson(const FitReport& report) {
       {"stopped", report.stopped},
       {"ranges", RangesJson(report)},
       {"constants", report.constants},
+      {"derived", report.derived},
   };
 }
 
@@ -147,6 +148,8 @@ std::string FullText(const FitReport& report) {
                   report.starts_polished,
                   report.starts,
                   report.stopped);
+  for (const auto& [name, value] : report.derived)
+    text += fmt::format("  {} = {:.6g}\n", name, value);
   for (const std::string& bound : report.active_bounds) text += "  active bound: " + bound + "\n";
   if (report.condition_number) {
     text += fmt::format("  condition number {:.3g}\n", *report.condition_number);

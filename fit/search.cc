@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kFinishers = 20;
 constexpr std::size_t kRaceShare = 20;  // one in so many runs the first lap
 constexpr int kLapSteps = 10;
+constexpr int kPatience = 10000;  // steps for the best: curved valleys take thousands
 constexpr double kSameOptimum = 1e-6;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -74,7 +75,7 @@ std::vector<Minimum> Race(const Problem& problem, Objective& objective, const St
 // rounding cannot tell, since its last step follows the gradient below what the objective resolves.
 Minimum Finish(Objective& objective, const Minimum& best, const Box& box) {
   const Minimum ceres = FinishWithCeres(objective, best.inner, box);
-  Minimum newton = MinimizeToTheEnd(objective, ceres.inner, box);
+  Minimum newton = MinimizeToTheEnd(objective, ceres.inner, box, {.max_steps = kPatience});
   if (newton.objective <= ceres.objective * (1 + 1e-12)) return newton;
   return ceres.objective <= best.objective ? ceres : best;
 }
@@ -159,7 +160,13 @@ SearchResult Search(const Problem& problem, const FitOptions& options) {
     for (const auto& start : starts) finished.push_back({.inner = start});
   }
   for (Minimum& runner : finished) {
-    runner = MinimizeToTheEnd(objective, std::move(runner.inner), problem.box);
+    const std::vector<double> start = runner.inner;
+    runner = MinimizeToTheEnd(objective, start, problem.box);
+    if (options.start.empty()) continue;
+    // One start of the user's own has no others to fall back on: Ceres walks another way from it.
+    Minimum other = FinishWithCeres(objective, start, problem.box);
+    if (other.objective < runner.objective)
+      runner = MinimizeToTheEnd(objective, std::move(other.inner), problem.box);
   }
   SearchResult result{.best = {.inner = problem.fixed, .objective = kInfinity}, .box = problem.box};
   result.starts = starts.size();

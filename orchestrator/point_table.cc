@@ -19,6 +19,7 @@ constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 const std::vector<std::string> kDefaultKey = {"curve", "task", "eval_dataset", "metric"};
 const std::vector<std::string> kObservables = {"E", "L", "drop", "y"};
 const std::map<std::string, std::string> kDefaultVariables = {{"C", "compute_gmacs"},
+                                                              {"x", "compute_gmacs"},
                                                               {"N", "params"},
                                                               {"D", "samples_seen"},
                                                               {"B", "global_batch_size"},
