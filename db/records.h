@@ -65,6 +65,12 @@ struct OpenAttempt {
   int64_t pid = 0;
 };
 
+/// What a trainer said of its own failure.
+struct ReportedFailure {
+  std::string failure_class;
+  std::string message;
+};
+
 /// How an attempt ended.
 struct AttemptEnd {
   std::string outcome;  ///< `succeeded`, `failed`, `interrupted` or `lost`

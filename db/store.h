@@ -51,6 +51,9 @@ class Store {
   [[nodiscard]] std::set<std::string> FinishedEvaluations() const;
   [[nodiscard]] std::vector<OpenAttempt> OpenAttempts() const;
   [[nodiscard]] std::optional<RunProgress> LatestProgress(const std::string& run_id) const;
+  /// The last `failure` event of an attempt.
+  [[nodiscard]] std::optional<ReportedFailure> FailureOf(const std::string& run_id,
+                                                         int64_t attempt) const;
   [[nodiscard]] int64_t EventOffset(const std::string& run_id, int64_t attempt) const;
   /// Any SELECT, as text; `parameters` bind ?1, ?2, …
   [[nodiscard]] QueryTable Query(const std::string& sql,

@@ -107,6 +107,19 @@ std::optional<RunProgress> Store::LatestProgress(const std::string& run_id) cons
   });
 }
 
+std::optional<ReportedFailure> Store::FailureOf(const std::string& run_id, int64_t attempt) const {
+  return TranslateSqlite(root_, [&]() -> std::optional<ReportedFailure> {
+    SQLite::Statement& query = impl_->Prepare(
+        "SELECT body FROM events WHERE run_id = ? AND attempt = ? AND type = 'failure' ORDER BY "
+        "seq DESC LIMIT 1",
+        run_id,
+        attempt);
+    if (!query.executeStep()) return std::nullopt;
+    const Json body = Json::parse(query.getColumn(0).getString());
+    return ReportedFailure{body.value("class", "error"), body.value("message", "")};
+  });
+}
+
 int64_t Store::EventOffset(const std::string& run_id, int64_t attempt) const {
   return TranslateSqlite(root_, [&] {
     SQLite::Statement& query = impl_->Prepare(

@@ -11,13 +11,13 @@ namespace sweep {
 namespace {
 
 // A trainer that could say what went wrong has left a `failure` event; else the exit speaks.
-AttemptVerdict JudgeFailure(const IngestedRun& ingested,
+AttemptVerdict JudgeFailure(const std::optional<ReportedFailure>& reported,
                             const ProcessEnd& end,
                             const std::string& log) {
   AttemptVerdict verdict;
-  verdict.message = ingested.failure_message;
-  if (ingested.failure_class) {
-    verdict.failure_class = *ingested.failure_class;
+  if (reported) {
+    verdict.failure_class = reported->failure_class;
+    verdict.message = reported->message;
   } else if (end.signal) {
     verdict.failure_class = "crashed";
     verdict.message =
@@ -40,7 +40,10 @@ AttemptVerdict JudgeFailure(const IngestedRun& ingested,
   return verdict;
 }
 
-AttemptVerdict Judge(const IngestedRun& ingested, const ProcessEnd& end, const std::string& log) {
+AttemptVerdict Judge(const IngestedRun& ingested,
+                     const std::optional<ReportedFailure>& reported,
+                     const ProcessEnd& end,
+                     const std::string& log) {
   AttemptVerdict verdict;
   if (ingested.result) {
     const bool diverged = ingested.result->outcome == "diverged";
@@ -48,7 +51,7 @@ AttemptVerdict Judge(const IngestedRun& ingested, const ProcessEnd& end, const s
     verdict.message = ingested.result->message;
     // Trained, but the process went on to an evaluation that failed.
     if (!diverged && !end.asked_to_stop && !end.lost && end.exit_code != 0) {
-      const AttemptVerdict failure = JudgeFailure(ingested, end, log);
+      const AttemptVerdict failure = JudgeFailure(reported, end, log);
       verdict.failure_class = failure.failure_class;
       verdict.message = failure.message;
       verdict.worth_retrying = failure.worth_retrying;
@@ -60,7 +63,7 @@ AttemptVerdict Judge(const IngestedRun& ingested, const ProcessEnd& end, const s
     verdict.verdict = Verdict::kInterrupted;
     return verdict;
   }
-  return JudgeFailure(ingested, end, log);
+  return JudgeFailure(reported, end, log);
 }
 
 std::string OutcomeWord(const AttemptVerdict& verdict, const ProcessEnd& end) {
@@ -120,7 +123,7 @@ AttemptVerdict CloseAttempt(const Store& store,
   const IngestedRun ingested = IngestRun(store, transaction, run_id);
   notes.insert(notes.end(), ingested.warnings.begin(), ingested.warnings.end());
   const std::string log = (store.run_directory(run_id).attempt(attempt) / "stderr.log").string();
-  AttemptVerdict verdict = Judge(ingested, end, log);
+  AttemptVerdict verdict = Judge(ingested, store.FailureOf(run_id, attempt), end, log);
   transaction.EndAttempt(run_id,
                          attempt,
                          {OutcomeWord(verdict, end),

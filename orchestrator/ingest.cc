@@ -33,10 +33,6 @@ void IngestEvents(const Store& store,
     const size_t newline = text.find('\n', at);
     EventLine line = ParseEventLine(std::string_view(text).substr(at, newline - at));
     if (line.status == EventLine::Status::kWhole) {
-      if (line.event.value("type", "") == "failure") {
-        ingested.failure_class = line.event.value("class", "error");
-        ingested.failure_message = line.event.value("message", "");
-      }
       events.push_back(std::move(line.event));
     } else {
       ingested.warnings.push_back(fmt::format("{}: the line at byte {} is damaged and was skipped",
@@ -94,7 +90,6 @@ IngestedRun IngestRun(const Store& store,
   IngestedRun ingested;
   const RunDirectory directory = store.run_directory(run_id);
   for (const int64_t attempt : directory.AttemptNumbers()) {
-    ingested.failure_class.reset();
     IngestEvents(store, transaction, run_id, attempt, ingested);
   }
   try {

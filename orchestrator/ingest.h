@@ -12,8 +12,6 @@ namespace sweep {
 /// What one run's folder had to say beyond what the store knew.
 struct IngestedRun {
   std::optional<RunResult> result;
-  std::optional<std::string> failure_class;  ///< of the last `failure` event of the newest attempt
-  std::string failure_message;
   std::vector<std::string> warnings;  ///< damaged lines and files, named
 };
 

@@ -17,6 +17,7 @@ function(sweep_add_e2e name script)
 endfunction()
 
 sweep_add_e2e(sweep_e2e sweep_e2e_test.py LABELS e2e TIMEOUT 600)
+sweep_add_e2e(law_e2e real_training_test.py LABELS e2e TIMEOUT 900)
 # A sanitized program cannot be preloaded into.
 if(NOT SWEEP_SANITIZE)
   sweep_add_e2e(crash crash_test.py LABELS crash TIMEOUT 600
