@@ -65,8 +65,11 @@ struct AttemptRequest {
   std::string schema = "sweep.attempt/1";
   std::string run_id;
   int64_t attempt = 0;
-  std::string device = "auto";  ///< `auto`, `cpu` or `cuda`
-  int64_t threads = 1;          ///< a resumed run keeps the threads its checkpoint records
+  std::string device = "auto";     ///< `auto`, `cpu` or `cuda`
+  int64_t threads = 1;             ///< a resumed run keeps the threads its checkpoint records
+  int64_t micro_batch = 0;         ///< pairs encoded at a time to save memory; 0: the whole batch
+  std::string recompute = "none";  ///< activations computed again in the backward pass: `none`,
+                                   ///< `cheap` (norms, GELU) or `blocks` (all but block inputs)
   std::map<std::string, std::string> locations;  ///< content id -> file or folder on this machine
   double checkpoint_every_seconds = 300;
   std::vector<int64_t> keep_at;  ///< samples_seen whose checkpoints a child or an evaluation needs
@@ -118,6 +121,8 @@ void VisitFields(Visitor& visit, AttemptRequest& s) {
   visit("attempt", s.attempt);
   visit("device", s.device, "auto");
   visit("threads", s.threads, 1);
+  visit("micro_batch", s.micro_batch, 0);
+  visit("recompute", s.recompute, "none");
   visit("locations", s.locations);
   visit("checkpoint_every_seconds", s.checkpoint_every_seconds, 300.0);
   visit("keep_at", s.keep_at);

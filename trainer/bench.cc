@@ -90,7 +90,7 @@ void RunBench(const BenchOptions& options) {
   const RunSpec spec = SpecOf(options);
   const at::Device device = ChooseDevice(options.device);
   SetThreads(options.threads);
-  Learner learner(spec, device);
+  Learner learner(spec, device, StepMemory{options.micro_batch, ParseRecompute(options.recompute)});
   learner.parameters().Initialize(0);
   const DeviceBatch batch = SyntheticBatch(spec, device);
   int64_t step = 0;
@@ -113,6 +113,8 @@ void RunBench(const BenchOptions& options) {
                     {"threads", options.threads},
                     {"precision", options.precision},
                     {"batch_size", options.batch_size},
+                    {"micro_batch", options.micro_batch},
+                    {"recompute", options.recompute},
                     {"steps", seconds.size()},
                     {"images_per_second", rate},
                     {"images_per_cpu_second", cpu_rate},

@@ -12,6 +12,8 @@ struct BenchOptions {
   std::string device = "auto";
   int64_t batch_size = 128;
   int64_t threads = 1;
+  int64_t micro_batch = 0;  ///< as in AttemptRequest
+  std::string recompute = "none";
   int64_t warmup_steps = 3;
   double seconds = 5;  ///< at least, of measured steps
 };

@@ -26,6 +26,7 @@ void VisitFields(Visitor& visit, CheckpointManifest& s) {
   visit("samples_seen", s.samples_seen);
   visit("step", s.step);
   visit("threads", s.threads);
+  visit("micro_batch", s.micro_batch, 0);
   visit("train_seconds", s.train_seconds);
   visit("files", s.files);
 }

@@ -26,6 +26,7 @@ struct CheckpointManifest {
   int64_t samples_seen = 0;
   int64_t step = 0;
   int64_t threads = 1;       ///< a resumed run keeps them: sums depend on how they are split
+  int64_t micro_batch = 0;   ///< likewise
   double train_seconds = 0;  ///< so far, over all attempts
   std::map<std::string, CheckpointFile> files;
 };

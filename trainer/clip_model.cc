@@ -28,7 +28,9 @@ at::Tensor FirstRows(int64_t batch, int64_t tokens, at::Device device) {
 
 }  // namespace
 
-VisionTower::VisionTower(const ParameterStore& parameters, const ModelSpec& model)
+VisionTower::VisionTower(const ParameterStore& parameters,
+                         const ModelSpec& model,
+                         Recompute recompute)
     : parameters_(parameters),
       spec_(model.vision),
       conv1_{&parameters.Get("visual.conv1.weight"), nullptr},
@@ -39,7 +41,8 @@ VisionTower::VisionTower(const ParameterStore& parameters, const ModelSpec& mode
                     model.vision.layers,
                     model.vision.heads(),
                     /*causal=*/false,
-                    model.quick_gelu}) {
+                    model.quick_gelu,
+                    recompute}) {
   std::vector<float> scale;
   std::vector<float> shift;
   for (size_t c = 0; c < kMean.size(); ++c) {
@@ -110,7 +113,7 @@ void VisionTower::Backward(const at::Tensor& gradient_BE, Saved& saved) const {
   EmbedBackward(saved.patches, g, saved.batch);
 }
 
-TextTower::TextTower(const ParameterStore& parameters, const ModelSpec& model)
+TextTower::TextTower(const ParameterStore& parameters, const ModelSpec& model, Recompute recompute)
     : parameters_(parameters),
       spec_(model.text),
       ln_final_(NormAt(parameters, "ln_final")),
@@ -119,7 +122,8 @@ TextTower::TextTower(const ParameterStore& parameters, const ModelSpec& model)
                     model.text.layers,
                     model.text.heads,
                     /*causal=*/true,
-                    model.quick_gelu}) {}
+                    model.quick_gelu,
+                    recompute}) {}
 
 at::Tensor TextTower::Forward(const at::Tensor& tokens_BT, Saved* saved) const {
   Saved unused;
@@ -156,9 +160,9 @@ void TextTower::Backward(const at::Tensor& gradient_BE, Saved& saved) const {
                                                   /*scale_grad_by_freq=*/false));
 }
 
-ClipModel::ClipModel(const ParameterStore& parameters, const ModelSpec& model)
-    : vision(parameters, model),
-      text(parameters, model),
+ClipModel::ClipModel(const ParameterStore& parameters, const ModelSpec& model, Recompute recompute)
+    : vision(parameters, model, recompute),
+      text(parameters, model, recompute),
       logit_scale(parameters.Get("logit_scale")) {}
 
 }  // namespace sweep

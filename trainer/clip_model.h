@@ -12,7 +12,7 @@ namespace sweep {
 /// image side, N image tokens, W width, E embedding.
 class VisionTower {
  public:
-  VisionTower(const ParameterStore& parameters, const ModelSpec& model);
+  VisionTower(const ParameterStore& parameters, const ModelSpec& model, Recompute recompute);
 
   struct Saved {
     int64_t batch = 0;
@@ -44,7 +44,7 @@ class VisionTower {
 /// token -> ln_final -> projection -> unit length. T tokens.
 class TextTower {
  public:
-  TextTower(const ParameterStore& parameters, const ModelSpec& model);
+  TextTower(const ParameterStore& parameters, const ModelSpec& model, Recompute recompute);
 
   struct Saved {
     int64_t batch = 0;
@@ -68,7 +68,9 @@ class TextTower {
 
 /// Both towers over one parameter store, which must outlive the model.
 struct ClipModel {
-  ClipModel(const ParameterStore& parameters, const ModelSpec& model);
+  ClipModel(const ParameterStore& parameters,
+            const ModelSpec& model,
+            Recompute recompute = Recompute::kNothing);
 
   VisionTower vision;
   TextTower text;

@@ -31,6 +31,8 @@ CLI::App* AddBench(CLI::App& app, sweep::BenchOptions& options) {
       ->check(CLI::IsMember({"fp32", "bf16"}));
   bench->add_option("--device", options.device, "auto, cpu or cuda");
   bench->add_option("--batch", options.batch_size, "Pairs a step");
+  bench->add_option("--micro-batch", options.micro_batch, "Pairs encoded at a time; 0: all");
+  bench->add_option("--recompute", options.recompute, "none, cheap or blocks");
   bench->add_option("--threads", options.threads, "CPU threads");
   bench->add_option("--warmup", options.warmup_steps, "Steps before measuring");
   bench->add_option("--seconds", options.seconds, "Measure at least this long");

@@ -53,8 +53,8 @@ struct CpuKernels {
   void (*attention)(const AttentionTask<T>& task, int64_t begin, int64_t end);
   void (*attention_backward)(const AttentionGradientTask<T>& task, int64_t begin, int64_t end);
 
-  /// Rows of width `width`: hidden += bias; activated = hidden * Phi(hidden) (exact GELU, erf to
-  /// 1.5e-7).
+  /// Rows of width `width`: hidden += bias (null: 0); activated = hidden * Phi(hidden) (exact GELU,
+  /// erf to 1.5e-7).
   void (*bias_gelu)(
       T* hidden, const T* bias, T* activated, int64_t width, int64_t begin, int64_t end);
   /// gradient *= GELU'(hidden), and adds its column sums to `bias_gradient`.

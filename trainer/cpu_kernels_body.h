@@ -104,7 +104,7 @@ void BiasGelu(T* hidden, const T* bias, T* activated, int64_t width, int64_t beg
   for (int64_t row = begin; row < end; ++row) {
     for (int64_t c = 0; c < width; c += kLanes) {
       T* at = hidden + row * width + c;
-      Store(at, Load(at) + Load(bias + c));
+      if (bias != nullptr) Store(at, Load(at) + Load(bias + c));
       const Vec x = Load(at);  // as stored: backward sees the same
       Store(activated + row * width + c, x * Normal(x).phi);
     }

@@ -99,15 +99,24 @@ at::Tensor Linear::Backward(const at::Tensor& x_RW,
 
 at::Tensor GeluLinear::Forward(const at::Tensor& x_RW, at::Tensor& hidden_RM) const {
   hidden_RM = linear_.Product(x_RW);
+  return AddBiasAndActivate(hidden_RM, linear_.bias());
+}
+
+at::Tensor GeluLinear::Activate(const at::Tensor& hidden_RM) const {
+  return AddBiasAndActivate(hidden_RM, {});
+}
+
+at::Tensor GeluLinear::AddBiasAndActivate(const at::Tensor& hidden_RM,
+                                          const at::Tensor& bias_M) const {
   if (quick_ || !KernelsFit(hidden_RM)) {
-    hidden_RM.add_(linear_.bias());
+    if (bias_M.defined()) hidden_RM.add_(bias_M);
     return quick_ ? hidden_RM * at::sigmoid(hidden_RM * kQuickGelu) : at::gelu(hidden_RM);
   }
   at::Tensor activated_RM = at::empty_like(hidden_RM);
   WithElement(hidden_RM, [&]<class T>(T) {
     ForRows(hidden_RM.size(0), [&](int64_t begin, int64_t end) {
       KernelsForThisCpu<T>().bias_gelu(Elements<T>(hidden_RM),
-                                       Elements<T>(linear_.bias()),
+                                       Elements<T>(bias_M),
                                        Elements<T>(activated_RM),
                                        hidden_RM.size(1),
                                        begin,

@@ -56,12 +56,18 @@ class GeluLinear {
 
   /// Keeps x W' + b in `hidden_RM`.
   [[nodiscard]] at::Tensor Forward(const at::Tensor& x_RW, at::Tensor& hidden_RM) const;
+  /// gelu(hidden), to have again what Forward returned.
+  [[nodiscard]] at::Tensor Activate(const at::Tensor& hidden_RM) const;
   /// Uses `gradient_RM` up.
   [[nodiscard]] at::Tensor Backward(const at::Tensor& x_RW,
                                     const at::Tensor& hidden_RM,
                                     at::Tensor gradient_RM) const;
 
  private:
+  // hidden += bias where it is defined; returns the activation.
+  [[nodiscard]] at::Tensor AddBiasAndActivate(const at::Tensor& hidden_RM,
+                                              const at::Tensor& bias_M) const;
+
   Linear linear_;
   bool quick_;
 };

@@ -14,14 +14,24 @@ struct DeviceBatch {
   at::Tensor tokens_BT;    ///< int64
 };
 
+/// How a step is computed within the memory there is; the step itself does not depend on it, but
+/// for rounding.
+struct StepMemory {
+  int64_t micro_batch = 0;  ///< pairs encoded at a time; 0: all
+  Recompute recompute = Recompute::kNothing;
+};
+
 /// Weights, gradients and optimizer of one run, and the step that changes them. A step is a
 /// function of the weights, the moments, the step number and the batch, so these are all a resume
 /// needs.
 class Learner {
  public:
-  Learner(const RunSpec& spec, at::Device device);
+  Learner(const RunSpec& spec, at::Device device, const StepMemory& memory = {});
 
   /// Forward, loss and backward: leaves the batch's gradients in the store and returns the loss.
+  /// With a micro-batch smaller than the batch, features are first computed piece by piece without
+  /// keeping activations, the loss is taken once over all of them, and each piece is computed again
+  /// for its backward pass (GradCache: Gao et al. 2021): exact, logit scale included.
   at::Tensor Gradients(const DeviceBatch& batch);
 
   /// Forward, loss, backward and update for step `step` (from 0). Returns the loss before the
@@ -38,11 +48,18 @@ class Learner {
   [[nodiscard]] const ClipModel& model() const { return model_; }
 
  private:
+  at::Tensor WholeGradients(const DeviceBatch& batch);
+  at::Tensor CachedGradients(const DeviceBatch& batch);
+
   RunSpec spec_;
+  StepMemory memory_;
   ParameterStore parameters_;
   ClipModel model_;
   AdamW optimizer_;
 };
+
+/// `none`, `cheap` or `blocks`. Throws Failure(kUsage) for another word.
+[[nodiscard]] Recompute ParseRecompute(const std::string& name);
 
 /// The number type of a spec's precision for matrix products and activations.
 [[nodiscard]] at::ScalarType ComputeType(const std::string& precision);

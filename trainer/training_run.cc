@@ -69,8 +69,10 @@ class TrainingRun {
           std::fprintf(stderr, "clip_train: passing over a checkpoint: %s\n", text.c_str());
         });
     threads_ = checkpoint ? checkpoint->manifest.threads : context_.request.threads;
+    micro_batch_ = checkpoint ? checkpoint->manifest.micro_batch : context_.request.micro_batch;
     SetThreads(threads_);
-    learner_.emplace(spec_, device_);
+    learner_.emplace(
+        spec_, device_, StepMemory{micro_batch_, ParseRecompute(context_.request.recompute)});
     WriteStarted(checkpoint);
     if (checkpoint) {
       Resume(*checkpoint);
@@ -202,6 +204,7 @@ class TrainingRun {
     manifest.samples_seen = SamplesSeen();
     manifest.step = step_;
     manifest.threads = threads_;
+    manifest.micro_batch = micro_batch_;
     manifest.train_seconds = TrainSeconds();
     const auto parent = context_.directory.checkpoints(context_.request.attempt);
     const bool there = std::filesystem::exists(parent / fmt::format("{:012}", SamplesSeen()));
@@ -247,6 +250,7 @@ class TrainingRun {
   std::set<int64_t> needed_;
   std::optional<double> peak_flops_;
   int64_t threads_ = 1;
+  int64_t micro_batch_ = 0;
   std::optional<Learner> learner_;
   Batch batch_;
   int64_t channels_ = 0;

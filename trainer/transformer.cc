@@ -39,7 +39,8 @@ Block::Block(const ParameterStore& parameters,
       out_proj_(LinearAt(parameters, prefix + "attn.out_proj")),
       c_proj_(LinearAt(parameters, prefix + "mlp.c_proj")),
       c_fc_(LinearAt(parameters, prefix + "mlp.c_fc"), shape.quick_gelu),
-      attention_(shape.heads, shape.causal) {}
+      attention_(shape.heads, shape.causal),
+      recompute_(shape.recompute) {}
 
 // Fills query_SW, key_RW and value_RW.
 void Block::ProjectRows(const Readout* readout, BlockSaved& saved) const {
@@ -58,11 +59,9 @@ void Block::ProjectRows(const Readout* readout, BlockSaved& saved) const {
   saved.value_RW = pair.narrow(1, width, width);
 }
 
-at::Tensor Block::Forward(const at::Tensor& x_RW,
-                          int64_t batch,
-                          const Readout* readout,
-                          BlockSaved& saved) const {
-  saved.x_RW = x_RW;
+// Fills `saved` up to the MLP's activation; saved.x_RW is there.
+void Block::Compute(int64_t batch, const Readout* readout, BlockSaved& saved) const {
+  const at::Tensor& x_RW = saved.x_RW;
   saved.normed_1_RW = ln_1_.Forward(x_RW, saved.norm_1);
   ProjectRows(readout, saved);
   saved.attended_SW = attention_.Forward(
@@ -71,13 +70,47 @@ at::Tensor Block::Forward(const at::Tensor& x_RW,
   saved.middle_SW = out_proj_.ForwardOnto(x_SW, saved.attended_SW);
   saved.normed_2_SW = ln_2_.Forward(saved.middle_SW, saved.norm_2);
   saved.activated_SM = c_fc_.Forward(saved.normed_2_SW, saved.hidden_SM);
-  return c_proj_.ForwardOnto(saved.middle_SW, saved.activated_SM);
+}
+
+void Block::Forget(BlockSaved& saved) const {
+  if (recompute_ == Recompute::kCheap) {
+    for (at::Tensor* kept :
+         {&saved.normed_1_RW, &saved.normed_1_SW, &saved.normed_2_SW, &saved.activated_SM})
+      kept->reset();
+  } else if (recompute_ == Recompute::kBlocks) {
+    BlockSaved input;
+    input.x_RW = saved.x_RW;
+    saved = std::move(input);
+  }
+}
+
+void Block::Restore(int64_t batch, const Readout* readout, BlockSaved& saved) const {
+  if (recompute_ == Recompute::kCheap) {
+    saved.normed_1_RW = ln_1_.Forward(saved.x_RW, saved.norm_1);
+    if (readout != nullptr) saved.normed_1_SW = saved.normed_1_RW.index_select(0, readout->rows_B);
+    saved.normed_2_SW = ln_2_.Forward(saved.middle_SW, saved.norm_2);
+    saved.activated_SM = c_fc_.Activate(saved.hidden_SM);
+  } else if (recompute_ == Recompute::kBlocks) {
+    Compute(batch, readout, saved);
+  }
+}
+
+at::Tensor Block::Forward(const at::Tensor& x_RW,
+                          int64_t batch,
+                          const Readout* readout,
+                          BlockSaved& saved) const {
+  saved.x_RW = x_RW;
+  Compute(batch, readout, saved);
+  at::Tensor y_SW = c_proj_.ForwardOnto(saved.middle_SW, saved.activated_SM);
+  Forget(saved);
+  return y_SW;
 }
 
 at::Tensor Block::Backward(const at::Tensor& gradient_SW,
                            int64_t batch,
                            const Readout* readout,
                            BlockSaved& saved) const {
+  Restore(batch, readout, saved);
   at::Tensor g = c_proj_.Backward(saved.activated_SM, gradient_SW);
   g = c_fc_.Backward(saved.normed_2_SW, saved.hidden_SM, g);
   const at::Tensor middle_SW = ln_2_.Backward(saved.middle_SW, saved.norm_2, g, gradient_SW);

@@ -8,12 +8,20 @@
 
 namespace sweep {
 
+/// What the backward pass computes again instead of keeping it.
+enum class Recompute {
+  kNothing,
+  kCheap,   ///< norms' and GELU's outputs: three eighths of a block's memory for 1 % of its work
+  kBlocks,  ///< all but each block's input: one more forward pass
+};
+
 struct TransformerShape {
   std::string prefix;  ///< of the parameters: "visual.transformer." or "transformer."
   int64_t layers = 0;
   int64_t heads = 0;
   bool causal = false;
   bool quick_gelu = false;
+  Recompute recompute = Recompute::kNothing;
 };
 
 /// The one token a sample whose feature is read after the last block.
@@ -56,11 +64,15 @@ class Block {
                                              int64_t batch,
                                              const Readout* readout,
                                              const BlockSaved& saved) const;
+  void Compute(int64_t batch, const Readout* readout, BlockSaved& saved) const;
+  void Forget(BlockSaved& saved) const;
+  void Restore(int64_t batch, const Readout* readout, BlockSaved& saved) const;
 
   LayerNorm ln_1_, ln_2_;
   Linear in_proj_, out_proj_, c_proj_;
   GeluLinear c_fc_;
   Attention attention_;
+  Recompute recompute_;
 };
 
 /// A stack of blocks, from all tokens to the one a sample that is read.

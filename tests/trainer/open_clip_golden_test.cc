@@ -52,7 +52,7 @@ TEST_CASE("Features and loss equal open_clip's within 1e-5", "[golden]") {
     CHECK(MaxDifference(images, GoldenTensor(golden.file, "image_features")) < 1e-5);
     CHECK(MaxDifference(texts, GoldenTensor(golden.file, "text_features")) < 1e-5);
     const auto loss =
-        ContrastiveLoss(images, texts, model.logit_scale.master, model.logit_scale.gradient);
+        ContrastiveLoss({images, texts}, model.logit_scale.master, model.logit_scale.gradient);
     CHECK(MaxDifference(loss.loss, GoldenTensor(golden.file, "loss")) < 1e-5);
   }
 }

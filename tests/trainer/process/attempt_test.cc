@@ -106,6 +106,20 @@ TEST_CASE("A child run starts from its parent's weights with a new optimizer") {
   CHECK(child.RunAttempt() == 6);
 }
 
+TEST_CASE("Micro-batches and recomputation change a run's loss by rounding only") {
+  TestRun whole;
+  REQUIRE(whole.RunAttempt() == 0);
+  TestRun pieces;
+  pieces.request.micro_batch = 3;
+  pieces.request.recompute = "blocks";
+  REQUIRE(pieces.RunAttempt() == 0);
+  CHECK(*ReadResult(pieces.directory)->final_loss ==
+        Approx(*ReadResult(whole.directory)->final_loss).epsilon(1e-4));
+  TestRun unknown;
+  unknown.request.recompute = "some";
+  CHECK(unknown.RunAttempt() == 2);
+}
+
 TEST_CASE("bf16 trains, and checkpoints hold fp32 masters") {
   TestRun run([](RunSpec& spec) { spec.precision = "bf16"; });
   REQUIRE(run.RunAttempt() == 0);

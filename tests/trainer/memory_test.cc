@@ -1,0 +1,99 @@
+// Ways to take a step in less memory change nothing but rounding.
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+
+#include <catch2/catch.hpp>
+
+#include "tests/trainer/golden.h"
+#include "trainer/contrastive_loss.h"
+#include "trainer/random.h"
+
+namespace sweep {
+namespace {
+
+struct Step {
+  double loss;
+  at::Tensor gradient;
+};
+
+DeviceBatch RandomBatch(int64_t size) {
+  Random random(5);
+  const at::Tensor images = at::empty({size, 3, 16, 16}, at::kByte);
+  for (int64_t i = 0; i < images.numel(); ++i)
+    images.data_ptr<uint8_t>()[i] = static_cast<uint8_t>(random.Below(256));
+  const at::Tensor tokens = at::zeros({size, 10}, at::kLong);
+  for (int64_t b = 0; b < size; ++b) {
+    const int64_t end = 2 + random.Below(8);
+    for (int64_t t = 0; t < end; ++t) tokens.data_ptr<int64_t>()[b * 10 + t] = random.Below(23);
+    tokens.data_ptr<int64_t>()[b * 10 + end] = 23;
+  }
+  return {images, tokens};
+}
+
+Step TakeStep(const StepMemory& memory, const std::string& precision = "fp32") {
+  const at::NoGradGuard no_autograd;
+  RunSpec spec = GoldenSpec(false);
+  spec.precision = precision;
+  Learner learner(spec, at::kCPU, memory);
+  learner.parameters().Initialize(3);
+  const double loss = learner.Gradients(RandomBatch(13)).item<double>();
+  return {loss, learner.parameters().flat_gradient()};
+}
+
+at::Tensor UnitRows(int64_t rows, int64_t width, int seed) {
+  Random random(seed);
+  const at::Tensor x = at::empty({rows, width}, at::kFloat);
+  for (int64_t i = 0; i < x.numel(); ++i)
+    x.data_ptr<float>()[i] = static_cast<float>(random.Unit() - 0.5);
+  return Normalize(x).unit_RO;
+}
+
+}  // namespace
+
+TEST_CASE("Recomputing activations gives the same gradients to the bit") {
+  const Step whole = TakeStep({});
+  for (const Recompute recompute : {Recompute::kCheap, Recompute::kBlocks}) {
+    const Step again = TakeStep({0, recompute});
+    CHECK(again.loss == whole.loss);
+    CHECK(MaxDifference(again.gradient, whole.gradient) == 0);
+  }
+}
+
+TEST_CASE("A step in micro-batches equals the whole batch's, logit scale included") {
+  const Step whole = TakeStep({});
+  const double scale = whole.gradient.abs().max().item<double>();
+  for (const int64_t micro_batch : {1, 4, 5, 12, 13}) {
+    const Step pieces = TakeStep({micro_batch, Recompute::kNothing});
+    INFO(micro_batch);
+    CHECK(pieces.loss == Approx(whole.loss).epsilon(1e-6));
+    CHECK(MaxDifference(pieces.gradient, whole.gradient) < 1e-5 * scale);
+  }
+}
+
+TEST_CASE("Micro-batches accumulate in fp32 also when training in bf16") {
+  const Step whole = TakeStep({}, "bf16");
+  const Step pieces = TakeStep({3, Recompute::kCheap}, "bf16");
+  const double scale = whole.gradient.abs().max().item<double>();
+  CHECK(MaxDifference(pieces.gradient, whole.gradient) < 0.02 * scale);
+}
+
+TEST_CASE("The tiled loss equals the dense one, for tiles that divide the batch and that do not") {
+  const at::NoGradGuard no_autograd;
+  const FeaturePair features{UnitRows(37, 24, 1), UnitRows(37, 24, 2)};
+  const at::Tensor scale = at::zeros({}, at::kFloat).fill_(3.0);
+  const at::Tensor dense_scale_gradient = at::zeros({}, at::kFloat);
+  const LossAndGradients dense = ContrastiveLoss(features, scale, dense_scale_gradient);
+  for (const int64_t tile : {1, 5, 36, 37, 64}) {
+    const at::Tensor scale_gradient = at::zeros({}, at::kFloat);
+    const LossAndGradients tiled = TiledContrastiveLoss(features, scale, scale_gradient, tile);
+    INFO(tile);
+    CHECK(MaxDifference(tiled.loss, dense.loss) < 1e-6 * 10);
+    CHECK(MaxDifference(tiled.gradient.images_BE, dense.gradient.images_BE) < 1e-6);
+    CHECK(MaxDifference(tiled.gradient.texts_BE, dense.gradient.texts_BE) < 1e-6);
+    CHECK(MaxDifference(scale_gradient, dense_scale_gradient) < 1e-5);
+  }
+}
+
+}  // namespace sweep
