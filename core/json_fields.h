@@ -138,10 +138,12 @@ class FieldReader {
       field = value.get<std::string>();
     } else if constexpr (IsVector<T>::value) {
       Require(value.is_array(), name, value, "an array");
+      field.clear();
       for (size_t i = 0; i < value.size(); ++i)
         Read(fmt::format("{}/{}", name, i), value[i], field.emplace_back());
     } else if constexpr (IsMap<T>::value) {
       Require(value.is_object(), name, value, "an object");
+      field.clear();
       for (const auto& [key, element] : value.items())
         Read(fmt::format("{}/{}", name, key), element, field[key]);
     } else {

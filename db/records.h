@@ -18,13 +18,15 @@ struct RunRow {
   std::string run_id;
   RunSpec spec;
   int64_t params = 0;
-  double gmacs_per_sample = 0;        ///< forward, both towers
-  int64_t total_samples_seen = 0;     ///< of the run and its ancestors
-  double compute_gmacs = 0;           ///< forward, of the run and its ancestors
-  double train_flops = 0;             ///< of the run and its ancestors
-  std::string model;                  ///< label
-  std::string dataset;                ///< label
-  std::string curve;                  ///< label: which family of points the run belongs to
+  double gmacs_per_sample = 0;     ///< forward, both towers
+  int64_t total_samples_seen = 0;  ///< of the run and its ancestors
+  double compute_gmacs = 0;        ///< forward, of the run and its ancestors
+  double train_flops = 0;          ///< of the run and its ancestors
+  std::string model;               ///< label
+  std::string dataset;             ///< label
+  std::string curve;               ///< label: which family of points the run belongs to
+  std::string point_kind =
+      "final";  ///< of its last checkpoint: `final`, or `cooldown` for a branch of a trunk
   Json coordinates = Json::object();  ///< every field of the sweep file, as requested
   std::vector<EvaluationRequest> evaluations;
 };

@@ -53,6 +53,7 @@ CREATE TABLE sweep_runs (                    -- which runs a sweep contains, und
   model TEXT NOT NULL,
   dataset TEXT NOT NULL,
   curve TEXT NOT NULL,
+  point_kind TEXT NOT NULL CHECK (point_kind IN ('final', 'cooldown')),
   coordinates TEXT NOT NULL CHECK (json_valid(coordinates)),
   PRIMARY KEY (sweep_id, run_id)
 ) STRICT, WITHOUT ROWID;
@@ -172,7 +173,7 @@ SELECT DISTINCT
   runs.train_flops - (runs.segment_samples_seen - evaluations.segment_samples_seen) * runs.gmacs_per_sample * 6e9
     AS train_flops,
   runs.params, runs.global_batch_size, runs.learning_rate, runs.seed, runs.schedule,
-  CASE WHEN evaluations.segment_samples_seen = runs.segment_samples_seen THEN 'final' ELSE 'intermediate' END
+  CASE WHEN evaluations.segment_samples_seen = runs.segment_samples_seen THEN sweep_runs.point_kind ELSE 'intermediate' END
     AS point_kind,
   evaluations.task, evaluations.eval_dataset, measurements.metric, measurements.value, measurements.sample_size
 FROM measurements

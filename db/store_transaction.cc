@@ -74,13 +74,14 @@ void StoreTransaction::AddSweep(const SweepRow& sweep, double added_at) {
           run.spec.optimizer.learning_rate,
           run.spec.schedule.name,
           run.spec.seed);
-      impl.Execute("INSERT OR IGNORE INTO sweep_runs VALUES (?, ?, ?, ?, ?, ?, ?)",
+      impl.Execute("INSERT OR IGNORE INTO sweep_runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                    sweep.sweep_id,
                    run.run_id,
                    position++,
                    run.model,
                    run.dataset,
                    run.curve,
+                   run.point_kind,
                    CanonicalDump(run.coordinates));
     }
   });

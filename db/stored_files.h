@@ -21,6 +21,7 @@ void VisitFields(Visitor& visit, RunRow& s) {
   visit("model", s.model);
   visit("dataset", s.dataset);
   visit("curve", s.curve);
+  visit("point_kind", s.point_kind, "final");
   visit("coordinates", s.coordinates);
   visit("evaluations", s.evaluations);
 }

@@ -13,11 +13,17 @@
 namespace sweep {
 namespace {
 
-SweepJob LoadJob(const RunSweepOptions& options) {
-  const SweepFile file = ReadSweepFile(options.sweep_file, LoadCatalog(DataPath("")));
+SweepJob MakeJob(const SweepFile& file, const RunSweepOptions& options) {
   SweepJob job = MakeSweepJob(file, Expand(file));
   if (options.slots > 0) job.execution.slots = options.slots;
   return job;
+}
+
+std::unique_ptr<Store> OpenStore(const std::filesystem::path& root) {
+  std::vector<std::string> notes;
+  std::unique_ptr<Store> store = OpenForWriting(root, notes);
+  for (const std::string& note : notes) fmt::print(stderr, "{}\n", note);
+  return store;
 }
 
 double ComputeToSpend(const std::vector<RunWork>& remaining) {
@@ -50,10 +56,9 @@ SweepOutcome Execute(Store& store, const SweepJob& job, RunPlan& plan) {
 }  // namespace
 
 SweepReport RunSweep(const RunSweepOptions& options) {
-  SweepJob job = LoadJob(options);
-  std::vector<std::string> notes;
-  const std::unique_ptr<Store> store = OpenForWriting(options.store, notes);
-  for (const std::string& note : notes) fmt::print(stderr, "{}\n", note);
+  const SweepFile file = ReadSweepFile(options.sweep_file, LoadCatalog(DataPath("")));
+  SweepJob job = MakeJob(file, options);
+  const std::unique_ptr<Store> store = OpenStore(options.store);
   AddSweepToStore(*store, job.sweep);
   RunPlan plan(job.sweep,
                store->Runs(job.sweep.sweep_id),
@@ -66,6 +71,7 @@ SweepReport RunSweep(const RunSweepOptions& options) {
   report.total_runs = plan.total_runs();
   report.already_done = plan.already_done();
   report.outcome = Execute(*store, job, plan);
+  if (!report.outcome.interrupted) report.fits = FitSweep(*store, job.sweep.sweep_id, file.fits);
   return report;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "orchestrator/fit_sweep.h"
 #include "orchestrator/scheduler.h"
 
 namespace sweep {
@@ -22,6 +23,7 @@ struct SweepReport {
   size_t total_runs = 0;
   size_t already_done = 0;
   SweepOutcome outcome;
+  SweepFits fits;
 };
 
 /// The main job: sweep file to fitted laws. Progress goes to stderr. Throws Failure; an interrupted

@@ -13,6 +13,7 @@ namespace {
 ExecutionSettings MakeExecution(const SweepFile& file) {
   ExecutionSettings execution;
   execution.slots = file.executor.slots.value_or(0);
+  execution.max_attempts = file.executor.max_attempts;
   execution.threads_per_run = file.executor.threads_per_run;
   execution.device = file.trainer.device;
   execution.checkpoint_every_seconds = file.trainer.checkpoint_every_seconds;
@@ -37,6 +38,7 @@ RunRow MakeRunRow(const ExpandedRun& run, const std::map<std::string, int64_t>& 
   row.curve = run.curve;
   row.coordinates = run.coordinates;
   for (const PlannedEvaluation& evaluation : run.evaluations) {
+    if (evaluation.samples_seen == run.spec.samples_seen) row.point_kind = evaluation.point_kind;
     row.evaluations.push_back(
         {evaluation.eval_id, evaluation.name, evaluation.samples_seen, evaluation.spec});
   }

@@ -4,104 +4,183 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_softmax.h>
 #include <ATen/ops/_softmax_backward_data.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
-#include <ATen/ops/stack.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
 #include <limits>
 
+#include "trainer/fused_ops.h"
+
 namespace sweep {
 namespace {
 
-struct Heads {
-  at::Tensor query, key, value;  // [B, H, T, D], views of qkv
-};
+constexpr double kNever = -std::numeric_limits<double>::infinity();
 
-Heads Split(const at::Tensor& qkv, int64_t batch, int64_t heads) {
-  const int64_t tokens = qkv.size(0) / batch;
-  const at::Tensor all = qkv.view({batch, tokens, 3, heads, -1}).permute({2, 0, 3, 1, 4});
-  return {all.select(0, 0), all.select(0, 1), all.select(0, 2)};
+// [B, H, tokens, D] view of rows [B*tokens, W].
+at::Tensor Heads(const at::Tensor& rows, int64_t batch, int64_t heads) {
+  const int64_t tokens = rows.size(0) / batch;
+  return rows.unflatten(0, {batch, tokens}).unflatten(2, {heads, -1}).transpose(1, 2);
+}
+
+// [B*H, tokens, D], copied where a view cannot be had.
+at::Tensor Stacked(const at::Tensor& rows, int64_t batch, int64_t heads) {
+  return Heads(rows, batch, heads).flatten(0, 1);
 }
 
 at::Tensor Merge(const at::Tensor& x_BHTD) {
-  const int64_t rows = x_BHTD.size(0) * x_BHTD.size(2);
-  return x_BHTD.transpose(1, 2).reshape({rows, -1});
-}
-
-at::Tensor AsBatch(const at::Tensor& x_BHTD) {
-  return x_BHTD.reshape({-1, x_BHTD.size(2), x_BHTD.size(3)});
+  return x_BHTD.transpose(1, 2).flatten(2, 3).flatten(0, 1);
 }
 
 at::Tensor CausalMask(const at::Tensor& like) {
   const int64_t tokens = like.size(-1);
-  return at::full({tokens, tokens}, -std::numeric_limits<float>::infinity(), like.options())
-      .triu_(1);
+  return at::full({tokens, tokens}, kNever, like.options()).triu_(1);
 }
 
-double Scale(const Heads& h) {
-  return 1.0 / std::sqrt(static_cast<double>(h.query.size(-1)));
+bool OneQuery(const AttentionRows& rows, int64_t batch) {
+  return rows.query.size(0) == batch && rows.key.size(0) != batch;
 }
 
-// On a CPU, explicit products: its flash attention's backward is slow at short sequences.
-at::Tensor ForwardCpu(const Heads& h, bool causal, AttentionSaved& saved) {
-  at::Tensor scores = at::bmm(AsBatch(h.query), AsBatch(h.key).transpose(1, 2)).mul_(Scale(h));
-  if (causal) scores.add_(CausalMask(scores));
-  saved.probability = at::_softmax(scores, -1, false);
-  return Merge(at::bmm(saved.probability, AsBatch(h.value)).view(h.query.sizes()));
+// Short sequences on a CPU: the products are too small for a library to do them well.
+bool KernelFits(const AttentionRows& rows, int64_t batch, int64_t heads) {
+  const int64_t head_width = rows.query.size(1) / heads;
+  return rows.query.is_cpu() && head_width % kLanes == 0 && head_width <= kMostHeadWidth &&
+         rows.key.size(0) / batch <= kMostAttentionKeys;
 }
 
-at::Tensor BackwardCpu(const Heads& h, const at::Tensor& probability, const at::Tensor& gradient) {
-  const at::Tensor query = AsBatch(h.query);
-  const at::Tensor key = AsBatch(h.key);
-  const at::Tensor g = AsBatch(gradient);
-  const at::Tensor gradient_value = at::bmm(probability.transpose(1, 2), g);
-  const at::Tensor gradient_probability = at::bmm(g, AsBatch(h.value).transpose(1, 2));
-  const at::Tensor gradient_scores =
-      at::_softmax_backward_data(gradient_probability, probability, -1, probability.scalar_type())
-          .mul_(Scale(h));
-  const at::Tensor gradient_query = at::bmm(gradient_scores, key);
-  const at::Tensor gradient_key = at::bmm(gradient_scores.transpose(1, 2), query);
-  return at::stack({gradient_query, gradient_key, gradient_value});
-}
-
-at::Tensor ForwardCuda(const Heads& h, bool causal, AttentionSaved& saved) {
-  const at::AutoGradMode graph(true);
-  saved.query = h.query.detach().requires_grad_();
-  saved.key = h.key.detach().requires_grad_();
-  saved.value = h.value.detach().requires_grad_();
-  saved.output = at::scaled_dot_product_attention(
-      saved.query, saved.key, saved.value, std::nullopt, 0.0, causal);
-  return Merge(saved.output.detach());
+template <class T>
+AttentionTask<T> TaskOf(const AttentionRows& rows,
+                        int64_t batch,
+                        int64_t heads,
+                        bool causal,
+                        const at::Tensor& visible_B) {
+  AttentionTask<T> task;
+  task.heads = heads;
+  task.queries = rows.query.size(0) / batch;
+  task.keys = rows.key.size(0) / batch;
+  task.head_width = rows.query.size(1) / heads;
+  task.query = Elements<T>(rows.query);
+  task.query_stride = rows.query.stride(0);
+  task.key = Elements<T>(rows.key);
+  task.value = Elements<T>(rows.value);
+  task.key_stride = rows.key.stride(0);
+  const bool one = OneQuery(rows, batch);
+  task.causal = causal && !one;
+  if (one && visible_B.defined()) task.visible = visible_B.const_data_ptr<int64_t>();
+  return task;
 }
 
 }  // namespace
 
-at::Tensor Attention::Forward(const at::Tensor& qkv, int64_t batch, AttentionSaved& saved) const {
-  const Heads h = Split(qkv, batch, heads_);
-  return qkv.is_cuda() ? ForwardCuda(h, causal_, saved) : ForwardCpu(h, causal_, saved);
+at::Tensor Attention::ForwardKernel(const AttentionRows& rows,
+                                    int64_t batch,
+                                    const at::Tensor& visible_B,
+                                    AttentionSaved& saved) const {
+  const at::Tensor& query = rows.query;
+  at::Tensor output = at::empty(query.sizes(), query.options());
+  const int64_t padded = PaddedKeys(rows.key.size(0) / batch);
+  saved.probability = at::empty({batch * heads_, query.size(0) / batch, padded}, at::kFloat);
+  WithElement(query, [&]<class T>(T) {
+    auto task = TaskOf<T>(rows, batch, heads_, causal_, visible_B);
+    task.probability = Elements<float>(saved.probability);
+    task.output = Elements<T>(output);
+    ForRows(batch * heads_, [&](int64_t begin, int64_t end) {
+      KernelsForThisCpu<T>().attention(task, begin, end);
+    });
+  });
+  return output;
 }
 
-at::Tensor Attention::Backward(const at::Tensor& qkv,
+void Attention::BackwardKernel(const AttentionRows& rows,
                                int64_t batch,
+                               const at::Tensor& visible_B,
                                const AttentionSaved& saved,
-                               const at::Tensor& gradient_RW) const {
-  const Heads h = Split(qkv, batch, heads_);
-  const int64_t tokens = h.query.size(2);
-  const at::Tensor gradient_BHTD = gradient_RW.view({batch, tokens, heads_, -1}).transpose(1, 2);
-  at::Tensor gradient_3BHTD;
-  if (qkv.is_cuda()) {
-    gradient_3BHTD = at::stack(torch::autograd::grad(
-        {saved.output}, {saved.query, saved.key, saved.value}, {gradient_BHTD}));
-  } else {
-    gradient_3BHTD = BackwardCpu(h, saved.probability, gradient_BHTD);
+                               const at::Tensor& gradient,
+                               const AttentionRows& gradients) const {
+  const at::Tensor g = gradient.contiguous();
+  WithElement(g, [&]<class T>(T) {
+    AttentionGradientTask<T> task;
+    task.forward = TaskOf<T>(rows, batch, heads_, causal_, visible_B);
+    task.forward.probability = Elements<float>(saved.probability);
+    task.gradient = Elements<T>(g);
+    task.query_gradient = Elements<T>(gradients.query);
+    task.query_gradient_stride = gradients.query.stride(0);
+    task.key_gradient = Elements<T>(gradients.key);
+    task.value_gradient = Elements<T>(gradients.value);
+    task.key_gradient_stride = gradients.key.stride(0);
+    ForRows(batch * heads_, [&](int64_t begin, int64_t end) {
+      KernelsForThisCpu<T>().attention_backward(task, begin, end);
+    });
+  });
+}
+
+at::Tensor Attention::Forward(const AttentionRows& rows,
+                              int64_t batch,
+                              const at::Tensor& visible_B,
+                              AttentionSaved& saved) const {
+  if (KernelFits(rows, batch, heads_)) return ForwardKernel(rows, batch, visible_B, saved);
+  const bool one = OneQuery(rows, batch);
+  if (rows.query.is_cuda() && !one) {
+    const at::AutoGradMode graph(true);
+    saved.query = Heads(rows.query, batch, heads_).detach().requires_grad_();
+    saved.key = Heads(rows.key, batch, heads_).detach().requires_grad_();
+    saved.value = Heads(rows.value, batch, heads_).detach().requires_grad_();
+    saved.output = at::scaled_dot_product_attention(
+        saved.query, saved.key, saved.value, std::nullopt, 0.0, causal_);
+    return Merge(saved.output.detach());
   }
-  return gradient_3BHTD.view({3, batch, heads_, tokens, -1})
-      .permute({1, 3, 0, 2, 4})
-      .reshape(qkv.sizes());
+  // On a CPU, explicit products: its flash attention's backward is slow at short sequences.
+  const at::Tensor query = Stacked(rows.query, batch, heads_);
+  at::Tensor scores = at::bmm(query, Stacked(rows.key, batch, heads_).transpose(1, 2));
+  scores.mul_(1.0 / std::sqrt(static_cast<double>(query.size(2))));
+  if (one && visible_B.defined()) {
+    const at::Tensor hidden_BT =
+        at::arange(scores.size(2), visible_B.options()) >= visible_B.unsqueeze(1);
+    scores.unflatten(0, {batch, heads_}).masked_fill_(hidden_BT.view({batch, 1, 1, -1}), kNever);
+  } else if (causal_) {
+    scores.add_(CausalMask(scores));
+  }
+  saved.probability = at::_softmax(scores, -1, false);
+  return Merge(
+      at::bmm(saved.probability, Stacked(rows.value, batch, heads_)).unflatten(0, {batch, heads_}));
+}
+
+void Attention::Backward(const AttentionRows& rows,
+                         int64_t batch,
+                         const at::Tensor& visible_B,
+                         const AttentionSaved& saved,
+                         const at::Tensor& gradient,
+                         const AttentionRows& gradients) const {
+  if (KernelFits(rows, batch, heads_)) {
+    BackwardKernel(rows, batch, visible_B, saved, gradient, gradients);
+    return;
+  }
+  const auto write = [&](const at::Tensor& to, const at::Tensor& from_BHTD) {
+    Heads(to, batch, heads_).copy_(from_BHTD);
+  };
+  if (saved.output.defined()) {
+    const auto parts = torch::autograd::grad(
+        {saved.output}, {saved.query, saved.key, saved.value}, {Heads(gradient, batch, heads_)});
+    write(gradients.query, parts[0]);
+    write(gradients.key, parts[1]);
+    write(gradients.value, parts[2]);
+    return;
+  }
+  const at::Tensor& probability = saved.probability;
+  const at::Tensor query = Stacked(rows.query, batch, heads_);
+  const at::Tensor g = Stacked(gradient, batch, heads_);
+  const at::Tensor g_probability = at::bmm(g, Stacked(rows.value, batch, heads_).transpose(1, 2));
+  const at::Tensor g_scores =
+      at::_softmax_backward_data(g_probability, probability, -1, probability.scalar_type())
+          .mul_(1.0 / std::sqrt(static_cast<double>(query.size(2))));
+  const auto split = [&](const at::Tensor& x) { return x.unflatten(0, {batch, heads_}); };
+  write(gradients.query, split(at::bmm(g_scores, Stacked(rows.key, batch, heads_))));
+  write(gradients.key, split(at::bmm(g_scores.transpose(1, 2), query)));
+  write(gradients.value, split(at::bmm(probability.transpose(1, 2), g)));
 }
 
 }  // namespace sweep

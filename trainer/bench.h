@@ -17,7 +17,8 @@ struct BenchOptions {
 };
 
 /// Trains on one synthetic batch of full-length texts, without any data work, and prints one JSON
-/// object: images_per_second (median step), model FLOP/s, peak memory and what was measured.
+/// object: images_per_second (median step), the same per CPU second, model FLOP/s, peak memory and
+/// what was measured.
 void RunBench(const BenchOptions& options);
 
 }  // namespace sweep

@@ -7,7 +7,6 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/tensor.h>
-#include <ATen/ops/zeros.h>
 
 #include <array>
 
@@ -20,6 +19,11 @@ constexpr std::array<double, 3> kDeviation = {0.26862954, 0.26130258, 0.27577711
 
 LayerNorm NormAt(const ParameterStore& parameters, const std::string& name) {
   return {&parameters.Get(name + ".weight"), &parameters.Get(name + ".bias")};
+}
+
+// Row of each sample's first token.
+at::Tensor FirstRows(int64_t batch, int64_t tokens, at::Device device) {
+  return at::arange(0, batch * tokens, tokens, at::TensorOptions().device(device).dtype(at::kLong));
 }
 
 }  // namespace
@@ -62,12 +66,11 @@ at::Tensor VisionTower::Patches(const at::Tensor& images_BCSS) const {
 at::Tensor VisionTower::Embed(const at::Tensor& patches, int64_t batch) const {
   const at::Tensor& positions_NW = parameters_.Get("visual.positional_embedding").compute;
   const at::Tensor& class_W = parameters_.Get("visual.class_embedding").compute;
-  const at::Tensor weight_WK = conv1_.weight_OW->compute.view({spec_.width, -1});
   at::Tensor x_BNW = at::empty({batch, spec_.tokens(), spec_.width}, patches.options());
   x_BNW.select(1, 0).copy_(class_W + positions_NW.select(0, 0));
   at::Tensor tokens_BnW = x_BNW.narrow(1, 1, spec_.patches());
   at::add_out(tokens_BnW,
-              at::mm(patches, weight_WK.t()).view({batch, spec_.patches(), spec_.width}),
+              conv1_.Forward(patches).view({batch, spec_.patches(), spec_.width}),
               positions_NW.narrow(0, 1, spec_.patches()));
   return x_BNW.view({-1, spec_.width});
 }
@@ -89,9 +92,10 @@ at::Tensor VisionTower::Forward(const at::Tensor& images_BCSS, Saved* saved) con
   keep.batch = images_BCSS.size(0);
   keep.patches = Patches(images_BCSS);
   keep.embedded_RW = Embed(keep.patches, keep.batch);
-  at::Tensor x_RW = ln_pre_.Forward(keep.embedded_RW, keep.ln_pre);
-  x_RW = transformer_.Forward(x_RW, keep.batch, saved != nullptr ? &keep.blocks : nullptr);
-  keep.pooled_BW = x_RW.view({keep.batch, spec_.tokens(), spec_.width}).select(1, 0).contiguous();
+  const at::Tensor x_RW = ln_pre_.Forward(keep.embedded_RW, keep.ln_pre);
+  const Readout class_token{FirstRows(keep.batch, spec_.tokens(), x_RW.device()), {}};
+  keep.pooled_BW =
+      transformer_.Forward(x_RW, class_token, saved != nullptr ? &keep.blocks : nullptr);
   keep.normed_BW = ln_post_.Forward(keep.pooled_BW, keep.ln_post);
   keep.features_BE = Normalize(Project(parameters_.Get("visual.proj"), keep.normed_BW));
   return keep.features_BE.unit_RO;
@@ -101,9 +105,7 @@ void VisionTower::Backward(const at::Tensor& gradient_BE, Saved& saved) const {
   at::Tensor g = NormalizeBackward(saved.features_BE, gradient_BE).to(parameters_.compute_type());
   g = ProjectBackward(parameters_.Get("visual.proj"), saved.normed_BW, g);
   g = ln_post_.Backward(saved.pooled_BW, saved.ln_post, g);
-  at::Tensor g_BNW = at::zeros({saved.batch, spec_.tokens(), spec_.width}, g.options());
-  g_BNW.select(1, 0).copy_(g);
-  g = transformer_.Backward(g_BNW.view({-1, spec_.width}), saved.batch, saved.blocks);
+  g = transformer_.Backward(g, saved.blocks);
   g = ln_pre_.Backward(saved.embedded_RW, saved.ln_pre, g);
   EmbedBackward(saved.patches, g, saved.batch);
 }
@@ -129,10 +131,9 @@ at::Tensor TextTower::Forward(const at::Tensor& tokens_BT, Saved* saved) const {
   at::Tensor x_RW = at::embedding(parameters_.Get("token_embedding.weight").compute, tokens_BT)
                         .add_(positions_TW.narrow(0, 0, tokens))
                         .view({-1, spec_.width});
-  x_RW = transformer_.Forward(x_RW, keep.batch, saved != nullptr ? &keep.blocks : nullptr);
-  const at::Tensor first_B = at::arange(0, keep.batch * tokens, tokens, tokens_BT.options());
-  keep.ends_B = tokens_BT.argmax(1) + first_B;
-  keep.pooled_BW = x_RW.index_select(0, keep.ends_B);
+  const at::Tensor ends_B = tokens_BT.argmax(1);
+  const Readout end_token{ends_B + FirstRows(keep.batch, tokens, x_RW.device()), ends_B + 1};
+  keep.pooled_BW = transformer_.Forward(x_RW, end_token, saved != nullptr ? &keep.blocks : nullptr);
   keep.normed_BW = ln_final_.Forward(keep.pooled_BW, keep.ln_final);
   keep.features_BE = Normalize(Project(parameters_.Get("text_projection"), keep.normed_BW));
   return keep.features_BE.unit_RO;
@@ -143,9 +144,7 @@ void TextTower::Backward(const at::Tensor& gradient_BE, Saved& saved) const {
   g = ProjectBackward(parameters_.Get("text_projection"), saved.normed_BW, g);
   g = ln_final_.Backward(saved.pooled_BW, saved.ln_final, g);
   const int64_t tokens = saved.tokens_BT.size(1);
-  at::Tensor g_RW = at::zeros({saved.batch * tokens, spec_.width}, g.options());
-  g_RW.index_copy_(0, saved.ends_B, g);
-  g_RW = transformer_.Backward(g_RW, saved.batch, saved.blocks);
+  const at::Tensor g_RW = transformer_.Backward(g, saved.blocks);
   parameters_.Get("positional_embedding")
       .gradient.narrow(0, 0, tokens)
       .add_(g_RW.view({saved.batch, tokens, spec_.width}).sum(0));

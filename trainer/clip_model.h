@@ -48,7 +48,7 @@ class TextTower {
 
   struct Saved {
     int64_t batch = 0;
-    at::Tensor tokens_BT, ends_B, pooled_BW, normed_BW;
+    at::Tensor tokens_BT, pooled_BW, normed_BW;
     LayerNorm::Saved ln_final;
     Transformer::Saved blocks;
     Normalized features_BE;

@@ -38,13 +38,13 @@ std::span<uint8_t> ImageAt(EvaluationImages& images, int64_t index) {
 ClassificationData OpenClassification(const EvaluationSpec& spec, DataLibrary& library) {
   CheckKind(spec);
   const auto options = ParseFashionClassificationOptions(spec.options, "evaluation options");
-  if (spec.size > kFashionTestItems) {
+  const auto data = library.OpenFashionMnist(spec.content);
+  if (spec.size > data->test.count()) {
     throw Failure(FailureCode::kUsage,
                   fmt::format("evaluation size is {}, expected at most {} test images",
                               spec.size,
-                              kFashionTestItems));
+                              data->test.count()));
   }
-  const auto data = library.OpenFashionMnist(spec.content);
   const SceneMaker maker(data->test, options.canvas);
   ClassificationData result;
   result.images = EmptyImages(spec.size, options.canvas);

@@ -33,6 +33,7 @@ class Learner {
   [[nodiscard]] double LogitScale() const;
 
   [[nodiscard]] ParameterStore& parameters() { return parameters_; }
+  [[nodiscard]] const ParameterStore& parameters() const { return parameters_; }
   [[nodiscard]] AdamW& optimizer() { return optimizer_; }
   [[nodiscard]] const ClipModel& model() const { return model_; }
 

@@ -1,6 +1,8 @@
 #include "trainer/transformer.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 
 namespace sweep {
 namespace {
@@ -13,6 +15,18 @@ Linear LinearAt(const ParameterStore& parameters, const std::string& name) {
   return {&parameters.Get(name + ".weight"), &parameters.Get(name + ".bias")};
 }
 
+at::Tensor VisibleOf(const Readout* readout) {
+  return readout != nullptr ? readout->visible_B : at::Tensor();
+}
+
+// Thirds (query, key, value) of a packed projection's columns.
+AttentionRows Thirds(const at::Tensor& packed) {
+  const int64_t width = packed.size(1) / 3;
+  return {packed.narrow(1, 0, width),
+          packed.narrow(1, width, width),
+          packed.narrow(1, 2 * width, width)};
+}
+
 }  // namespace
 
 Block::Block(const ParameterStore& parameters,
@@ -23,33 +37,85 @@ Block::Block(const ParameterStore& parameters,
       in_proj_{&parameters.Get(prefix + "attn.in_proj_weight"),
                &parameters.Get(prefix + "attn.in_proj_bias")},
       out_proj_(LinearAt(parameters, prefix + "attn.out_proj")),
-      c_fc_(LinearAt(parameters, prefix + "mlp.c_fc")),
       c_proj_(LinearAt(parameters, prefix + "mlp.c_proj")),
-      attention_(shape.heads, shape.causal),
-      gelu_{shape.quick_gelu} {}
+      c_fc_(LinearAt(parameters, prefix + "mlp.c_fc"), shape.quick_gelu),
+      attention_(shape.heads, shape.causal) {}
 
-at::Tensor Block::Forward(const at::Tensor& x_RW, int64_t batch, BlockSaved& saved) const {
-  saved.x_RW = x_RW;
-  saved.normed_1_RW = ln_1_.Forward(x_RW, saved.norm_1);
-  saved.qkv_R3W = in_proj_.Forward(saved.normed_1_RW);
-  saved.attended_RW = attention_.Forward(saved.qkv_R3W, batch, saved.attention);
-  saved.middle_RW = out_proj_.Forward(saved.attended_RW).add_(x_RW);
-  saved.normed_2_RW = ln_2_.Forward(saved.middle_RW, saved.norm_2);
-  saved.hidden_RM = c_fc_.Forward(saved.normed_2_RW);
-  saved.activated_RM = gelu_.Forward(saved.hidden_RM);
-  return c_proj_.Forward(saved.activated_RM).add_(saved.middle_RW);
+// Fills query_SW, key_RW and value_RW.
+void Block::ProjectRows(const Readout* readout, BlockSaved& saved) const {
+  const int64_t width = saved.x_RW.size(1);
+  if (readout == nullptr) {
+    const AttentionRows rows = Thirds(in_proj_.Forward(saved.normed_1_RW));
+    saved.query_SW = rows.query;
+    saved.key_RW = rows.key;
+    saved.value_RW = rows.value;
+    return;
+  }
+  saved.normed_1_SW = saved.normed_1_RW.index_select(0, readout->rows_B);
+  saved.query_SW = in_proj_.Slice(0, width).Forward(saved.normed_1_SW);
+  const at::Tensor pair = in_proj_.Slice(width, 2 * width).Forward(saved.normed_1_RW);
+  saved.key_RW = pair.narrow(1, 0, width);
+  saved.value_RW = pair.narrow(1, width, width);
 }
 
-at::Tensor Block::Backward(const at::Tensor& gradient_RW, int64_t batch, BlockSaved& saved) const {
-  at::Tensor g = c_proj_.Backward(saved.activated_RM, gradient_RW);
-  g = gelu_.Backward(saved.hidden_RM, g);
-  g = c_fc_.Backward(saved.normed_2_RW, g);
-  const at::Tensor middle_RW = ln_2_.Backward(saved.middle_RW, saved.norm_2, g).add_(gradient_RW);
-  g = out_proj_.Backward(saved.attended_RW, middle_RW);
-  g = attention_.Backward(saved.qkv_R3W, batch, saved.attention, g);
-  g = in_proj_.Backward(saved.normed_1_RW, g);
-  g = ln_1_.Backward(saved.x_RW, saved.norm_1, g).add_(middle_RW);
+at::Tensor Block::Forward(const at::Tensor& x_RW,
+                          int64_t batch,
+                          const Readout* readout,
+                          BlockSaved& saved) const {
+  saved.x_RW = x_RW;
+  saved.normed_1_RW = ln_1_.Forward(x_RW, saved.norm_1);
+  ProjectRows(readout, saved);
+  saved.attended_SW = attention_.Forward(
+      {saved.query_SW, saved.key_RW, saved.value_RW}, batch, VisibleOf(readout), saved.attention);
+  const at::Tensor x_SW = readout != nullptr ? x_RW.index_select(0, readout->rows_B) : x_RW;
+  saved.middle_SW = out_proj_.ForwardOnto(x_SW, saved.attended_SW);
+  saved.normed_2_SW = ln_2_.Forward(saved.middle_SW, saved.norm_2);
+  saved.activated_SM = c_fc_.Forward(saved.normed_2_SW, saved.hidden_SM);
+  return c_proj_.ForwardOnto(saved.middle_SW, saved.activated_SM);
+}
+
+at::Tensor Block::Backward(const at::Tensor& gradient_SW,
+                           int64_t batch,
+                           const Readout* readout,
+                           BlockSaved& saved) const {
+  at::Tensor g = c_proj_.Backward(saved.activated_SM, gradient_SW);
+  g = c_fc_.Backward(saved.normed_2_SW, saved.hidden_SM, g);
+  const at::Tensor middle_SW = ln_2_.Backward(saved.middle_SW, saved.norm_2, g, gradient_SW);
+  g = out_proj_.Backward(saved.attended_SW, middle_SW);
+  g = AttentionBackward(g, batch, readout, saved);
+  if (readout == nullptr) {
+    g = ln_1_.Backward(saved.x_RW, saved.norm_1, g, middle_SW);
+  } else {
+    g = ln_1_.Backward(saved.x_RW, saved.norm_1, g);
+    g.index_add_(0, readout->rows_B, middle_SW);
+  }
   saved = BlockSaved();
+  return g;
+}
+
+// From the gradient of the heads' outputs to that of ln_1's output.
+at::Tensor Block::AttentionBackward(const at::Tensor& gradient_SW,
+                                    int64_t batch,
+                                    const Readout* readout,
+                                    const BlockSaved& saved) const {
+  const AttentionRows rows{saved.query_SW, saved.key_RW, saved.value_RW};
+  const int64_t width = gradient_SW.size(1);
+  const int64_t all = saved.x_RW.size(0);
+  if (readout == nullptr) {
+    const at::Tensor packed = at::empty({all, 3 * width}, gradient_SW.options());
+    attention_.Backward(rows, batch, {}, saved.attention, gradient_SW, Thirds(packed));
+    return in_proj_.Backward(saved.normed_1_RW, packed);
+  }
+  const at::Tensor query = at::empty_like(gradient_SW);
+  const at::Tensor pair = at::empty({all, 2 * width}, gradient_SW.options());
+  attention_.Backward(rows,
+                      batch,
+                      readout->visible_B,
+                      saved.attention,
+                      gradient_SW,
+                      {query, pair.narrow(1, 0, width), pair.narrow(1, width, width)});
+  at::Tensor g = in_proj_.Slice(width, 2 * width).Backward(saved.normed_1_RW, pair);
+  g.index_add_(0, readout->rows_B, in_proj_.Slice(0, width).Backward(saved.normed_1_SW, query));
   return g;
 }
 
@@ -59,20 +125,29 @@ Transformer::Transformer(const ParameterStore& parameters, const TransformerShap
   }
 }
 
-at::Tensor Transformer::Forward(at::Tensor x_RW, int64_t batch, Saved* saved) const {
-  if (saved != nullptr) saved->assign(blocks_.size(), {});
+at::Tensor Transformer::Forward(at::Tensor x_RW, const Readout& readout, Saved* saved) const {
+  const int64_t batch = readout.rows_B.size(0);
+  if (saved != nullptr) {
+    saved->readout = readout;
+    saved->blocks.assign(blocks_.size(), {});
+  }
   for (size_t i = 0; i < blocks_.size(); ++i) {
     BlockSaved unused;
-    x_RW = blocks_[i].Forward(x_RW, batch, saved != nullptr ? (*saved)[i] : unused);
+    BlockSaved& keep = saved != nullptr ? saved->blocks[i] : unused;
+    const bool last = i + 1 == blocks_.size();
+    x_RW = blocks_[i].Forward(x_RW, batch, last ? &readout : nullptr, keep);
   }
   return x_RW;
 }
 
-at::Tensor Transformer::Backward(at::Tensor gradient_RW, int64_t batch, Saved& saved) const {
+at::Tensor Transformer::Backward(at::Tensor gradient, Saved& saved) const {
+  const int64_t batch = saved.readout.rows_B.size(0);
   for (size_t i = blocks_.size(); i-- > 0;) {
-    gradient_RW = blocks_[i].Backward(gradient_RW, batch, saved[i]);
+    const bool last = i + 1 == blocks_.size();
+    gradient =
+        blocks_[i].Backward(gradient, batch, last ? &saved.readout : nullptr, saved.blocks[i]);
   }
-  return gradient_RW;
+  return gradient;
 }
 
 }  // namespace sweep

@@ -16,11 +16,20 @@ struct TransformerShape {
   bool quick_gelu = false;
 };
 
-/// What one block's backward pass needs. R rows = batch x tokens, W width, M hidden width.
+/// The one token a sample whose feature is read after the last block.
+struct Readout {
+  at::Tensor rows_B;     ///< its row among all rows
+  at::Tensor visible_B;  ///< how many keys of its sample it sees; undefined: all
+};
+
+/// What one block's backward pass needs. R rows = batch x tokens, W width, M hidden width, S rows
+/// that go on: R, or B in the last block.
 struct BlockSaved {
   at::Tensor x_RW;  ///< the block's input
   LayerNorm::Saved norm_1, norm_2;
-  at::Tensor normed_1_RW, qkv_R3W, attended_RW, middle_RW, normed_2_RW, hidden_RM, activated_RM;
+  at::Tensor normed_1_RW, normed_1_SW;    ///< the second only where S is not R
+  at::Tensor query_SW, key_RW, value_RW;  ///< thirds of the projection
+  at::Tensor attended_SW, middle_SW, normed_2_SW, hidden_SM, activated_SM;
   AttentionSaved attention;
 };
 
@@ -29,28 +38,45 @@ class Block {
  public:
   Block(const ParameterStore& parameters, const std::string& prefix, const TransformerShape& shape);
 
-  [[nodiscard]] at::Tensor Forward(const at::Tensor& x_RW, int64_t batch, BlockSaved& saved) const;
+  /// With `readout`, only its rows go through what follows the keys and values: after the last
+  /// block no other row is looked at. Returns [S, W].
+  [[nodiscard]] at::Tensor Forward(const at::Tensor& x_RW,
+                                   int64_t batch,
+                                   const Readout* readout,
+                                   BlockSaved& saved) const;
   /// Adds the parameters' gradients and returns that of the input. Frees what `saved` holds.
-  [[nodiscard]] at::Tensor Backward(const at::Tensor& gradient_RW,
+  [[nodiscard]] at::Tensor Backward(const at::Tensor& gradient_SW,
                                     int64_t batch,
+                                    const Readout* readout,
                                     BlockSaved& saved) const;
 
  private:
+  void ProjectRows(const Readout* readout, BlockSaved& saved) const;
+  [[nodiscard]] at::Tensor AttentionBackward(const at::Tensor& gradient_SW,
+                                             int64_t batch,
+                                             const Readout* readout,
+                                             const BlockSaved& saved) const;
+
   LayerNorm ln_1_, ln_2_;
-  Linear in_proj_, out_proj_, c_fc_, c_proj_;
+  Linear in_proj_, out_proj_, c_proj_;
+  GeluLinear c_fc_;
   Attention attention_;
-  Gelu gelu_;
 };
 
-/// A stack of blocks.
+/// A stack of blocks, from all tokens to the one a sample that is read.
 class Transformer {
  public:
   Transformer(const ParameterStore& parameters, const TransformerShape& shape);
 
-  using Saved = std::vector<BlockSaved>;
-  /// `saved` may be null: then nothing is kept for a backward pass.
-  [[nodiscard]] at::Tensor Forward(at::Tensor x_RW, int64_t batch, Saved* saved) const;
-  [[nodiscard]] at::Tensor Backward(at::Tensor gradient_RW, int64_t batch, Saved& saved) const;
+  struct Saved {
+    Readout readout;
+    std::vector<BlockSaved> blocks;
+  };
+  /// Returns the read tokens, [B, W]. `saved` may be null: then nothing is kept for a backward
+  /// pass.
+  [[nodiscard]] at::Tensor Forward(at::Tensor x_RW, const Readout& readout, Saved* saved) const;
+  /// From the gradient of the read tokens to that of the input.
+  [[nodiscard]] at::Tensor Backward(at::Tensor gradient_BW, Saved& saved) const;
 
  private:
   std::vector<Block> blocks_;

@@ -15,11 +15,12 @@ struct GlobalOptions {
   bool json = false;                  ///< machine-readable result on stdout
 };
 
-/// The work of the chosen subcommand; its value is the exit code. Trouble is thrown as Failure and mapped by main.
+/// The work of the chosen subcommand; its value is the exit code. Trouble is thrown as Failure and
+/// mapped by main.
 using Action = std::function<int()>;
 
-/// One function a file: `Add…Command` declares options and help (with an example) on `app`, and sets `action` when the
-/// user has chosen that subcommand. `global` outlives the action.
+/// One function a file: `Add…Command` declares options and help (with an example) on `app`, and
+/// sets `action` when the user has chosen that subcommand. `global` outlives the action.
 void AddInitCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddValidateCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddModelsCommand(CLI::App& app, const GlobalOptions& global, Action& action);

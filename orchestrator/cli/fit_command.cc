@@ -6,7 +6,7 @@
 #include "core/failure.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/cli/fit_options.h"
-#include "orchestrator/text_table.h"
+#include "orchestrator/cli/fit_table.h"
 
 namespace sweep {
 namespace {
@@ -29,36 +29,6 @@ void PrintJson(const FittedGroups& fitted) {
   fmt::print("{}\n", json.dump(1));
 }
 
-std::string ValueWithInterval(const Estimate& estimate) {
-  const auto limit = [](const std::optional<double>& v) {
-    return v ? fmt::format("{:.4g}", *v) : std::string("?");
-  };
-  return fmt::format("{:.5g} [{}, {}]", estimate.value, limit(estimate.low), limit(estimate.high));
-}
-
-void PrintTable(const FittedGroups& fitted) {
-  std::vector<std::string> header;
-  for (const auto& [column, value] : fitted.groups.front().group.items()) header.push_back(column);
-  header.emplace_back("n");
-  std::vector<std::vector<std::string>> rows;
-  for (std::size_t g = 0; g < fitted.groups.size(); ++g) {
-    const FitOutcome& outcome = fitted.outcomes[g];
-    if (!outcome.report) continue;
-    if (rows.empty()) {
-      for (const Estimate& e : outcome.report->estimates) header.push_back(e.name);
-      header.emplace_back("note");
-    }
-    std::vector<std::string> row;
-    for (const auto& [column, value] : fitted.groups[g].group.items())
-      row.push_back(value.get<std::string>());
-    row.push_back(fmt::format("{}", outcome.report->n));
-    for (const Estimate& e : outcome.report->estimates) row.push_back(ValueWithInterval(e));
-    row.push_back(outcome.report->warnings.empty() ? "" : outcome.report->warnings.back());
-    rows.push_back(std::move(row));
-  }
-  fmt::print("{}", FormatTable(header, rows));
-}
-
 void PrintText(const FittedGroups& fitted) {
   if (fitted.groups.size() <= kInFull) {
     for (std::size_t g = 0; g < fitted.groups.size(); ++g) {
@@ -67,20 +37,11 @@ void PrintText(const FittedGroups& fitted) {
     }
     return;
   }
+  std::vector<FitReport> reports;
   for (const FitOutcome& outcome : fitted.outcomes) {
-    if (!outcome.report) continue;
-    const FitReport& r = *outcome.report;
-    fmt::print("{}: y = {}; {:.0f} % intervals by {}; points: {}; {} residuals, {} loss\n\n",
-               r.law,
-               r.formula,
-               100 * r.level,
-               ToString(r.intervals),
-               ToString(r.select),
-               ToString(r.residual),
-               ToString(r.loss));
-    break;
+    if (outcome.report) reports.push_back(*outcome.report);
   }
-  PrintTable(fitted);
+  fmt::print("{}", FitTables(reports));
 }
 
 int RunFit(const GlobalOptions& global, const FitWords& words) {

@@ -19,9 +19,13 @@ int Main(int argc, char** argv) {
       ->envname("SWEEP_STORE");
   app.add_flag("--json", global.json, "Print the result as JSON on stdout");
   Action action;
+  AddInitCommand(app, global, action);
+  AddValidateCommand(app, global, action);
+  AddModelsCommand(app, global, action);
   AddPlanCommand(app, global, action);
   AddRunCommand(app, global, action);
   AddStatusCommand(app, global, action);
+  AddImportCommand(app, global, action);
   AddFitCommand(app, global, action);
   AddCompareCommand(app, global, action);
   AddPredictCommand(app, global, action);

@@ -5,6 +5,7 @@
 
 #include "core/failure.h"
 #include "orchestrator/cli/command.h"
+#include "orchestrator/cli/fit_table.h"
 #include "orchestrator/run_sweep.h"
 
 namespace sweep {
@@ -28,7 +29,9 @@ Json ReportJson(const SweepReport& report) {
           {"diverged", report.outcome.diverged},
           {"blocked", report.outcome.blocked},
           {"interrupted", report.outcome.interrupted},
-          {"problems", report.outcome.problems}};
+          {"problems", report.outcome.problems},
+          {"fits", ToJson(report.fits.reports).at("fits")},
+          {"fit_problems", report.fits.problems}};
 }
 
 void PrintReport(const SweepReport& report) {
@@ -43,6 +46,8 @@ void PrintReport(const SweepReport& report) {
   if (outcome.blocked > 0) fmt::print(", {} waiting for a run that failed", outcome.blocked);
   fmt::print("\n");
   for (const std::string& problem : outcome.problems) fmt::print("  {}\n", problem);
+  if (!report.fits.reports.empty()) fmt::print("\n{}", FitTables(report.fits.reports));
+  for (const std::string& problem : report.fits.problems) fmt::print("not fitted: {}\n", problem);
   if (outcome.interrupted) fmt::print("interrupted; the same command goes on where it stopped\n");
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/data_options.h"
 #include "core/failure.h"
 #include "core/files.h"
 #include "orchestrator/sweep_file/field_reader.h"
@@ -62,13 +63,21 @@ class Loader {
     return json;
   }
 
+  // The object called `name` of a file's document; an empty one where there is none.
+  static Json MemberObject(const FieldReader& reader, const Json& document, const char* name) {
+    if (!reader.IsObject(document, "", "an object")) return Json::object();
+    const auto member = document.find(name);
+    if (member == document.end()) return Json::object();
+    return reader.IsObject(*member, PointerTo("", name), "an object") ? *member : Json::object();
+  }
+
   void LoadCounts(const std::filesystem::path& file) {
     const LocatedJson json = Parse(file);
     const FieldReader reader(json, catalog_, problems_);
     static const FieldTable kCountFields = {
         {.name = "samples", .type = FieldType::kCount, .required = true, .least = 1},
         {.name = "source", .required = true}};
-    const Json counts = json.value().value("counts", Json::object());
+    const Json counts = MemberObject(reader, json.value(), "counts");
     for (const auto& [name, entry] : counts.items()) {
       const std::string pointer = PointerTo("/counts", name);
       if (!reader.IsObject(entry, pointer, "an object")) continue;
@@ -82,7 +91,7 @@ class Loader {
   void LoadModels(const std::filesystem::path& file) {
     const LocatedJson json = Parse(file);
     const FieldReader reader(json, catalog_, problems_);
-    const Json models = json.value().value("models", Json::object());
+    const Json models = MemberObject(reader, json.value(), "models");
     for (const auto& [name, entry] : models.items()) {
       const std::string pointer = PointerTo("/models", name);
       if (catalog_.models.contains(name))
@@ -90,7 +99,7 @@ class Loader {
       if (auto read = ReadModelDefinition(reader, entry, pointer, file.filename().string()))
         catalog_.models[name] = std::move(*read);
     }
-    const Json aliases = json.value().value("aliases", Json::object());
+    const Json aliases = MemberObject(reader, json.value(), "aliases");
     for (const auto& [alias, name] : aliases.items()) {
       const std::string pointer = PointerTo("/aliases", alias);
       if (!name.is_string() || !catalog_.models.contains(name.get<std::string>())) {
@@ -137,6 +146,24 @@ void SetCommonMembers(const Json& read, Definition& definition) {
   definition.install_hint = read.value("install_hint", "");
   definition.options = read.value("options", Json::object());
   definition.size = read.at("size").template get<int64_t>();
+}
+
+// Reader kinds that core knows the options of. Others belong to trainers of the user's own, who
+// knows what they mean.
+bool IsBuiltIn(const std::string& kind) {
+  return kind == "fashion_scenes";
+}
+
+// Calls `make` and turns what it throws into a problem at the definition's options.
+template <class Make>
+bool MakeOptions(const FieldReader& reader, const std::string& pointer, const Make& make) {
+  try {
+    make();
+    return true;
+  } catch (const Failure& failure) {
+    reader.Error(PointerTo(pointer, "options"), failure.what());
+    return false;
+  }
 }
 
 bool HasRequired(const FieldTable& table, const Json& read) {
@@ -208,6 +235,11 @@ std::optional<DatasetDefinition> ReadDatasetDefinition(const FieldReader& reader
   definition.tokenizer_kind = tokenizer["kind"].get<std::string>();
   definition.vocabulary_file = tokenizer.value("file", "");
   definition.vocabulary_content = tokenizer.value("content", "");
+  const bool options_fit = MakeOptions(reader, pointer, [&] {
+    if (!IsBuiltIn(definition.kind)) return;
+    definition.options = CanonicalDataOptions(definition.kind, definition.options, "options");
+  });
+  if (!options_fit) return std::nullopt;
   definition.json = std::move(*merged);
   return definition;
 }
@@ -225,6 +257,12 @@ std::optional<EvaluationDefinition> ReadEvaluationDefinition(const FieldReader& 
   EvaluationDefinition definition;
   SetCommonMembers(read, definition);
   definition.task = read["task"].get<std::string>();
+  const bool options_fit = MakeOptions(reader, pointer, [&] {
+    if (!IsBuiltIn(definition.kind)) return;
+    definition.options =
+        CanonicalEvaluationOptions(definition.task, definition.kind, definition.options, "options");
+  });
+  if (!options_fit) return std::nullopt;
   definition.json = std::move(*merged);
   return definition;
 }

@@ -29,8 +29,8 @@ struct DatasetDefinition {
   std::string tokenizer_kind;
   std::string vocabulary_file;  ///< relative to the data folder; empty: only its identity is known
   std::string vocabulary_content;  ///< declared identity, when there is no file
-  Json options = Json::object();
-  int64_t size = 0;  ///< distinct pairs there are
+  Json options = Json::object();   ///< canonical: values equal to their defaults left out
+  int64_t size = 0;                ///< distinct pairs there are
   Json json;
 };
 

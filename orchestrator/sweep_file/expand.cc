@@ -8,8 +8,8 @@
 
 #include "core/compute.h"
 #include "core/hash.h"
+#include "orchestrator/sweep_file/draft_maker.h"
 #include "orchestrator/sweep_file/link_runs.h"
-#include "orchestrator/sweep_file/run_draft.h"
 
 namespace sweep {
 namespace {
@@ -30,7 +30,10 @@ class Expander {
     sweep.name = file_.name;
     sweep.source = file_.source.value();
     for (size_t i = 0; i < drafts_.size(); ++i) MakeWithAncestors(i);
-    sweep.runs = InOrder(Merged());
+    std::vector<RunDraft>().swap(drafts_);
+    Merge();
+    Order();
+    sweep.runs = std::move(runs_);
     for (const auto& [name, dataset] : file_.catalog.datasets) {
       if (!dataset.install_hint.empty())
         sweep.install_hints[dataset.content] = dataset.install_hint;
@@ -54,10 +57,10 @@ class Expander {
   }
 
   void Make(size_t index) {
-    const RunDraft& draft = drafts_[index];
+    RunDraft& draft = drafts_[index];
     const RunLink& link = links_[index];
     ExpandedRun& run = runs_[index];
-    run.spec = draft.spec;
+    run.spec = std::move(draft.spec);
     if (link.parent) {
       run.parent_run_id = runs_[*link.parent].run_id;
       run.spec.start = {run.parent_run_id, link.samples_seen, ""};
@@ -72,13 +75,13 @@ class Expander {
     run.requested_samples = draft.Count("samples_seen");
     SetCoordinates(draft, run);
     SetWork(link, run);
-    SetEvaluations(run);
+    SetEvaluations(link, run);
     SetLocations(link, run);
   }
 
-  static void SetCoordinates(const RunDraft& draft, ExpandedRun& run) {
+  static void SetCoordinates(RunDraft& draft, ExpandedRun& run) {
     for (size_t i = 0; i < RunFields().size(); ++i) {
-      run.coordinates[std::string(RunFields()[i].name)] = draft.values[i];
+      run.coordinates[std::string(RunFields()[i].name)] = std::move(draft.values[i]);
     }
     const StartSpec& start = run.spec.start;
     if (!start.run_id.empty()) {
@@ -107,11 +110,14 @@ class Expander {
     return {count * run.gmacs_per_sample, count * TrainFlopsPerSample(run.spec.model)};
   }
 
-  void SetEvaluations(ExpandedRun& run) const {
+  void SetEvaluations(const RunLink& link, ExpandedRun& run) const {
+    const bool is_cooldown = link.parent && runs_[*link.parent].spec.schedule.name == "constant" &&
+                             run.spec.schedule.name != "constant";
     for (const NamedEvaluation& evaluation : file_.evaluations) {
       const EvaluationDefinition& d = evaluation.definition;
       PlannedEvaluation planned;
       planned.name = evaluation.name;
+      if (is_cooldown) planned.point_kind = "cooldown";
       planned.samples_seen = run.spec.samples_seen;
       planned.spec = {d.task, d.kind, d.content, d.size, d.options};
       planned.eval_id = EvaluationId(run.run_id, planned.samples_seen, planned.spec);
@@ -135,48 +141,61 @@ class Expander {
     set(link.file, link.file_path);
   }
 
-  // Each run_id once, the first draft's labels; samples that any of the equal runs has to keep.
-  std::vector<ExpandedRun> Merged() {
-    std::vector<ExpandedRun> merged;
+  // Each run_id once, with the first draft's labels and all samples that any of the equal runs has
+  // to keep. In place, as large sweeps need the room.
+  void Merge() {
     std::map<std::string, size_t> places;
-    for (ExpandedRun& run : runs_) {
-      const auto [place, is_new] = places.emplace(run.run_id, merged.size());
+    size_t kept = 0;
+    for (size_t i = 0; i < runs_.size(); ++i) {
+      const auto [place, is_new] = places.emplace(runs_[i].run_id, kept);
       if (is_new) {
-        merged.push_back(std::move(run));
+        if (kept != i) runs_[kept] = std::move(runs_[i]);
+        ++kept;
       } else {
-        auto& keep_at = merged[place->second].keep_at;
-        keep_at.insert(keep_at.end(), run.keep_at.begin(), run.keep_at.end());
+        auto& keep_at = runs_[place->second].keep_at;
+        keep_at.insert(keep_at.end(), runs_[i].keep_at.begin(), runs_[i].keep_at.end());
       }
     }
-    for (ExpandedRun& run : merged) {
+    runs_.resize(kept);
+    for (ExpandedRun& run : runs_) {
       std::sort(run.keep_at.begin(), run.keep_at.end());
       run.keep_at.erase(std::unique(run.keep_at.begin(), run.keep_at.end()), run.keep_at.end());
     }
-    return merged;
   }
 
-  // Takes, again and again, the cheapest run whose parent has been taken.
-  static std::vector<ExpandedRun> InOrder(std::vector<ExpandedRun> runs) {
-    using Entry = std::tuple<double, std::string, size_t>;  // compute, run_id, index
+  // The place of every run when, again and again, the cheapest is taken whose parent has been.
+  [[nodiscard]] std::vector<size_t> Places() const {
+    using Entry = std::tuple<double, std::string_view, size_t>;  // compute, run_id, index
     std::priority_queue<Entry, std::vector<Entry>, std::greater<>> ready;
-    std::map<std::string, std::vector<size_t>> children;
-    const auto entry = [&](size_t i) { return Entry(runs[i].compute_gmacs, runs[i].run_id, i); };
-    for (size_t i = 0; i < runs.size(); ++i) {
-      if (runs[i].parent_run_id.empty()) {
+    std::map<std::string_view, std::vector<size_t>> children;
+    const auto entry = [&](size_t i) { return Entry(runs_[i].compute_gmacs, runs_[i].run_id, i); };
+    for (size_t i = 0; i < runs_.size(); ++i) {
+      if (runs_[i].parent_run_id.empty()) {
         ready.push(entry(i));
       } else {
-        children[runs[i].parent_run_id].push_back(i);
+        children[runs_[i].parent_run_id].push_back(i);
       }
     }
-    std::vector<ExpandedRun> ordered;
-    ordered.reserve(runs.size());
-    while (!ready.empty()) {
+    std::vector<size_t> places(runs_.size());
+    for (size_t next = 0; !ready.empty(); ++next) {
       const size_t index = std::get<size_t>(ready.top());
       ready.pop();
-      for (const size_t child : children[runs[index].run_id]) ready.push(entry(child));
-      ordered.push_back(std::move(runs[index]));
+      places[index] = next;
+      const auto waiting = children.find(runs_[index].run_id);
+      if (waiting == children.end()) continue;
+      for (const size_t child : waiting->second) ready.push(entry(child));
     }
-    return ordered;
+    return places;
+  }
+
+  void Order() {
+    std::vector<size_t> places = Places();
+    for (size_t i = 0; i < runs_.size(); ++i) {
+      while (places[i] != i) {
+        std::swap(runs_[i], runs_[places[i]]);
+        std::swap(places[i], places[places[i]]);
+      }
+    }
   }
 
   const SweepFile& file_;

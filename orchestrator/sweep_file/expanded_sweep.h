@@ -15,9 +15,11 @@ namespace sweep {
 /// One evaluation that a run shall get.
 struct PlannedEvaluation {
   std::string eval_id;
-  std::string name;                  ///< label of results
-  std::string point_kind = "final";  ///< of the point it makes
-  int64_t samples_seen = 0;          ///< which checkpoint, in the run's own segment
+  std::string name;  ///< label of results
+  /// Of the point it makes: `cooldown` at the end of a branch whose rate falls, that left a run of
+  /// constant rate; else `final`.
+  std::string point_kind = "final";
+  int64_t samples_seen = 0;  ///< which checkpoint, in the run's own segment
   EvaluationSpec spec;
   bool operator==(const PlannedEvaluation&) const = default;
 };
@@ -39,7 +41,7 @@ struct ExpandedRun {
   double gmacs_per_sample = 0;  ///< forward, both towers
   double compute_gmacs = 0;     ///< forward GMACs of the run and of what its ancestors did for it
   double train_flops = 0;       ///< floating-point operations of training, counted the same way
-  /// Content id → file or folder on this machine. Not a part of the record of the sweep.
+  /// Content id → file or folder on this machine.
   std::map<std::string, std::string> locations;
 };
 
@@ -54,11 +56,8 @@ struct ExpandedSweep {
   [[nodiscard]] const ExpandedRun* Find(const std::string& run_id) const;
 };
 
-/// The record of a sweep, `sweep.expanded/1`: name, source and runs, without anything of this
-/// machine. Its ContentId is the sweep's identity.
-[[nodiscard]] Json ExpandedSweepJson(const ExpandedSweep& sweep);
-
-/// Reads such a record back. Throws Failure(kUsage) naming `origin` and what is wrong.
-[[nodiscard]] ExpandedSweep ParseExpandedSweep(const Json& json, const std::string& origin);
+/// Forward GMACs that the runs at the ends of all chains would cost beyond what the sweep costs,
+/// were each trained from scratch by itself; 0 for a sweep without branches.
+[[nodiscard]] double GmacsSavedByBranches(const ExpandedSweep& sweep);
 
 }  // namespace sweep

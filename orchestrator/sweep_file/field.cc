@@ -22,6 +22,34 @@ std::string RangeText(const Field& field) {
   return text;
 }
 
+std::string_view TypeText(const Field& field) {
+  switch (field.type) {
+    case FieldType::kCount:
+      return "count";
+    case FieldType::kNumber:
+      return "number";
+    case FieldType::kDuration:
+      return "duration";
+    case FieldType::kText:
+      return "text";
+    case FieldType::kFlag:
+      return "true or false";
+    case FieldType::kChoice:
+      return "choice";
+    case FieldType::kModel:
+      return "model";
+    case FieldType::kDataset:
+      return "data set";
+    case FieldType::kTexts:
+      return "array of texts";
+    case FieldType::kObject:
+      return "section";
+    case FieldType::kStart:
+      return "start";
+  }
+  return {};
+}
+
 }  // namespace
 
 size_t IndexOfField(const FieldTable& table, std::string_view name) {
@@ -69,6 +97,24 @@ std::string ExpectedValue(const Field& field) {
       return R"("scratch", {"from": {FIELD: VALUE, …}, "at": SAMPLES} or {"file": PATH})";
   }
   return {};
+}
+
+std::string FieldsAsMarkdown(const FieldTable& table) {
+  std::string text = "| field | type | unit | default | meaning |\n|---|---|---|---|---|\n";
+  for (const Field& field : table) {
+    std::string type(TypeText(field));
+    if (!field.choices.empty()) type = fmt::format("`{}`", fmt::join(field.choices, "`, `"));
+    if (std::isfinite(field.least))
+      type += fmt::format(" {} {}", field.least_is_outside ? ">" : "≥", field.least);
+    if (std::isfinite(field.most))
+      type += fmt::format("{} {}", field.most_is_outside ? ", <" : ", ≤", field.most);
+    const std::string fallback = field.required           ? "**required**"
+                                 : field.fallback.empty() ? ""
+                                                          : fmt::format("`{}`", field.fallback);
+    text += fmt::format(
+        "| `{}` | {} | {} | {} | {} |\n", field.name, type, field.unit, fallback, field.doc);
+  }
+  return text;
 }
 
 }  // namespace sweep

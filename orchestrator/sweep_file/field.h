@@ -29,7 +29,7 @@ enum class FieldType {
 /// them come validation, the JSON Schema, the names that expressions know, and the tables of
 /// docs/sweep_file.md.
 struct Field {
-  std::string_view name;
+  std::string_view name = {};
   FieldType type = FieldType::kText;
   bool required = false;
   std::string_view fallback = {};  ///< default as JSON text; empty: none, or as `doc` says
@@ -55,6 +55,9 @@ using FieldTable = std::vector<Field>;
 [[nodiscard]] const FieldTable& ExecutorFields();
 [[nodiscard]] const FieldTable& TrainerFields();
 [[nodiscard]] const FieldTable& FitFields();
+/// Members of `generate`, and of a range in it.
+[[nodiscard]] const FieldTable& GenerateFields();
+[[nodiscard]] const FieldTable& LogRangeFields();
 /// Members of a data set's, a tokenizer's and an evaluation's definition.
 [[nodiscard]] const FieldTable& DatasetFields();
 [[nodiscard]] const FieldTable& TokenizerFields();
@@ -71,5 +74,9 @@ using FieldTable = std::vector<Field>;
 
 /// For messages: "a whole number of at least 1, as 131072 or \"128k\"", "cosine or constant", ….
 [[nodiscard]] std::string ExpectedValue(const Field& field);
+
+/// A Markdown table of the fields with type, unit, default and meaning, as docs/sweep_file.md has
+/// it.
+[[nodiscard]] std::string FieldsAsMarkdown(const FieldTable& table);
 
 }  // namespace sweep

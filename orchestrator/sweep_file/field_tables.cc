@@ -121,6 +121,9 @@ const FieldTable& DocumentFields() {
        .type = FieldType::kObject,
        .doc =
            "Run field to an expression over the other fields, steps, params and gmacs_per_sample."},
+      {.name = "generate",
+       .type = FieldType::kObject,
+       .doc = "A rule that makes pairs of model and samples_seen, crossed with the grid."},
       {.name = "include",
        .type = FieldType::kObject,
        .doc = "Further runs, each an object of fields laid over `fixed`."},
@@ -179,6 +182,12 @@ const FieldTable& ExecutorFields() {
        .least = 1,
        .unit = "nodes",
        .doc = "Slurm: nodes of one run."},
+      {.name = "max_attempts",
+       .type = FieldType::kCount,
+       .fallback = "2",
+       .least = 1,
+       .unit = "attempts",
+       .doc = "Attempts at one run within one `sweep run`, when its failure may pass."},
       {.name = "time_limit",
        .type = FieldType::kDuration,
        .least = 60,
@@ -204,12 +213,13 @@ const FieldTable& TrainerFields() {
   static const FieldTable fields = {
       {.name = "command",
        .type = FieldType::kTexts,
-       .fallback = "[\"clip_train\"]",
-       .doc = "Program and first arguments; any that keeps docs/run_directory.md."},
+       .doc = "Program and first arguments, any that keeps docs/run_directory.md; by default the "
+              "clip_train beside sweep."},
       {.name = "checkpoint_every_seconds",
        .type = FieldType::kDuration,
        .fallback = "300",
-       .least = 1,
+       .least = 0,
+       .least_is_outside = true,
        .unit = "seconds",
        .doc = "Time between checkpoints."},
       {.name = "device",
@@ -252,6 +262,74 @@ const FieldTable& FitFields() {
       {.name = "metrics",
        .type = FieldType::kTexts,
        .doc = "Which metrics; by default each task's main one."},
+  };
+  return fields;
+}
+
+const FieldTable& GenerateFields() {
+  static const FieldTable fields = {
+      {.name = "models",
+       .type = FieldType::kTexts,
+       .required = true,
+       .doc = "Names of the models to pair."},
+      {.name = "samples_seen",
+       .type = FieldType::kObject,
+       .doc = "Range of lengths, the same for every model: a log-spaced grid."},
+      {.name = "compute_gmacs",
+       .type = FieldType::kObject,
+       .doc = "Range of forward GMACs of one run; every model sees as many samples as each of them "
+              "pays for: iso-FLOP profiles."},
+      {.name = "least_samples",
+       .type = FieldType::kCount,
+       .least = 1,
+       .unit = "pairs",
+       .doc = "Shorter runs are left out."},
+      {.name = "most_samples",
+       .type = FieldType::kCount,
+       .least = 1,
+       .unit = "pairs",
+       .doc = "Longer runs are left out."},
+      {.name = "budget_gmacs",
+       .type = FieldType::kNumber,
+       .least = 0,
+       .least_is_outside = true,
+       .unit = "GMACs",
+       .doc = "Forward GMACs of all grid runs together: the most expensive runs are left out until "
+              "the rest fits."},
+      {.name = "cooldown_share",
+       .type = FieldType::kNumber,
+       .least = 0,
+       .most = 1,
+       .least_is_outside = true,
+       .most_is_outside = true,
+       .doc = "Instead of a run of its own, every length is a branch of one trunk: the trunk is "
+              "trained at constant rate, and the branch leaves it for this last share of its "
+              "samples, over which its rate falls to 0."},
+  };
+  return fields;
+}
+
+const FieldTable& LogRangeFields() {
+  static const FieldTable fields = {
+      {.name = "from",
+       .type = FieldType::kNumber,
+       .required = true,
+       .least = 0,
+       .least_is_outside = true,
+       .doc = "Smallest value."},
+      {.name = "to",
+       .type = FieldType::kNumber,
+       .required = true,
+       .least = 0,
+       .least_is_outside = true,
+       .doc = "Largest value."},
+      {.name = "count",
+       .type = FieldType::kCount,
+       .required = true,
+       .least = 1,
+       .most = 1000,
+       .unit = "values",
+       .doc = "How many, evenly spaced in the logarithm."},
   };
   return fields;
 }

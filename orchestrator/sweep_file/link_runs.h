@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "orchestrator/sweep_file/run_draft.h"
+#include "orchestrator/sweep_file/sweep_file.h"
 
 namespace sweep {
 

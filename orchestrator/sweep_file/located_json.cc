@@ -253,9 +253,9 @@ LocatedJson ParseLocatedJson(std::string_view text,
   located.file_ = file;
   TokenTracker tracker;
   Builder builder(text, file, tracker, problems, located.positions_);
-  const bool parsed = Json::sax_parse(CountingIterator(text.data(), &tracker),
-                                      CountingIterator(text.data() + text.size(), &tracker),
-                                      &builder);
+  const char* const begin = text.data();
+  const bool parsed = Json::sax_parse(
+      CountingIterator(begin, &tracker), CountingIterator(begin + text.size(), &tracker), &builder);
   if (parsed) located.value_ = builder.TakeRoot();
   return located;
 }

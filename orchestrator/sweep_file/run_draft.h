@@ -1,14 +1,12 @@
 #pragma once
 
-#include <map>
-#include <optional>
-#include <set>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "core/json.h"
 #include "core/run_spec.h"
-#include "orchestrator/sweep_file/field_reader.h"
-#include "orchestrator/sweep_file/sweep_file.h"
 
 namespace sweep {
 
@@ -23,6 +21,8 @@ struct RunDraft {
   std::string pointer;               ///< the part of the file that asks for it
   RunSpec spec;                      ///< all but `start`, which other runs decide
 
+  void Set(size_t field, Json value, ValueOrigin origin);
+  void Set(std::string_view field, Json value, ValueOrigin origin);
   [[nodiscard]] const Json& Value(std::string_view field) const;
   [[nodiscard]] int64_t Count(std::string_view field) const { return Value(field).get<int64_t>(); }
   [[nodiscard]] double Number(std::string_view field) const { return Value(field).get<double>(); }
@@ -31,44 +31,6 @@ struct RunDraft {
   }
   /// "model scenes-s, dataset fashion_scenes, …": the given values, for messages.
   [[nodiscard]] std::string Describe() const;
-};
-
-/// Makes drafts of all the runs a file asks for, exclusions done.
-class DraftMaker {
- public:
-  /// Both must outlive it.
-  DraftMaker(const SweepFile& file, ProblemList& problems);
-  [[nodiscard]] std::vector<RunDraft> Make();
-
- private:
-  struct ModelFacts {
-    double params = 0;
-    double gmacs_per_sample = 0;
-  };
-
-  [[nodiscard]] RunDraft Start(const std::string& pointer) const;
-  [[nodiscard]] std::vector<RunDraft> GridDrafts() const;
-  [[nodiscard]] std::vector<RunDraft> IncludedDrafts() const;
-  [[nodiscard]] bool Excluded(const RunDraft& draft);
-  /// Fills in derived values and defaults, checks them, and makes the spec.
-  [[nodiscard]] bool Complete(RunDraft& draft);
-  bool Derive(const DerivedField& derived, RunDraft& draft);
-  double Lookup(const std::string& name, RunDraft& draft);
-  bool SetDefaults(RunDraft& draft);
-  /// The data set's size by default, and never more.
-  bool SetDataScale(RunDraft& draft);
-  [[nodiscard]] bool MakeSpec(RunDraft& draft);
-  [[nodiscard]] const ModelFacts& FactsOf(const std::string& model);
-  [[nodiscard]] std::string VocabularyOf(const std::string& dataset);
-  /// Adds a problem once for each `kind` at a pointer, however many runs have it.
-  void ErrorOnce(const std::string& kind, const std::string& pointer, const std::string& message);
-
-  const SweepFile& file_;
-  FieldReader reader_;
-  std::map<std::string, ModelFacts> facts_;
-  std::map<std::string, std::string> vocabularies_;  // data set → content id
-  std::vector<bool> exclusion_matched_;
-  std::set<std::string> reported_;
 };
 
 /// Index of a run field that is known to exist.

@@ -27,24 +27,27 @@ class RulesReader {
 
   RunRules Read() {
     ReadGrid();
+    if (document_.contains("generate"))
+      rules_.generate = ReadGridGenerator(reader_, document_["generate"], "/generate");
     if (const Json* fixed = ObjectMember("fixed")) rules_.fixed = ReadGiven(*fixed, "/fixed");
     ReadDerive();
     ReadInclude();
     ReadExclude();
+    CheckSize();
     CheckGivenOnce();
     CheckNoFieldNeedsItself();
     return std::move(rules_);
   }
 
  private:
-  const Json* ObjectMember(const char* name) const {
+  [[nodiscard]] const Json* ObjectMember(const char* name) const {
     const auto member = document_.find(name);
     if (member == document_.end()) return nullptr;
     const bool fits = reader_.IsObject(*member, PointerTo("", name), "an object of run fields");
     return fits ? &*member : nullptr;
   }
 
-  const Json* ArrayMember(const char* name) const {
+  [[nodiscard]] const Json* ArrayMember(const char* name) const {
     const auto member = document_.find(name);
     if (member == document_.end()) return nullptr;
     const bool fits =
@@ -53,21 +56,20 @@ class RulesReader {
   }
 
   // Index of the run field called `key`, or a problem and the number of fields.
-  size_t KnownField(const std::string& key, const std::string& pointer) const {
+  [[nodiscard]] size_t KnownField(const std::string& key, const std::string& pointer) const {
     const size_t index = IndexOfField(RunFields(), key);
     if (index == RunFields().size()) {
       const auto known = FieldNames(RunFields());
       const std::string hint = DidYouMean(key, known);
+      const std::string expected = fmt::format(", expected a run field: {}", ListOfNames(known));
       reader_.Error(pointer,
-                    fmt::format("field '{}' is not known, expected a run field ({}){}",
-                                key,
-                                ListOfNames(known),
-                                hint));
+                    fmt::format("field '{}' is not known{}", key, hint.empty() ? expected : hint));
     }
     return index;
   }
 
-  std::vector<GivenValue> ReadGiven(const Json& object, const std::string& pointer) const {
+  [[nodiscard]] std::vector<GivenValue> ReadGiven(const Json& object,
+                                                  const std::string& pointer) const {
     std::vector<GivenValue> given;
     for (const auto& [key, value] : object.items()) {
       const std::string at = PointerTo(pointer, key);
@@ -79,7 +81,9 @@ class RulesReader {
     return given;
   }
 
-  std::vector<Json> ReadValues(size_t field, const Json& values, const std::string& pointer) const {
+  [[nodiscard]] std::vector<Json> ReadValues(size_t field,
+                                             const Json& values,
+                                             const std::string& pointer) const {
     std::vector<Json> read;
     for (size_t i = 0; i < values.size(); ++i) {
       const std::string at = PointerTo(pointer, i);
@@ -106,9 +110,19 @@ class RulesReader {
       }
       rules_.grid.push_back({field, ReadValues(field, values, at)});
     }
-    if (rules_.GridSize() > kMostRuns) {
-      reader_.Error("/grid", fmt::format("more than {} combinations", kMostRuns));
+  }
+
+  // Before anything of that size is made.
+  void CheckSize() const {
+    size_t size = rules_.GridSize();
+    if (const auto& generate = rules_.generate) {
+      const LogRange& range =
+          generate->samples_seen ? *generate->samples_seen : *generate->compute_gmacs;
+      size *= generate->models.size() * static_cast<size_t>(range.count);
     }
+    if (size <= kMostRuns) return;
+    reader_.Error(rules_.generate ? "/generate" : "/grid",
+                  fmt::format("more than {} runs", kMostRuns));
   }
 
   void ReadDerive() {
@@ -172,7 +186,7 @@ class RulesReader {
     }
   }
 
-  Exclusion ReadExclusion(const Json& fields, const std::string& pointer) const {
+  [[nodiscard]] Exclusion ReadExclusion(const Json& fields, const std::string& pointer) const {
     Exclusion exclusion{{}, pointer};
     for (const auto& [key, value] : fields.items()) {
       const std::string at = PointerTo(pointer, key);
@@ -201,6 +215,14 @@ class RulesReader {
     };
     for (const GridAxis& axis : rules_.grid) {
       check(axis.field, PointerTo("/grid", RunFields()[axis.field].name));
+    }
+    if (rules_.generate) {
+      check(IndexOfField(RunFields(), "model"), "/generate");
+      check(IndexOfField(RunFields(), "samples_seen"), "/generate");
+      if (rules_.generate->cooldown_share) {
+        check(IndexOfField(RunFields(), "schedule"), "/generate/cooldown_share");
+        check(IndexOfField(RunFields(), "start"), "/generate/cooldown_share");
+      }
     }
     for (const GivenValue& value : rules_.fixed) check(value.field, value.pointer);
     for (const DerivedField& derived : rules_.derive) check(derived.field, derived.pointer);
@@ -248,7 +270,7 @@ class RulesReader {
 }  // namespace
 
 size_t RunRules::GridSize() const {
-  if (grid.empty()) return include.empty() ? 1 : 0;
+  if (grid.empty()) return include.empty() || generate ? 1 : 0;
   size_t size = 1;
   for (const GridAxis& axis : grid) size = std::min(size * axis.values.size(), kMostRuns + 1);
   return size;

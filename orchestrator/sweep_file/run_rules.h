@@ -6,6 +6,7 @@
 #include "core/expression.h"
 #include "core/json.h"
 #include "orchestrator/sweep_file/field_reader.h"
+#include "orchestrator/sweep_file/grid_generator.h"
 
 namespace sweep {
 
@@ -38,22 +39,24 @@ struct Exclusion {
   std::string pointer;
 };
 
-/// The part of a sweep file that says which runs there are: grid, fixed, derive, include, exclude.
+/// The part of a sweep file that says which runs there are: grid, generate, fixed, derive, include,
+/// exclude.
 struct RunRules {
   std::vector<GridAxis> grid;
+  std::optional<GridGenerator> generate;
   std::vector<GivenValue> fixed;
   std::vector<DerivedField> derive;
   std::vector<IncludedRun> include;
   std::vector<Exclusion> exclude;
 
-  /// Product of the lengths of the grid's axes; 1 for a grid without axes unless there are included
-  /// runs, then 0. Saturates far above any sweep.
+  /// Product of the lengths of the grid's axes, the generated pairs aside; for a grid without axes
+  /// 1, unless included runs stand in its place, then 0. Saturates far above any sweep.
   [[nodiscard]] size_t GridSize() const;
 };
 
-/// Reads the five members from a sweep file's document. Unknown fields and names, wrong values, a
-/// field in more than one of grid, fixed and derive, and derived fields that need themselves are
-/// problems.
+/// Reads these members from a sweep file's document. Unknown fields and names, wrong values, a
+/// field in more than one of grid, generate, fixed and derive, and derived fields that need
+/// themselves are problems.
 [[nodiscard]] RunRules ReadRunRules(const FieldReader& reader, const Json& document);
 
 /// Names that expressions may use beside the numeric run fields.

@@ -184,6 +184,7 @@ class Reader {
 
   [[nodiscard]] std::vector<std::string> Evaluations() const {
     std::vector<std::string> names;
+    names.reserve(file_.evaluations.size());
     for (const NamedEvaluation& evaluation : file_.evaluations) names.push_back(evaluation.name);
     return names;
   }
@@ -215,6 +216,7 @@ class Reader {
     SetIfGiven(read, "threads_per_run", executor.threads_per_run);
     SetIfGiven(read, "gpus_per_run", executor.gpus_per_run);
     SetIfGiven(read, "nodes_per_run", executor.nodes_per_run);
+    SetIfGiven(read, "max_attempts", executor.max_attempts);
     SetIfGiven(read, "time_limit", executor.time_limit_seconds);
     SetIfGiven(read, "max_running", executor.max_running);
     SetIfGiven(read, "partition", executor.partition);
@@ -231,7 +233,7 @@ class Reader {
     SetIfGiven(read, "command", file_.trainer.command);
     SetIfGiven(read, "checkpoint_every_seconds", file_.trainer.checkpoint_every_seconds);
     SetIfGiven(read, "device", file_.trainer.device);
-    if (file_.trainer.command.empty()) {
+    if (read.contains("command") && file_.trainer.command.empty()) {
       reader_.Reject(Json::array(), "/trainer/command", "a program and its first arguments");
     }
   }

@@ -23,6 +23,7 @@ struct ExecutorSettings {
   int64_t threads_per_run = 1;
   std::optional<int64_t> gpus_per_run;
   int64_t nodes_per_run = 1;
+  int64_t max_attempts = 2;
   std::optional<double> time_limit_seconds;
   std::optional<int64_t> max_running;
   std::string partition;
@@ -33,7 +34,7 @@ struct ExecutorSettings {
 };
 
 struct TrainerSettings {
-  std::vector<std::string> command = {"clip_train"};
+  std::vector<std::string> command;  ///< empty: clip_train, as installed with this program
   double checkpoint_every_seconds = 300;
   std::string device = "auto";
 };

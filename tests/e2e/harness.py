@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 SWEEP = os.environ["SWEEP_PROGRAM"]
@@ -61,6 +62,13 @@ class SweepTest(unittest.TestCase):
 
     def sweep_json(self, *arguments, **options):
         return json.loads(self.sweep(*arguments, "--json", **options))
+
+    def wait_until(self, condition, seconds=60):
+        """A condition another process brings about; a test that waits in vain fails instead of hanging."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), deadline, "waited in vain")
+            time.sleep(0.01)
 
     def points(self, store=None):
         """The store's points without the order of rows: what an undisturbed run would have given too."""

@@ -1,6 +1,8 @@
 #include <catch2/catch.hpp>
 #include <random>
 
+#include "core/failure.h"
+#include "core/files.h"
 #include "tests/orchestrator/sweep_file_fixture.h"
 
 namespace sweep {
@@ -69,6 +71,11 @@ const WrongFile kWrongFiles[] = {
     {"[1024, \"4k\"]",
      "[]",
      "/grid/samples_seen: value [], expected an array of at least one value"},
+    {"\"grid\": {",
+     "\"generate\": {\"models\": [\"tiny\"], \"compute_gmacs\": {\"from\": 1, \"to\": 2, "
+     "\"count\": 2}}, "
+     "\"grid\": {",
+     "/generate: field 'model' is given in /grid/model already"},
     {"[1024, \"4k\"]", "1024", "/grid/samples_seen: value 1024, expected an array"},
     {"\"dataset\": \"scenes\"",
      "\"dataset\": \"scnes\"",
@@ -149,6 +156,16 @@ const WrongFile kWrongFiles[] = {
     {"\"curves\"",
      "\"datasets\": {\"d\": {\"extends\": \"scenes\", \"sise\": 5}}, \"curves\"",
      "/datasets/d/sise: field 'sise' is not known; did you mean 'size'?"},
+    {"\"curves\"",
+     "\"datasets\": {\"d\": {\"extends\": \"scenes\", \"options\": {\"mismatch\": 2}}}, \"curves\"",
+     "/datasets/d/options: options: mismatch is 2, expected a share in [0, 1]"},
+    {"[\"items\"],",
+     "[{\"name\": \"items\", \"extends\": \"items\", \"options\": {\"canvas\": 56}}],",
+     "/grid: model 'tiny' reads images of 28 pixels, expected the canvas of evaluation 'items', "
+     "56"},
+    {"\"curves\"",
+     "\"models\": {\"tiny\": {\"extends\": \"tiny\", \"text\": {\"vocab_size\": 3}}}, \"curves\"",
+     "model 'tiny' has a vocab_size of 3, expected at least the 4 words of data set 'scenes'"},
 };
 
 }  // namespace
@@ -215,8 +232,8 @@ TEST_CASE("A sweep file with flipped bytes never crashes") {
   CHECK(wrong > 2000);
 }
 
-TEST_CASE("Values of wrong types anywhere are errors, never a crash") {
-  const SmallDataFolder data;
+// The valid file with one value anywhere, or something around it, replaced by an odd one.
+std::vector<Json> OddDocuments() {
   const Json odd[] = {nullptr,
                       true,
                       -1,
@@ -228,16 +245,84 @@ TEST_CASE("Values of wrong types anywhere are errors, never a crash") {
                       Json{{"a", Json::array()}}};
   const Json valid = Json::parse(kValid);
   const Json flat = valid.flatten();
+  std::vector<Json> documents;
   for (const auto& [pointer, value] : flat.items()) {
     for (const Json& replacement : odd) {
       for (Json::json_pointer at(pointer); !at.empty(); at.pop_back()) {
-        Json wrong = valid;
-        wrong[at] = replacement;
-        ProblemList problems;
-        CHECK_NOTHROW((void)ExpandText(wrong.dump(), data, problems));
+        documents.push_back(valid);
+        documents.back()[at] = replacement;
       }
     }
   }
+  return documents;
+}
+
+TEST_CASE("Values of wrong types anywhere are errors, never a crash") {
+  const SmallDataFolder data;
+  size_t wrong = 0;
+  const std::vector<Json> documents = OddDocuments();
+  for (const Json& document : documents) {
+    ProblemList problems;
+    CHECK_NOTHROW((void)ExpandText(document.dump(), data, problems));
+    if (problems.has_errors()) ++wrong;
+  }
+  CHECK(wrong > documents.size() * 9 / 10);  // some texts may be anything
+}
+
+TEST_CASE("A JSON Schema validator rejects nothing that sweep accepts, and most wrong files") {
+  const SmallDataFolder data;
+  const TemporaryDirectory files;
+  std::map<std::string, bool> accepted;  // by sweep
+  const auto add = [&](const std::string& text) {
+    ProblemList problems;
+    (void)ExpandText(text, data, problems);
+    const std::string name = std::to_string(accepted.size()) + ".json";
+    accepted[name] = !problems.has_errors();
+    WriteTextFile(files.path() / name, text);
+  };
+  add(kValid);
+  for (const WrongFile& wrong : kWrongFiles) add(Replaced(wrong.what, wrong.by));
+  for (const Json& document : OddDocuments()) add(document.dump());
+  const std::string command =
+      "python3 " SWEEP_SOURCE_DIR "/tests/orchestrator/validate_by_schema.py " SWEEP_SOURCE_DIR
+      "/sweeps/schema/sweep.schema.json " +
+      files.path().string() + " > " + files.path().string() + "/rejected.txt 2>/dev/null";
+  if (std::system(command.c_str()) != 0) {
+    WARN("no JSON Schema validator for Python 3: skipped");
+    return;
+  }
+  std::ifstream in(files.path() / "rejected.txt");
+  size_t rejected = 0;
+  for (std::string name; std::getline(in, name); ++rejected) {
+    CAPTURE(ReadFile(files.path() / name));
+    CHECK_FALSE(accepted.at(name));
+  }
+  CHECK(rejected > accepted.size() * 3 / 4);
+}
+
+TEST_CASE("A wrong definition file of the data folder is named with its line") {
+  const SmallDataFolder data;
+  const auto problems = [&](const std::string& file, const std::string& text) {
+    WriteTextFile(data.path() / file, text);
+    try {
+      (void)LoadCatalog(data.path());
+    } catch (const Failure& failure) {
+      std::filesystem::remove(data.path() / file);
+      return std::string(failure.what());
+    }
+    return std::string();
+  };
+  CHECK_THAT(problems("models/m.json", "[]"), Catch::Contains("m.json:1: value [], expected"));
+  CHECK_THAT(problems("models/m.json", "{\"models\":\n{\"m\": {}}}"),
+             Catch::Contains("m.json:2: /models/m: model: field 'embed_dim' is missing"));
+  CHECK_THAT(problems("models/m.json", "{\"aliases\": {\"a\": \"b\"}}"),
+             Catch::Contains("/aliases/a: value 'b', expected the name of a model"));
+  CHECK_THAT(problems("datasets/d.json", "{}"),
+             Catch::Contains("d.json:1: field 'kind' is missing"));
+  CHECK_THAT(problems("evaluations/e.json", "{\"task\": 1}"),
+             Catch::Contains("/task: value 1, expected zeroshot_classification or"));
+  CHECK_THAT(problems("sample_counts.json", "{\"counts\": {\"a\": 1}}"),
+             Catch::Contains("/counts/a: value 1, expected an object"));
 }
 
 }  // namespace sweep

@@ -109,6 +109,97 @@ TEST_CASE("An exclusion removes the grid runs that agree in all its fields") {
   CHECK(sweep.runs.size() == 4);
 }
 
+TEST_CASE("generate makes iso-FLOP profiles, crossed with the grid") {
+  const SmallDataFolder data;
+  const auto sweep = ExpandText(SweepText(R"("generate": {"models": ["tiny", "small"],
+      "compute_gmacs": {"from": 10, "to": "1k", "count": 3}}, "grid": {"seed": [0, 1]},)" +
+                                          kFixed),
+                                data);
+  REQUIRE(sweep.runs.size() == 12);
+  for (size_t i = 0; i < sweep.runs.size(); ++i) {
+    const double budget = i < 4 ? 10 : i < 8 ? 100 : 1000;
+    const double excess = sweep.runs[i].compute_gmacs - budget;
+    CHECK(excess > -0.51 * sweep.runs[i].gmacs_per_sample);
+    CHECK(excess < 100.51 * sweep.runs[i].gmacs_per_sample);  // rounded up to a step
+  }
+}
+
+TEST_CASE("generate makes log-spaced lengths within limits and a budget") {
+  const SmallDataFolder data;
+  const auto text = [](const std::string& limits) {
+    return SweepText(R"("generate": {"models": ["T/7", "small"],
+      "samples_seen": {"from": 1000, "to": 100000, "count": 5})" +
+                     limits + "}," + kFixed);
+  };
+  const auto all = ExpandText(text(""), data);
+  REQUIRE(all.runs.size() == 10);
+  CHECK(all.runs.front().requested_samples == 1000);
+  CHECK(RunWith(all, "samples_seen", 3162).model == "tiny");
+  CHECK(all.runs.back().requested_samples == 100000);
+  CHECK(ExpandText(text(R"(, "least_samples": 1001, "most_samples": 50000)"), data).runs.size() ==
+        6);
+  ProblemList problems;
+  const auto cheap = ExpandText(text(R"(, "budget_gmacs": 100)"), data, problems);
+  CHECK_FALSE(problems.has_errors());
+  CHECK_THAT(problems.all().at(0).message, Catch::Contains("of 10 runs fit"));
+  double total = 0;
+  for (const ExpandedRun& run : cheap.runs) total += run.compute_gmacs;
+  CHECK(total <= 100);
+  CHECK(total + all.runs[cheap.runs.size()].compute_gmacs > 100);
+}
+
+TEST_CASE("generate makes branches that cool down from one trunk a model") {
+  const SmallDataFolder data;
+  const auto sweep = ExpandText(SweepText(R"("generate": {"models": ["tiny", "small"],
+      "samples_seen": {"from": 1000, "to": 4000, "count": 3}, "cooldown_share": 0.2},
+      "grid": {"seed": [0, 1]}, "evaluations": ["items"], "derive": {"warmup_steps": "0.1 * steps"},)" +
+                                          kFixed),
+                                data);
+  REQUIRE(sweep.runs.size() == 2 * 2 * 4);
+  size_t branches = 0;
+  for (const ExpandedRun& run : sweep.runs) {
+    if (run.parent_run_id.empty()) {
+      CHECK(run.spec.schedule == ScheduleSpec{"constant", 3});
+      CHECK(run.spec.samples_seen == 3200);
+      CHECK(run.keep_at == std::vector<int64_t>{800, 1600, 3200});
+      continue;
+    }
+    ++branches;
+    const ExpandedRun& trunk = *sweep.Find(run.parent_run_id);
+    CHECK(trunk.model == run.model);
+    CHECK(trunk.spec.seed == run.spec.seed);
+    CHECK(run.spec.schedule == ScheduleSpec{"cosine", 0});
+    CHECK(run.spec.samples_seen == run.spec.start.samples_seen / 4);
+    CHECK(run.evaluations.at(0).point_kind == "cooldown");
+  }
+  CHECK(branches == 12);
+  // Separate runs see 7,000 samples a model and seed, trunk and branches 3,200 + 1,400.
+  const double gmacs = sweep.runs.front().gmacs_per_sample + sweep.runs.back().gmacs_per_sample;
+  CHECK(GmacsSavedByBranches(sweep) == Approx(2 * 2400 * gmacs));
+}
+
+TEST_CASE("A wrong generate is an error") {
+  const SmallDataFolder data;
+  const auto problems = [&](const std::string& generate, const std::string& more = "") {
+    return ProblemsOf(SweepText("\"generate\": " + generate + "," + more + kFixed), data);
+  };
+  CHECK_THAT(problems(R"({"models": ["tny"], "samples_seen": {"from": 1, "to": 2, "count": 2}})"),
+             Catch::Contains("/generate/models/0: value 'tny'") &&
+                 Catch::Contains("did you mean 'tiny'?"));
+  CHECK_THAT(problems(R"({"models": ["tiny"]})"),
+             Catch::Contains("/generate: expected samples_seen or compute_gmacs"));
+  CHECK_THAT(problems(R"({"models": ["tiny"], "cooldown_share": 0.2, "budget_gmacs": 5,
+                          "samples_seen": {"from": 1, "to": 2, "count": 2}})",
+                      R"("grid": {"schedule": ["cosine"]},)"),
+             Catch::Contains("/generate/budget_gmacs: cannot be combined") &&
+                 Catch::Contains("field 'schedule' is given in /grid/schedule already"));
+  CHECK_THAT(problems(R"({"models": ["tiny"], "samples_seen": {"from": 5, "to": 2, "count": 2}})"),
+             Catch::Contains("/generate/samples_seen: 'from' is larger than 'to'"));
+  CHECK_THAT(problems(R"({"models": ["tiny"], "samples_seen": {"from": 1, "to": 2, "count": 2}})",
+                      R"("grid": {"model": ["tiny"]},)"),
+             Catch::Contains("field 'model' is given in /grid/model already"));
+}
+
 TEST_CASE("Equal runs are one run") {
   const SmallDataFolder data;
   const auto sweep = ExpandText(
@@ -240,25 +331,6 @@ TEST_CASE("A run can start from a file, known by its content") {
   const std::string content = ContentIdOfFile(data.path() / "w.safetensors");
   CHECK(sweep.runs.at(0).spec.start.file == content);
   CHECK(sweep.runs[0].locations.at(content) == (data.path() / "w.safetensors").string());
-}
-
-TEST_CASE("The record of a sweep reads back equal and holds nothing of this machine") {
-  const SmallDataFolder data;
-  const auto sweep = ExpandText(SweepText(kFixed + R"(, "grid": {"model": ["tiny"],
-      "samples_seen": [1000]}, "evaluations": ["items"], "include": [{"model": "tiny", "seed": 1,
-      "samples_seen": 500, "start": {"from": {"seed": 0, "samples_seen": 1000}}}])"),
-                                data);
-  const Json record = ExpandedSweepJson(sweep);
-  CHECK(record["schema"] == "sweep.expanded/1");
-  const ExpandedSweep back = ParseExpandedSweep(Json::parse(record.dump()), "record");
-  CHECK(ExpandedSweepJson(back) == record);
-  CHECK(back.runs.at(1).spec == sweep.runs.at(1).spec);
-  CHECK(back.runs[1].compute_gmacs == sweep.runs[1].compute_gmacs);
-  CHECK_THAT(record.dump(), !Catch::Contains(data.path().string()));
-  Json newer = record;
-  newer["schema"] = "sweep.expanded/2";
-  CHECK_THROWS_WITH(ParseExpandedSweep(newer, "record"),
-                    Catch::Contains("expected sweep.expanded/1"));
 }
 
 }  // namespace sweep

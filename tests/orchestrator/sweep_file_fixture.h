@@ -32,7 +32,8 @@ class SmallDataFolder {
       "install_hint": "install it", "tokenizer": {"kind": "word", "file": "vocabularies/words.json"},
       "options": {}, "size": "1M", "source": "made up"})";
     WriteTextFile(path() / "datasets/scenes.json", pairs);
-    WriteTextFile(path() / "vocabularies/words.json", R"({"words": ["a", "b"]})");
+    WriteTextFile(path() / "vocabularies/words.json",
+                  R"({"words": ["a", "b", "<start>", "<end>"]})");
     WriteTextFile(path() / "evaluations/items.json", R"({"task": "zeroshot_classification",
       "kind": "fashion_scenes", "content": "c0ffee", "size": 1000, "options": {}})");
     WriteTextFile(path() / "evaluations/retrieval.json", R"({"task": "zeroshot_retrieval",

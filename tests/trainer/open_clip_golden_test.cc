@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include "core/compute.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/trainer/golden.h"
 #include "trainer/contrastive_loss.h"
 #include "trainer/weights.h"
@@ -24,6 +25,8 @@ struct Golden {
             GoldenTensor(file, "tokens").select(0, step)};
   }
 
+  [[nodiscard]] const ParameterStore& parameters() const { return learner.parameters(); }
+
   std::filesystem::path weights;
   SafetensorsFile file;
   Learner learner;
@@ -32,14 +35,14 @@ struct Golden {
 
 }  // namespace
 
-TEST_CASE("Names and shapes are those of open_clip's state dict") {
+TEST_CASE("Names and shapes are those of open_clip's state dict", "[golden]") {
   const auto list = ListParameters(GoldenSpec(false).model);
   const SafetensorsFile weights(GoldenFolder() / "model_gelu.safetensors");
   CHECK(list.size() == weights.tensors().size());
   for (const ParameterInfo& info : list) CHECK(weights.Get(info.name).shape == info.shape);
 }
 
-TEST_CASE("Features and loss equal open_clip's within 1e-5") {
+TEST_CASE("Features and loss equal open_clip's within 1e-5", "[golden]") {
   for (const std::string kind : {"gelu", "quick_gelu"}) {
     Golden golden(kind);
     const DeviceBatch batch = golden.Batch(0);
@@ -54,7 +57,7 @@ TEST_CASE("Features and loss equal open_clip's within 1e-5") {
   }
 }
 
-TEST_CASE("Every gradient equals autograd's within 2e-5 of the largest") {
+TEST_CASE("Every gradient equals autograd's within 2e-5 of the largest", "[golden]") {
   for (const std::string kind : {"gelu", "quick_gelu"}) {
     Golden golden(kind);
     golden.learner.Gradients(golden.Batch(0));
@@ -68,7 +71,8 @@ TEST_CASE("Every gradient equals autograd's within 2e-5 of the largest") {
   }
 }
 
-TEST_CASE("Twenty AdamW steps give open_clip's losses within 1e-4 and its weights within 1e-4") {
+TEST_CASE("Twenty AdamW steps give open_clip's losses within 1e-4 and its weights within 1e-4",
+          "[golden]") {
   for (const std::string kind : {"gelu", "quick_gelu"}) {
     Golden golden(kind);
     const at::Tensor expected = GoldenTensor(golden.file, "losses");
@@ -82,6 +86,19 @@ TEST_CASE("Twenty AdamW steps give open_clip's losses within 1e-4 and its weight
                           GoldenTensor(golden.file, "trained." + info.name)) < 1e-4);
     }
   }
+}
+
+TEST_CASE("Weights are written as they were read, for open_clip to load", "[golden]") {
+  const TemporaryDirectory folder;
+  const char* asked = std::getenv("SWEEP_SAVED_WEIGHTS");
+  const auto path = asked != nullptr ? std::filesystem::path(asked) : folder.path() / "weights";
+  const Golden golden("gelu");
+  SaveWeights(golden.parameters(), path);
+  const SafetensorsFile original(golden.weights);
+  const SafetensorsFile written(path);
+  CHECK(original.tensors().size() == written.tensors().size());
+  for (const auto& [name, tensor] : original.tensors())
+    CHECK(written.Get(name).bytes == tensor.bytes);
 }
 
 TEST_CASE("Padding that is cut off changes no text feature") {

@@ -1,3 +1,16 @@
 if(TARGET trainer)
   sweep_add_test(trainer LIBRARIES trainer LABELS unit)
+
+  # The real program on run folders: attempts, kills, resumes.
+  file(GLOB trainer_process_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/trainer/process/*_test.cc)
+  sweep_add_test(trainer_process SOURCES ${trainer_process_sources} LIBRARIES trainer LABELS crash TIMEOUT 300)
+  add_dependencies(trainer_process_tests clip_train)
+
+  # Live comparison with the PyPI packages; scripts/parity-setup makes the environment.
+  set(parity_python ${PROJECT_SOURCE_DIR}/.venv-parity/bin/python)
+  if(EXISTS ${parity_python})
+    add_test(NAME trainer_parity
+      COMMAND ${parity_python} ${CMAKE_CURRENT_SOURCE_DIR}/trainer/parity/parity.py $<TARGET_FILE:trainer_tests>)
+    set_tests_properties(trainer_parity PROPERTIES LABELS parity TIMEOUT 600)
+  endif()
 endif()

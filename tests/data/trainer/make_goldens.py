@@ -1,7 +1,8 @@
 """Makes the stored goldens of tests/trainer from the peers' own code.
 
 Run with the environment of scripts/parity-setup:
-    .venv-parity/bin/python tests/data/trainer/make_goldens.py
+    .venv-parity/bin/python tests/data/trainer/make_goldens.py [FOLDER [SEED]]
+The live parity test (tests/trainer/parity) makes others, with other seeds, into a folder of its own.
 
 The stored files were made with open-clip-torch 3.3.0, clip-benchmark 1.6.2 and torch 2.11.0 on a CPU, one thread.
 model_*.safetensors   weights of a tiny open_clip CLIP, as its state_dict
@@ -12,6 +13,7 @@ schedule.json         open_clip's cosine and constant schedules
 import copy
 import json
 import pathlib
+import sys
 
 import clip_benchmark.metrics.zeroshot_classification as classification
 import clip_benchmark.metrics.zeroshot_retrieval as retrieval
@@ -21,17 +23,18 @@ from open_clip.loss import ClipLoss
 from open_clip_train.scheduler import const_lr, cosine_lr
 from safetensors.torch import save_file
 
-HERE = pathlib.Path(__file__).parent
+HERE = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent)
+SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 0
 BATCH, STEPS, CONTEXT, VOCABULARY = 8, 20, 10, 24
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
 DEVIATION = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
 
 
 def make_model(quick_gelu):
-    torch.manual_seed(0)
+    torch.manual_seed(SEED)
     model = open_clip.CLIP(
         embed_dim=12,
-        vision_cfg=dict(image_size=16, patch_size=8, width=16, layers=2, head_width=8),
+        vision_cfg=dict(image_size=16, patch_size=8, width=32, layers=2, head_width=16),
         text_cfg=dict(context_length=CONTEXT, vocab_size=VOCABULARY, width=24, heads=3, layers=2),
         quick_gelu=quick_gelu,
     )
@@ -43,7 +46,7 @@ def make_model(quick_gelu):
 
 
 def make_batches(count):
-    generator = torch.Generator().manual_seed(1)
+    generator = torch.Generator().manual_seed(SEED + 1)
     images = torch.randint(0, 256, (count, BATCH, 3, 16, 16), generator=generator, dtype=torch.uint8)
     tokens = torch.randint(1, VOCABULARY - 2, (count, BATCH, CONTEXT), generator=generator)
     tokens[:, :, 0] = VOCABULARY - 2
@@ -106,7 +109,7 @@ def make_model_goldens():
 
 
 def make_metric_goldens():
-    generator = torch.Generator().manual_seed(2)
+    generator = torch.Generator().manual_seed(SEED + 2)
     images, captions_per_image, classes = 20, 3, 7
     logits = torch.rand((images, classes), generator=generator).mul(64).round().div(64)
     labels = torch.randint(0, classes, (images,), generator=generator)

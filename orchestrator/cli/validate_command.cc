@@ -1,0 +1,142 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "core/failure.h"
+#include "core/files.h"
+#include "orchestrator/cli/command.h"
+#include "orchestrator/data_files.h"
+#include "orchestrator/progress.h"
+#include "orchestrator/sweep_file/expand.h"
+#include "orchestrator/sweep_file/schema.h"
+
+namespace sweep {
+namespace {
+
+struct ValidateOptions {
+  std::vector<std::string> files;
+  bool print_schema = false;
+  bool print_fields = false;
+};
+
+struct Verdict {
+  ProblemList problems;
+  std::string name;
+  size_t runs = 0;
+  double train_flops = 0;  // of the runs' own segments
+  double flops_saved = 0;  // by branches that share a trunk
+};
+
+Verdict Check(const std::string& file, const Catalog& catalog) {
+  Verdict verdict;
+  const SweepFile sweep_file = ParseSweepFile(ReadFile(file), file, catalog, verdict.problems);
+  if (verdict.problems.has_errors()) return verdict;
+  const ExpandedSweep sweep = Expand(sweep_file, verdict.problems);
+  verdict.name = sweep.name;
+  verdict.runs = sweep.runs.size();
+  constexpr double kFlopsPerGmac = 6e9;
+  verdict.flops_saved = kFlopsPerGmac * GmacsSavedByBranches(sweep);
+  for (const ExpandedRun& run : sweep.runs) {
+    verdict.train_flops +=
+        kFlopsPerGmac * run.gmacs_per_sample * static_cast<double>(run.spec.samples_seen);
+  }
+  return verdict;
+}
+
+Json ToJson(const std::string& file, const Verdict& verdict) {
+  Json problems = Json::array();
+  for (const Problem& problem : verdict.problems.all()) problems.push_back(ToJson(problem));
+  return {{"file", file},
+          {"valid", !verdict.problems.has_errors()},
+          {"name", verdict.name},
+          {"runs", verdict.runs},
+          {"train_flops", verdict.train_flops},
+          {"train_flops_saved_by_branches", verdict.flops_saved},
+          {"problems", problems}};
+}
+
+void PrintSummary(const std::string& file, const Verdict& verdict) {
+  fmt::print("{}: sweep {}, {} runs, {:.3g} FLOPs of training",
+             file,
+             verdict.name,
+             verdict.runs,
+             verdict.train_flops);
+  if (verdict.flops_saved > 0) {
+    const double alone = verdict.train_flops + verdict.flops_saved;
+    fmt::print("; branches save {:.0f}% of {:.3g}", 100 * verdict.flops_saved / alone, alone);
+  }
+  fmt::print("\n");
+}
+
+void PrintFields() {
+  const std::pair<const char*, const FieldTable&> tables[] = {
+      {"The document", DocumentFields()},
+      {"A run: grid, fixed, derive, include, exclude", RunFields()},
+      {"generate", GenerateFields()},
+      {"a range of generate", LogRangeFields()},
+      {"evaluations", EvaluationFields()},
+      {"datasets", DatasetFields()},
+      {"tokenizer of a data set", TokenizerFields()},
+      {"fits", FitFields()},
+      {"executor", ExecutorFields()},
+      {"trainer", TrainerFields()}};
+  for (const auto& [title, table] : tables) {
+    fmt::print("## {}\n\n{}\n", title, FieldsAsMarkdown(table));
+  }
+}
+
+int Validate(const GlobalOptions& global, const ValidateOptions& options) {
+  if (options.print_schema) {
+    fmt::print("{}\n", SweepFileSchema().dump(2));
+    return 0;
+  }
+  if (options.print_fields) {
+    PrintFields();
+    return 0;
+  }
+  if (options.files.empty()) {
+    throw Failure(FailureCode::kUsage,
+                  "validate: expected a sweep file, --print-schema or --print-fields");
+  }
+  const Catalog catalog = LoadCatalog(DataPath(""));
+  Json files = Json::array();
+  size_t errors = 0;
+  for (const std::string& file : options.files) {
+    const Verdict verdict = Check(file, catalog);
+    errors += verdict.problems.errors();
+    for (const Problem& problem : verdict.problems.all()) {
+      fmt::print(stderr, "{}\n", FormatProblem(problem));
+    }
+    if (global.json) {
+      files.push_back(ToJson(file, verdict));
+    } else if (!verdict.problems.has_errors()) {
+      PrintSummary(file, verdict);
+    }
+  }
+  if (global.json)
+    fmt::print("{}\n", Json{{"schema", "sweep.validate/1"}, {"files", files}}.dump(1));
+  return errors == 0 ? 0 : static_cast<int>(FailureCode::kUsage);
+}
+
+}  // namespace
+
+void AddValidateCommand(CLI::App& app, const GlobalOptions& global, Action& action) {
+  auto options = std::make_shared<ValidateOptions>();
+  CLI::App* command = app.add_subcommand(
+      "validate", "Check sweep files and say everything that is wrong with them");
+  command->footer(
+      "Example:\n  sweep validate my_sweep.json\n"
+      "  sweep validate --print-schema > sweep.schema.json\n\n"
+      "Exit code 2 when a file has errors. docs/sweep_file.md describes every field.");
+  command->add_option("files", options->files, "Sweep files");
+  command->add_flag(
+      "--print-schema", options->print_schema, "Print the JSON Schema of sweep files and stop");
+  command->add_flag(
+      "--print-fields", options->print_fields, "Print every field with its default and stop");
+  command->callback([&global, &action, options] {
+    action = [&global, options] { return Validate(global, *options); };
+  });
+}
+
+}  // namespace sweep

@@ -1,0 +1,44 @@
+"""Live parity with open_clip, CLIP_benchmark and PyTorch: fresh random weights, batches and scores, seed by seed.
+
+    parity.py TRAINER_TESTS        (the Catch2 program; CTest label `parity`)
+"""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import torch
+from safetensors.torch import load_file
+
+SEEDS = (11, 22, 33)
+MAKE_GOLDENS = pathlib.Path(__file__).parents[2] / "data/trainer/make_goldens.py"
+
+
+def check_strict_load(folder):
+    """Weights that clip_train wrote load into open_clip with strict=True and give the same function."""
+    sys.argv = [str(MAKE_GOLDENS), folder]
+    sys.path.insert(0, str(MAKE_GOLDENS.parent))
+    import make_goldens
+    written = load_file(os.path.join(folder, "written.safetensors"))
+    model = make_goldens.make_model(quick_gelu=False)
+    model.load_state_dict(written, strict=True)
+    golden = load_file(os.path.join(folder, "golden_gelu.safetensors"))
+    with torch.no_grad():
+        image_features, text_features, _ = make_goldens.forward(model, golden["images"][0], golden["tokens"][0])
+    assert (image_features - golden["image_features"]).abs().max() < 1e-6
+    assert (text_features - golden["text_features"]).abs().max() < 1e-6
+
+
+def main(trainer_tests):
+    for seed in SEEDS:
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run([sys.executable, str(MAKE_GOLDENS), folder, str(seed)], check=True)
+            environment = dict(os.environ, SWEEP_GOLDEN_FOLDER=folder,
+                               SWEEP_SAVED_WEIGHTS=os.path.join(folder, "written.safetensors"))
+            subprocess.run([trainer_tests, "[golden]"], check=True, env=environment)
+            check_strict_load(folder)
+        print(f"seed {seed}: equal")
+
+
+main(sys.argv[1])

@@ -1,0 +1,61 @@
+#include "trainer/fused_ops.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/sum.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+
+namespace sweep {
+namespace {
+
+constexpr int64_t kLeastRowsAThread = 64;
+
+// How many equal parts to cut the work into, one a thread.
+int64_t Parts(int64_t size) {
+  const int64_t most = std::max<int64_t>(1, size / kLeastRowsAThread);
+  return std::min<int64_t>(at::get_num_threads(), most);
+}
+
+void ForParts(int64_t size,
+              int64_t parts,
+              const std::function<void(int64_t part, int64_t begin, int64_t end)>& body) {
+  if (parts == 1) {
+    body(0, 0, size);
+    return;
+  }
+  at::parallel_for(0, parts, 1, [&](int64_t first, int64_t last) {
+    for (int64_t part = first; part < last; ++part)
+      body(part, part * size / parts, (part + 1) * size / parts);
+  });
+}
+
+}  // namespace
+
+bool KernelsFit(const at::Tensor& x_RW) {
+  const auto type = x_RW.scalar_type();
+  return x_RW.is_cpu() && (type == at::kFloat || type == at::kBFloat16) && x_RW.is_contiguous() &&
+         x_RW.size(-1) % kLanes == 0;
+}
+
+void ForRows(int64_t size, const std::function<void(int64_t, int64_t)>& body) {
+  ForParts(size, Parts(size), [&](int64_t, int64_t begin, int64_t end) { body(begin, end); });
+}
+
+void ForRowsSumming(int64_t size,
+                    const at::Tensor& sums,
+                    const std::function<void(int64_t begin, int64_t end, float* partial)>& body) {
+  const int64_t parts = Parts(size);
+  if (parts == 1 && sums.scalar_type() == at::kFloat && sums.is_contiguous()) {
+    body(0, size, sums.mutable_data_ptr<float>());
+    return;
+  }
+  const at::Tensor partials = at::zeros({parts, sums.numel()}, at::kFloat);
+  float* const first = partials.mutable_data_ptr<float>();
+  ForParts(size, parts, [&](int64_t part, int64_t begin, int64_t end) {
+    body(begin, end, first + part * sums.numel());
+  });
+  sums.add_(partials.sum(0).view(sums.sizes()));
+}
+
+}  // namespace sweep
