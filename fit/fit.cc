@@ -7,6 +7,7 @@
 
 #include "core/failure.h"
 #include "core/hash.h"
+#include "fit/choose.h"
 #include "fit/intervals.h"
 #include "fit/linearise.h"
 #include "fit/parallel.h"
@@ -293,6 +294,7 @@ FitReport FitLaw(const PointTable& points, const Law& law, const FitOptions& opt
 }
 
 FitReport Fit(const PointTable& points, const FitOptions& options) {
+  if (options.law == "auto") return FitChosenLaw(points, options);
   return FitLaw(points, FindLaw(options.law), options);
 }
 

@@ -90,6 +90,9 @@ struct Law {
   /// True for a point that every choice of parameters meets alike (a drop of zero at T = T0): it is
   /// left out. May be absent.
   std::function<bool(const PointTable&, std::size_t, const Constants&)> says_nothing = {};
+  /// How many starts survive the race. Few, where a start is already the best of its nonlinear
+  /// parameters.
+  std::size_t finishers = 20;
   /// Quantities that follow from the estimates (natural units), the best batch for instance; may be
   /// absent.
   std::function<std::map<std::string, double>(

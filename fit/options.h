@@ -50,7 +50,7 @@ struct Bounds {
 
 /// Everything a fit can be told; the defaults are what `sweep fit` does.
 struct FitOptions {
-  std::string law = "power";             ///< a name of Laws()
+  std::string law = "power";             ///< a name of Laws(), or "auto": ChooseLaw decides
   Selection select;                      ///< which points enter
   std::optional<Residual> residual;      ///< the law's own default when absent
   Loss loss;                             ///< squared, unless outliers are to weigh less

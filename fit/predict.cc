@@ -23,7 +23,9 @@ PointTable OnePoint(const Law& law, const std::map<std::string, double>& at) {
                    .labels = {},
                    .clusters = {}};
   for (const std::string& name : law.variables) {
-    const auto found = at.find(name);
+    auto found = at.find(name);
+    if (found == at.end() && name == "x") found = at.find("C");
+    if (found == at.end() && name == "C") found = at.find("x");
     if (found == at.end() || !(found->second > 0) || !std::isfinite(found->second)) {
       throw Failure(
           FailureCode::kUsage,
@@ -78,7 +80,8 @@ Prediction PredictLaw(const Law& law,
   const double center = evaluation.value[0];
   Prediction prediction;
   prediction.value = natural(center);
-  for (const std::string& name : law.variables) prediction.at[name] = at.at(name);
+  for (std::size_t v = 0; v < law.variables.size(); ++v)
+    prediction.at[law.variables[v]] = point.columns[v][0];
   FillBeyond(report, prediction);
   if (geometry.covariance.empty()) return prediction;
   const double t = StudentQuantile(0.5 * (1 + report.level), geometry.degrees);

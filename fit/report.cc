@@ -47,6 +47,24 @@ Json RangesJson(const FitReport& report) {
   return ranges;
 }
 
+// The laws that were compared, best first.
+std::string ChoiceText(const FitReport& report) {
+  if (report.law_choice.is_null()) return "";
+  const auto number = [](const Json& value) {
+    return value.is_null() ? std::string("-") : fmt::format("{:.4g}", value.get<double>());
+  };
+  std::string text =
+      fmt::format("  {:<18}{:>12}{:>16}{:>16}\n", "law", "AICc", "leave one out", "extrapolation");
+  for (const Json& score : report.law_choice.at("scores")) {
+    text += fmt::format("  {:<18}{:>12}{:>16}{:>16}\n",
+                        score.at("law").get<std::string>(),
+                        number(score.at("aicc")),
+                        number(score.at("leave_one_out")),
+                        number(score.at("rolling_origin")));
+  }
+  return text;
+}
+
 // One line a reason, with the first few points of each: JSON has them all.
 std::string ExcludedText(const FitReport& report) {
   constexpr std::size_t kShown = 4;
@@ -109,6 +127,7 @@ Json ToJson(const FitReport& report) {
       {"ranges", RangesJson(report)},
       {"constants", report.constants},
       {"derived", report.derived},
+      {"law_choice", report.law_choice},
   };
 }
 
@@ -155,7 +174,7 @@ std::string FullText(const FitReport& report) {
     text += fmt::format("  condition number {:.3g}\n", *report.condition_number);
   }
   for (const std::string& warning : report.warnings) text += "  warning: " + warning + "\n";
-  return text + ExcludedText(report);
+  return text + ChoiceText(report) + ExcludedText(report);
 }
 
 }  // namespace sweep

@@ -69,8 +69,9 @@ struct FitReport {
   Linearisation linearisation;
   std::map<std::string, Range> ranges;  ///< of each variable
   Constants constants;
-  std::map<std::string, double>
-      derived;  ///< what follows from the estimates, as the law defines it
+  Json law_choice;  ///< how `auto` chose the law; null otherwise
+  /// What follows from the estimates, as the law defines it.
+  std::map<std::string, double> derived;
 
   /// Throws Failure(kUsage) when the law has no such parameter.
   [[nodiscard]] const Estimate& At(std::string_view parameter) const;

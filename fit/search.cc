@@ -10,7 +10,6 @@
 namespace sweep {
 namespace {
 
-constexpr std::size_t kFinishers = 20;
 constexpr std::size_t kRaceShare = 20;  // one in so many runs the first lap
 constexpr int kLapSteps = 10;
 constexpr int kPatience = 10000;  // steps for the best: curved valleys take thousands
@@ -62,12 +61,13 @@ std::vector<Minimum> Race(const Problem& problem, Objective& objective, const St
     const double value = objective.Value(start);
     if (std::isfinite(value)) runners.push_back({.inner = start, .objective = value});
   }
-  if (runners.size() <= kFinishers) return runners;
-  SortAndKeep(runners, std::max(2 * kFinishers, runners.size() / kRaceShare));
+  const std::size_t finishers = problem.law->finishers;
+  if (runners.size() <= finishers) return runners;
+  SortAndKeep(runners, std::max(2 * finishers, runners.size() / kRaceShare));
   for (Minimum& runner : runners) {
     runner = Minimize(objective, std::move(runner.inner), problem.box, {.max_steps = kLapSteps});
   }
-  SortAndKeep(runners, kFinishers);
+  SortAndKeep(runners, finishers);
   return runners;
 }
 

@@ -18,6 +18,7 @@ namespace {
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 const std::vector<std::string> kDefaultKey = {"curve", "task", "eval_dataset", "metric"};
 const std::vector<std::string> kObservables = {"E", "L", "drop", "y"};
+const std::vector<std::string> kVariables = {"C", "x", "N", "D", "B", "U", "T"};
 const std::map<std::string, std::string> kDefaultVariables = {{"C", "compute_gmacs"},
                                                               {"x", "compute_gmacs"},
                                                               {"N", "params"},
@@ -188,14 +189,25 @@ struct Mapping {
   std::optional<RowExpression> value;
 };
 
+// C and x are one axis under two names: the law's own is meant.
+std::string AsNamedBy(const Law& law, const std::string& name) {
+  const auto has = [&](const char* variable) {
+    return std::find(law.variables.begin(), law.variables.end(), variable) != law.variables.end();
+  };
+  if (name == "C" && has("x") && !has("C")) return "x";
+  if (name == "x" && has("C") && !has("x")) return "C";
+  return name;
+}
+
 Mapping ExplicitMapping(const Table& table, const PointQuery& query, const Law& law) {
   Mapping mapping;
-  for (const auto& [name, text] : ParseAssignments(query.map, "--map")) {
-    const std::string option = "--map " + name;
+  for (const auto& [given, text] : ParseAssignments(query.map, "--map")) {
+    const std::string name = AsNamedBy(law, given);
+    const std::string option = "--map " + given;
     const auto known = [&](const std::vector<std::string>& names) {
       return std::find(names.begin(), names.end(), name) != names.end();
     };
-    if (known(law.variables) || kDefaultVariables.contains(name)) {
+    if (known(law.variables) || known(kVariables)) {
       mapping.expressions.emplace_back(table, text, option, mapping.variables);
       mapping.variables.push_back(name);
     } else if (known(kObservables) && !mapping.value) {

@@ -59,12 +59,21 @@ void ReadStarts(const FitWords& words, FitOptions& options) {
   options.starts = static_cast<std::size_t>(count);
 }
 
+// What --map has to provide. With `auto` every variable it names is welcome; the default is one
+// axis, compute.
+Law LawToMap(const FitWords& words) {
+  if (words.law != "auto") return FindLaw(words.law);
+  Law any = FindLaw("power");
+  if (!words.query.map.empty()) any.variables.clear();
+  return any;
+}
+
 }  // namespace
 
 void AddFitWords(CLI::App& command, FitWords& words) {
   PointQuery& query = words.query;
   command.add_option("--table", words.table, "CSV file with the points (default: the store's)");
-  command.add_option("--law", words.law, "Law to fit; `sweep laws` lists them")
+  command.add_option("--law", words.law, "Law to fit (`sweep laws` lists them), or auto")
       ->capture_default_str();
   command.add_option("--map",
                      query.map,
@@ -151,7 +160,7 @@ Table LoadRows(const GlobalOptions& global, const FitWords& words) {
 FittedGroups FitGroups(const Table& table, const FitWords& words) {
   const FitOptions options = ReadFitWords(words);
   FittedGroups fitted;
-  fitted.groups = MakeGroups(table, words.query, FindLaw(options.law));
+  fitted.groups = MakeGroups(table, words.query, LawToMap(words));
   if (fitted.groups.empty()) {
     throw Failure(
         FailureCode::kData,
