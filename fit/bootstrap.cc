@@ -84,19 +84,20 @@ Refitted RefitSelected(const Problem& problem,
                        const PointTable& original,
                        const SearchResult& found,
                        const FitOptions& options,
+                       const std::string& along,
                        const Indices& drawn) {
-  try {
-    const PointTable selected =
-        Select(original.Subset(drawn), options.select, problem.law->variables.front()).points;
-    FitOptions again = options;
-    const Problem resampled = MakeProblem(selected, *problem.law, again);
-    Objective objective = resampled.MakeObjective();
-    Minimum minimum = Refit(objective, found.best.inner, found.box);
-    if (!std::isfinite(minimum.objective)) return std::nullopt;
-    return minimum.inner;
-  } catch (const Failure&) {
-    return std::nullopt;  // all draws at one compute, or fewer bins than parameters
-  }
+  const PointTable resample = original.Subset(drawn);
+  const Frontier frontier = FindFrontier(resample, options.select, along);
+  const auto [least, most] = std::minmax_element(frontier.along.begin(), frontier.along.end());
+  if (frontier.kept.size() < problem.free_parameters() || *least == *most) return std::nullopt;
+  PointTable selected = resample.Subset(frontier.kept);
+  if (options.select.kind == SelectKind::kBinned) selected.columns[0] = frontier.along;
+  const auto bound = problem.law->bind(selected, problem.constants);
+  const std::vector<double> target = Targets(selected, problem.space);
+  Objective objective(*bound, target, selected.weights, problem.space, problem.loss);
+  Minimum minimum = Refit(objective, found.best.inner, found.box);
+  if (!std::isfinite(minimum.objective)) return std::nullopt;
+  return minimum.inner;
 }
 
 // numpy's default (linear) quantile of sorted values.
@@ -163,13 +164,15 @@ BootstrapResult BootstrapLimits(const Problem& problem,
                                 const FitOptions& options,
                                 const Intervals& how) {
   const bool reselect = options.select.kind != SelectKind::kAll;
-  const PointTable& drawn_from = reselect ? original : problem.points;
+  PointTable drawn_from = reselect ? original : problem.points;
+  drawn_from.labels.clear();  // names would be copied with every resample
+  const std::string along = drawn_from.Has("C") ? "C" : problem.law->variables.front();
   const Sampler sampler(drawn_from, how.resampling == Resampling::kStratified, options.seed);
   std::vector<Refitted> refits(static_cast<std::size_t>(how.resamples));
   ParallelFor(refits.size(), options.threads, [&](std::size_t r) {
     const Indices drawn = sampler.Draw(r);
     if (reselect) {
-      refits[r] = RefitSelected(problem, original, found, options, drawn);
+      refits[r] = RefitSelected(problem, drawn_from, found, options, along, drawn);
     } else if (how.resampling == Resampling::kResidual) {
       refits[r] = RefitResiduals(problem, found, drawn);
     } else {

@@ -250,6 +250,15 @@ Selected Informative(const PointTable& points, const Law& law, const Constants& 
   return result;
 }
 
+// Names for points that have none, so that a selection's reports keep the numbers of the table.
+PointTable Labelled(PointTable points) {
+  if (!points.labels.empty()) return points;
+  std::vector<std::string> labels;
+  for (std::size_t i = 0; i < points.size(); ++i) labels.push_back(points.Label(i));
+  points.labels = std::move(labels);
+  return points;
+}
+
 Selected SelectPoints(const PointTable& points, const Law& law, const FitOptions& options) {
   for (const std::string& variable : law.variables) (void)points.Column(variable);
   Selected informative = Informative(points, law, ResolveConstants(law, options.constants));
@@ -262,8 +271,9 @@ Selected SelectPoints(const PointTable& points, const Law& law, const FitOptions
 
 }  // namespace
 
-FitReport FitLaw(const PointTable& points, const Law& law, const FitOptions& options) {
-  CheckPoints(points);
+FitReport FitLaw(const PointTable& given, const Law& law, const FitOptions& options) {
+  CheckPoints(given);
+  const PointTable points = Labelled(given);
   Selected selected = SelectPoints(points, law, options);
   const Problem problem = MakeProblem(std::move(selected.points), law, options);
   FitReport report;

@@ -124,10 +124,9 @@ PointTable PointTable::Subset(std::span<const std::size_t> indices) const {
                   .observable = observable,
                   .y = pick(y),
                   .weights = pick(weights),
-                  .labels = {},
+                  .labels = pick(labels),
                   .clusters = pick(clusters)};
   for (const auto& column : columns) part.columns.push_back(pick(column));
-  for (const std::size_t i : indices) part.labels.push_back(Label(i));
   return part;
 }
 

@@ -27,7 +27,8 @@ struct PointTable {
   [[nodiscard]] const std::vector<double>& Column(std::string_view variable) const;
   [[nodiscard]] std::string Label(std::size_t i) const;
   [[nodiscard]] double Weight(std::size_t i) const { return weights.empty() ? 1 : weights[i]; }
-  /// The points of the given indices, in that order.
+  /// The points of the given indices, in that order. Without labels the new points are numbered
+  /// anew.
   [[nodiscard]] PointTable Subset(std::span<const std::size_t> indices) const;
 };
 

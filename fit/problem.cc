@@ -62,22 +62,6 @@ std::vector<double> FixedValues(const Law& law, const FitOptions& options) {
   return fixed;
 }
 
-std::vector<double> Target(const PointTable& points, Residual space) {
-  if (space == Residual::kLinear) return points.y;
-  std::vector<double> logs;
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    if (points.y[i] <= 0) {
-      throw Failure(FailureCode::kData,
-                    fmt::format("{}: {} = {} has no logarithm; use --residual linear",
-                                points.Label(i),
-                                points.observable,
-                                points.y[i]));
-    }
-    logs.push_back(std::log(points.y[i]));
-  }
-  return logs;
-}
-
 // A variable that takes one value says nothing about its exponent.
 void CheckVariation(const Problem& problem) {
   if (problem.free_parameters() < problem.parameters())
@@ -132,6 +116,22 @@ Objective Problem::MakeObjective(std::span<const double> weights) const {
   return {*bound, target, weights, space, loss};
 }
 
+std::vector<double> Targets(const PointTable& points, Residual space) {
+  if (space == Residual::kLinear) return points.y;
+  std::vector<double> logs;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    if (points.y[i] <= 0) {
+      throw Failure(FailureCode::kData,
+                    fmt::format("{}: {} = {} has no logarithm; use --residual linear",
+                                points.Label(i),
+                                points.observable,
+                                points.y[i]));
+    }
+    logs.push_back(std::log(points.y[i]));
+  }
+  return logs;
+}
+
 Constants ResolveConstants(const Law& law, const Constants& given) {
   Constants constants = law.constants;
   for (const auto& [name, value] : given) {
@@ -155,7 +155,7 @@ Problem MakeProblem(PointTable points, const Law& law, const FitOptions& options
   for (const std::string& variable : law.variables) (void)problem.points.Column(variable);
   CheckCount(problem);
   CheckVariation(problem);
-  problem.target = Target(problem.points, problem.space);
+  problem.target = Targets(problem.points, problem.space);
   problem.bound = law.bind(problem.points, problem.constants);
   return problem;
 }

@@ -37,6 +37,10 @@ struct Problem {
 /// parameters, a fixed value outside its bounds …).
 [[nodiscard]] Problem MakeProblem(PointTable points, const Law& law, const FitOptions& options);
 
+/// What a law is compared with: y, or ln y. Throws Failure(kData) naming a point whose y has no
+/// logarithm.
+[[nodiscard]] std::vector<double> Targets(const PointTable& points, Residual space);
+
 /// The law's constants with the user's values in place. Throws Failure(kUsage) for a name the law
 /// does not know.
 [[nodiscard]] Constants ResolveConstants(const Law& law, const Constants& given);

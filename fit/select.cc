@@ -12,41 +12,37 @@ namespace sweep {
 namespace {
 
 using Indices = std::vector<std::size_t>;
+using Reasons = std::vector<std::string>;  // one a point; empty for those that stay
 
-Selected Keep(const PointTable& points, const std::vector<std::string>& reasons) {
-  Indices kept;
-  Selected selected;
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    if (reasons[i].empty()) {
-      kept.push_back(i);
-    } else {
-      selected.excluded.push_back({points.Label(i), reasons[i]});
-    }
-  }
-  selected.points = points.Subset(kept);
-  return selected;
-}
-
-// A point stays when its observable is below that of every point with less (or as much) `along`; of
-// exact ties the first stays.
-Selected Pareto(const PointTable& points, const std::vector<double>& x) {
+// A point stays when its observable is below that of every point with less (or as much) along the
+// axis; of exact ties the first stays.
+Frontier Pareto(const PointTable& points, const std::vector<double>& x, Reasons* reasons) {
   Indices order(points.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return x[a] != x[b] ? x[a] < x[b] : points.y[a] < points.y[b];
   });
-  std::vector<std::string> reasons(points.size());
+  std::vector<bool> stays(points.size(), true);
   std::size_t best = order.front();
   for (std::size_t k = 1; k < order.size(); ++k) {
     const std::size_t i = order[k];
     if (points.y[i] < points.y[best]) {
       best = i;
-    } else {
-      reasons[i] = fmt::format("not on the frontier: {} does as well or better at no more compute",
-                               points.Label(best));
+      continue;
+    }
+    stays[i] = false;
+    if (reasons) {
+      (*reasons)[i] = fmt::format(
+          "not on the frontier: {} does as well or better at no more compute", points.Label(best));
     }
   }
-  return Keep(points, reasons);
+  Frontier frontier;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    if (!stays[i]) continue;
+    frontier.kept.push_back(i);
+    frontier.along.push_back(x[i]);
+  }
+  return frontier;
 }
 
 struct Bins {
@@ -75,46 +71,35 @@ Bins MakeBins(const std::vector<double>& x, int count) {
   return result;
 }
 
-std::size_t Smallest(const PointTable& points, const Indices& members) {
-  return *std::min_element(members.begin(), members.end(), [&](std::size_t a, std::size_t b) {
-    return points.y[a] < points.y[b];
-  });
-}
-
-Selected Binned(const PointTable& points, const std::string& along, int count) {
-  if (points.variables.size() != 1) {
-    throw Failure(FailureCode::kUsage,
-                  fmt::format("--select binned:{} puts points at bin centres of {}, which have no "
-                              "value for the other "
-                              "variables ({}): use pareto or all",
-                              count,
-                              along,
-                              fmt::join(points.variables, ", ")));
-  }
-  const Bins bins = MakeBins(points.Column(along), count);
-  std::vector<std::string> reasons(points.size());
-  Indices kept;
-  std::vector<double> centres;
+Frontier Binned(const PointTable& points,
+                const std::vector<double>& x,
+                int count,
+                Reasons* reasons) {
+  const Bins bins = MakeBins(x, count);
+  Frontier frontier;
   for (std::size_t b = 0; b < bins.members.size(); ++b) {
-    if (bins.members[b].empty()) continue;
-    kept.push_back(Smallest(points, bins.members[b]));
-    centres.push_back(std::pow(10, bins.Centre(b)));
-    for (const std::size_t i : bins.members[b]) {
-      if (i == kept.back()) continue;
-      reasons[i] = fmt::format("not the smallest of its bin: {} is", points.Label(kept.back()));
+    const Indices& members = bins.members[b];
+    if (members.empty()) continue;
+    const std::size_t smallest =
+        *std::min_element(members.begin(), members.end(), [&](std::size_t a, std::size_t c) {
+          return points.y[a] < points.y[c];
+        });
+    frontier.kept.push_back(smallest);
+    frontier.along.push_back(std::pow(10, bins.Centre(b)));
+    for (const std::size_t i : members) {
+      if (!reasons || i == smallest) continue;
+      (*reasons)[i] = fmt::format("not the smallest of its bin: {} is", points.Label(smallest));
     }
   }
-  Selected selected = Keep(points, reasons);
-  selected.points = points.Subset(kept);
-  selected.points.columns[0] = centres;
-  return selected;
+  return frontier;
 }
 
-Selected Quantile(const PointTable& points,
+Frontier Quantile(const PointTable& points,
                   const std::vector<double>& x,
-                  const Selection& selection) {
+                  const Selection& selection,
+                  Reasons* reasons) {
   const Bins bins = MakeBins(x, selection.bins);
-  std::vector<std::string> reasons(points.size());
+  std::vector<bool> stays(points.size(), true);
   for (const Indices& members : bins.members) {
     if (members.empty()) continue;
     std::vector<double> sorted;
@@ -123,23 +108,74 @@ Selected Quantile(const PointTable& points,
     const auto rank = static_cast<std::size_t>(
         std::max(1.0, std::floor(selection.quantile * static_cast<double>(sorted.size()) + 1e-9)));
     for (const std::size_t i : members) {
-      if (points.y[i] > sorted[rank - 1]) {
-        reasons[i] = fmt::format("above the {} quantile of its bin", selection.quantile);
-      }
+      if (points.y[i] <= sorted[rank - 1]) continue;
+      stays[i] = false;
+      if (reasons)
+        (*reasons)[i] = fmt::format("above the {} quantile of its bin", selection.quantile);
     }
   }
-  return Keep(points, reasons);
+  Frontier frontier;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    if (!stays[i]) continue;
+    frontier.kept.push_back(i);
+    frontier.along.push_back(x[i]);
+  }
+  return frontier;
+}
+
+void RefuseSecondVariable(const PointTable& points,
+                          const Selection& selection,
+                          const std::string& along) {
+  if (points.variables.size() == 1) return;
+  throw Failure(
+      FailureCode::kUsage,
+      fmt::format("--select {} puts points at bin centres of {}, which have no value for the other "
+                  "variables ({}): use pareto or all",
+                  ToString(selection),
+                  along,
+                  fmt::join(points.variables, ", ")));
+}
+
+Frontier Find(const PointTable& points,
+              const Selection& selection,
+              const std::string& along,
+              Reasons* reasons) {
+  const std::vector<double>& x = points.Column(along);
+  switch (selection.kind) {
+    case SelectKind::kPareto:
+      return Pareto(points, x, reasons);
+    case SelectKind::kBinned:
+      RefuseSecondVariable(points, selection, along);
+      return Binned(points, x, selection.bins, reasons);
+    case SelectKind::kQuantile:
+      return Quantile(points, x, selection, reasons);
+    case SelectKind::kAll:
+      break;
+  }
+  Frontier everything{.kept = Indices(points.size()), .along = x};
+  std::iota(everything.kept.begin(), everything.kept.end(), 0);
+  return everything;
 }
 
 }  // namespace
 
+Frontier FindFrontier(const PointTable& points,
+                      const Selection& selection,
+                      const std::string& along) {
+  return Find(points, selection, along, nullptr);
+}
+
 Selected Select(const PointTable& points, const Selection& selection, const std::string& along) {
   if (selection.kind == SelectKind::kAll || points.size() == 0)
     return {.points = points, .excluded = {}};
-  const std::vector<double>& x = points.Column(along);
-  if (selection.kind == SelectKind::kPareto) return Pareto(points, x);
-  if (selection.kind == SelectKind::kBinned) return Binned(points, along, selection.bins);
-  return Quantile(points, x, selection);
+  Reasons reasons(points.size());
+  const Frontier frontier = Find(points, selection, along, &reasons);
+  Selected selected{.points = points.Subset(frontier.kept), .excluded = {}};
+  if (selection.kind == SelectKind::kBinned) selected.points.columns[0] = frontier.along;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    if (!reasons[i].empty()) selected.excluded.push_back({points.Label(i), reasons[i]});
+  }
+  return selected;
 }
 
 }  // namespace sweep

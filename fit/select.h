@@ -13,6 +13,15 @@ struct Selected {
   std::vector<ExcludedPoint> excluded;
 };
 
+/// Which points a selection keeps, and where along the axis they stand (bin centres for binned).
+struct Frontier {
+  std::vector<std::size_t> kept;
+  std::vector<double> along;
+};
+[[nodiscard]] Frontier FindFrontier(const PointTable& points,
+                                    const Selection& selection,
+                                    const std::string& along);
+
 /// Applies a selection along variable `along` (usually "C"):
 /// - all: every point;
 /// - pareto: points that no point of equal or smaller `along` undercuts;
