@@ -48,7 +48,7 @@ struct IsMap : std::false_type {};
 template <class T>
 struct IsMap<std::map<std::string, T>> : std::true_type {};
 
-class FieldWriter {
+class JsonFieldWriter {
  public:
   template <class T>
   void operator()(const char* name, T& field) {
@@ -83,9 +83,9 @@ class FieldWriter {
   }
 };
 
-class FieldReader {
+class JsonFieldReader {
  public:
-  FieldReader(const Json& json, std::string origin) : json_(json), origin_(std::move(origin)) {
+  JsonFieldReader(const Json& json, std::string origin) : json_(json), origin_(std::move(origin)) {
     if (!json.is_object()) Fail("expected an object, found " + std::string(json.type_name()));
   }
 
@@ -168,7 +168,7 @@ class FieldReader {
 
 template <class Struct>
 Json FieldsToJson(const Struct& value) {
-  internal::FieldWriter writer;
+  internal::JsonFieldWriter writer;
   VisitFields(writer, const_cast<Struct&>(value));  // the writer only reads
   return std::move(writer.json);
 }
@@ -176,7 +176,7 @@ Json FieldsToJson(const Struct& value) {
 template <class Struct>
 Struct FieldsFromJson(const Json& json, const std::string& origin) {
   Struct value;
-  internal::FieldReader reader(json, origin);
+  internal::JsonFieldReader reader(json, origin);
   VisitFields(reader, value);
   reader.CheckNothingUnknown();
   return value;

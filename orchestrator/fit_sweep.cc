@@ -88,6 +88,16 @@ void FitOne(const Table& table, const FitRequest& request, SweepFits& fits) {
 
 }  // namespace
 
+void CheckFitRequests(const std::vector<FitRequest>& requests) {
+  for (size_t i = 0; i < requests.size(); ++i) {
+    try {
+      (void)FindLaw(MakeOptions(requests[i]).law);
+    } catch (const Failure& failure) {
+      throw Failure(FailureCode::kUsage, fmt::format("/fits/{}: {}", i, failure.what()));
+    }
+  }
+}
+
 SweepFits FitSweep(Store& store,
                    const std::string& sweep_id,
                    const std::vector<FitRequest>& requests) {

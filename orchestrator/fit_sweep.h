@@ -17,6 +17,10 @@ struct SweepFits {
       problems;  ///< a line for each group that could not be fitted: which, why
 };
 
+/// Throws Failure(kUsage) for a law, recipe, loss or interval that does not exist: before the runs,
+/// not after them.
+void CheckFitRequests(const std::vector<FitRequest>& requests);
+
 /// Every fit the sweep file asks for, one report for each (curve, task, evaluation set, metric),
 /// over the points of the sweep's own runs. Records them in the store when it is open for writing.
 [[nodiscard]] SweepFits FitSweep(Store& store,

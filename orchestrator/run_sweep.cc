@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "core/failure.h"
 #include "orchestrator/data_files.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/local_executor.h"
@@ -14,6 +15,14 @@ namespace sweep {
 namespace {
 
 SweepJob MakeJob(const SweepFile& file, const RunSweepOptions& options) {
+  if (file.executor.kind != "local") {
+    throw Failure(
+        FailureCode::kUsage,
+        fmt::format(
+            "/executor/kind is '{}', but this version runs sweeps on this machine only (local)",
+            file.executor.kind));
+  }
+  CheckFitRequests(file.fits);
   SweepJob job = MakeSweepJob(file, Expand(file));
   if (options.slots > 0) job.execution.slots = options.slots;
   return job;

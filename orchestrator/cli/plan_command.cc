@@ -7,6 +7,7 @@
 #include "db/store.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/data_files.h"
+#include "orchestrator/fit_sweep.h"
 #include "orchestrator/progress.h"
 #include "orchestrator/run_plan.h"
 #include "orchestrator/sweep_file/expand.h"
@@ -129,6 +130,7 @@ Json PlanJson(const SweepJob& job,
 
 int Plan(const GlobalOptions& global, const PlanOptions& options) {
   const SweepFile file = ReadSweepFile(options.sweep_file, LoadCatalog(DataPath("")));
+  CheckFitRequests(file.fits);
   const SweepJob job = MakeSweepJob(file, Expand(file));
   const RunPlan plan = MakePlan(job, global.store, options.retry_failed);
   const std::vector<RunWork> remaining = plan.Remaining();

@@ -46,7 +46,7 @@ Verdict Check(const std::string& file, const Catalog& catalog) {
 
 Json ToJson(const std::string& file, const Verdict& verdict) {
   Json problems = Json::array();
-  for (const Problem& problem : verdict.problems.all()) problems.push_back(ToJson(problem));
+  for (const FileProblem& problem : verdict.problems.all()) problems.push_back(ToJson(problem));
   return {{"file", file},
           {"valid", !verdict.problems.has_errors()},
           {"name", verdict.name},
@@ -105,7 +105,7 @@ int Validate(const GlobalOptions& global, const ValidateOptions& options) {
   for (const std::string& file : options.files) {
     const Verdict verdict = Check(file, catalog);
     errors += verdict.problems.errors();
-    for (const Problem& problem : verdict.problems.all()) {
+    for (const FileProblem& problem : verdict.problems.all()) {
       fmt::print(stderr, "{}\n", FormatProblem(problem));
     }
     if (global.json) {

@@ -212,7 +212,7 @@ class Builder : public nlohmann::json_sax<Json> {
   }
 
   void Report(SourcePosition at, const std::string& pointer, std::string message) {
-    problems_.Add({Problem::Severity::kError, file_, at, pointer, std::move(message)});
+    problems_.Add({FileProblem::Severity::kError, file_, at, pointer, std::move(message)});
   }
 
   std::string_view text_;
@@ -238,12 +238,12 @@ SourcePosition LocatedJson::PositionOf(const std::string& pointer) const {
   }
 }
 
-Problem LocatedJson::Error(const std::string& pointer, std::string message) const {
-  return {Problem::Severity::kError, file_, PositionOf(pointer), pointer, std::move(message)};
+FileProblem LocatedJson::Error(const std::string& pointer, std::string message) const {
+  return {FileProblem::Severity::kError, file_, PositionOf(pointer), pointer, std::move(message)};
 }
 
-Problem LocatedJson::Warning(const std::string& pointer, std::string message) const {
-  return {Problem::Severity::kWarning, file_, PositionOf(pointer), pointer, std::move(message)};
+FileProblem LocatedJson::Warning(const std::string& pointer, std::string message) const {
+  return {FileProblem::Severity::kWarning, file_, PositionOf(pointer), pointer, std::move(message)};
 }
 
 LocatedJson ParseLocatedJson(std::string_view text,

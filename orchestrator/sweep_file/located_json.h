@@ -24,8 +24,8 @@ class LocatedJson {
   [[nodiscard]] SourcePosition PositionOf(const std::string& pointer) const;
 
   /// A problem at `pointer` of this file, to be given to a ProblemList.
-  [[nodiscard]] Problem Error(const std::string& pointer, std::string message) const;
-  [[nodiscard]] Problem Warning(const std::string& pointer, std::string message) const;
+  [[nodiscard]] FileProblem Error(const std::string& pointer, std::string message) const;
+  [[nodiscard]] FileProblem Warning(const std::string& pointer, std::string message) const;
 
  private:
   friend LocatedJson ParseLocatedJson(std::string_view, const std::string&, ProblemList&);

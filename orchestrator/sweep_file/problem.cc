@@ -37,15 +37,15 @@ size_t EditDistance(const std::string& a, const std::string& b) {
 
 }  // namespace
 
-std::string FormatProblem(const Problem& problem) {
+std::string FormatProblem(const FileProblem& problem) {
   std::string text = fmt::format("{}:{}: ", problem.file, problem.position.line);
   if (!problem.pointer.empty()) text += problem.pointer + ": ";
-  if (problem.severity == Problem::Severity::kWarning) text += "warning: ";
+  if (problem.severity == FileProblem::Severity::kWarning) text += "warning: ";
   return text + problem.message;
 }
 
-Json ToJson(const Problem& problem) {
-  const bool is_error = problem.severity == Problem::Severity::kError;
+Json ToJson(const FileProblem& problem) {
+  const bool is_error = problem.severity == FileProblem::Severity::kError;
   return Json{{"severity", is_error ? "error" : "warning"},
               {"file", problem.file},
               {"line", problem.position.line},
@@ -54,17 +54,17 @@ Json ToJson(const Problem& problem) {
               {"message", problem.message}};
 }
 
-void ProblemList::Add(Problem problem) {
+void ProblemList::Add(FileProblem problem) {
   if (!seen_.emplace(problem.pointer, problem.message).second) return;
-  if (problem.severity == Problem::Severity::kError) ++errors_;
+  if (problem.severity == FileProblem::Severity::kError) ++errors_;
   problems_.push_back(std::move(problem));
 }
 
 void ProblemList::ThrowIfErrors() const {
   if (!has_errors()) return;
   std::string text;
-  for (const Problem& problem : problems_) {
-    if (problem.severity != Problem::Severity::kError) continue;
+  for (const FileProblem& problem : problems_) {
+    if (problem.severity != FileProblem::Severity::kError) continue;
     if (!text.empty()) text += '\n';
     text += FormatProblem(problem);
   }

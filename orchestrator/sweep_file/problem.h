@@ -19,7 +19,7 @@ struct SourcePosition {
 };
 
 /// One finding about a file.
-struct Problem {
+struct FileProblem {
   enum class Severity { kError, kWarning };
   Severity severity = Severity::kError;
   std::string file;
@@ -30,26 +30,26 @@ struct Problem {
 
 /// `FILE:LINE: /pointer: message`; without the pointer where there is none, with `warning:` before
 /// the message of a warning.
-[[nodiscard]] std::string FormatProblem(const Problem& problem);
+[[nodiscard]] std::string FormatProblem(const FileProblem& problem);
 
 /// `{"severity","file","line","column","pointer","message"}`.
-[[nodiscard]] Json ToJson(const Problem& problem);
+[[nodiscard]] Json ToJson(const FileProblem& problem);
 
 /// Collects findings, so that a file's author learns of all of them at once. The same message at
 /// the same place is kept once: a thousand runs with one wrong derived value are one problem.
 class ProblemList {
  public:
-  void Add(Problem problem);
+  void Add(FileProblem problem);
 
   [[nodiscard]] bool has_errors() const { return errors_ > 0; }
   [[nodiscard]] size_t errors() const { return errors_; }
-  [[nodiscard]] const std::vector<Problem>& all() const { return problems_; }
+  [[nodiscard]] const std::vector<FileProblem>& all() const { return problems_; }
 
   /// Throws Failure(kUsage) with every error, one a line; does nothing when there is none.
   void ThrowIfErrors() const;
 
  private:
-  std::vector<Problem> problems_;
+  std::vector<FileProblem> problems_;
   std::set<std::pair<std::string, std::string>> seen_;  // pointer, message
   size_t errors_ = 0;
 };

@@ -72,4 +72,26 @@ TEST_CASE("Only the folder that owns a library includes it") {
   }
 }
 
+TEST_CASE("No two headers of one program define a type of the same name") {
+  // All live in one namespace: a second definition links without a word and corrupts memory when it
+  // runs.
+  static const std::regex definition("\n(?:class|struct|enum class) (\\w+)(?: : [^;\n]*)? \\{");
+  for (const std::set<std::string>& program : {kMayUse.at("orchestrator"), kMayUse.at("trainer")}) {
+    std::map<std::string, std::string> defined_in;
+    for (const std::string& folder : program) {
+      ForEachSource(folder, [&](const std::filesystem::path& path) {
+        if (path.extension() != ".h") return;
+        const std::string source = ReadFile(path);
+        for (std::sregex_iterator match(source.begin(), source.end(), definition), end;
+             match != end;
+             ++match) {
+          const auto [first, is_new] = defined_in.emplace((*match)[1], path.string());
+          INFO((*match)[1] << " is defined in " << first->second << " and " << path.string());
+          CHECK(is_new);
+        }
+      });
+    }
+  }
+}
+
 }  // namespace sweep

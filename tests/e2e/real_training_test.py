@@ -117,6 +117,13 @@ class PublishedCurvesTest(SweepTest):
         for alpha in ("-0.1638", "-0.1114", "-0.0508", "-0.0794"):
             self.assertIn(alpha, out)
 
+    def test_a_published_curve_predicts_the_published_accuracies(self):
+        report = self.sweep_json("predict", "--curve", "laion", "--model", "H/14", "--samples", "laion:34B")
+        values = {entry["fit"]["group"]["eval_dataset"]: entry["predictions"][0]["value"]
+                  for entry in report["predictions"]}
+        self.assertEqual(round(100 * (1 - values["imagenet1k"]), 4), 78.1078)
+        self.assertEqual(round(100 * (1 - values["mscoco_captions"]), 4), 73.6172)
+
     def test_points_to_import_are_fitted_like_our_own(self):
         table = self.path("mine.csv")
         with open(table, "w") as out:

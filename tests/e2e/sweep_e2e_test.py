@@ -132,6 +132,15 @@ class MistakesTest(SweepTest):
         self.sweep("run", self.write_sweep(sweep), expect=6)
         self.assertIn("dataset-fashion-mnist", self.last_stderr)
 
+    def test_a_law_that_does_not_exist_is_refused_before_anything_runs(self):
+        self.sweep("run", self.write_sweep(tiny_sweep(fits=[{"law": "powr"}])), expect=2)
+        self.assertIn("/fits/0", self.last_stderr)
+        self.assertFalse(os.path.exists(self.store))
+
+    def test_a_cluster_is_refused_rather_than_run_here(self):
+        self.sweep("run", self.write_sweep(tiny_sweep(executor={"kind": "slurm"})), expect=2)
+        self.assertIn("slurm", self.last_stderr)
+
     def test_a_store_that_is_not_there_is_exit_code_6(self):
         self.sweep("status", expect=6)
         self.assertIn("no store", self.last_stderr)

@@ -26,7 +26,7 @@ std::string AllProblems(const std::string& text, const SmallDataFolder& data) {
   ProblemList problems;
   (void)ExpandText(text, data, problems);
   std::string all;
-  for (const Problem& problem : problems.all()) {
+  for (const FileProblem& problem : problems.all()) {
     const std::string line = FormatProblem(problem);
     all += line.substr(line.find("s.json")) + "\n";
   }

@@ -22,7 +22,7 @@ std::string ProblemsOf(const std::string& text, const SmallDataFolder& data) {
   ProblemList problems;
   (void)ExpandText(text, data, problems);
   std::string all;
-  for (const Problem& problem : problems.all()) all += FormatProblem(problem) + "\n";
+  for (const FileProblem& problem : problems.all()) all += FormatProblem(problem) + "\n";
   return all;
 }
 

@@ -11,7 +11,7 @@ std::string ProblemsOf(const std::string& text) {
   ProblemList problems;
   (void)ParseLocatedJson(text, "f.json", problems);
   std::string all;
-  for (const Problem& problem : problems.all()) all += FormatProblem(problem) + "\n";
+  for (const FileProblem& problem : problems.all()) all += FormatProblem(problem) + "\n";
   return all;
 }
 
