@@ -92,9 +92,32 @@ void AddFitWords(CLI::App& command, FitWords& words) {
   command.add_option("--residual", words.residual, "log or linear (default: the law's own)");
   command.add_option("--loss", words.loss, "squared, huber:1e-3, lad, cauchy:c or tukey:c")
       ->capture_default_str();
-  command.add_option("--weights", query.weights, "Column or expression with the points' weights");
+  command.add_option("--weights",
+                     query.weights,
+                     "Column or expression with the points' weights, or binomial (errors by "
+                     "sample_size), or seed_variance");
+  command.add_option("--sample-size",
+                     query.sample_size,
+                     "Column with the evaluation's sample size (default: sample_size)");
+  command
+      .add_option(
+          "--seeds",
+          words.seeds,
+          "pooled: every run is a point; random: runs of one design are one, as a random effect")
+      ->capture_default_str();
   command.add_option(
-      "--cluster", query.cluster, "Column that names what repeats, for bootstrap:N:stratified");
+      "--chance",
+      words.chance,
+      "Observable at chance level (0.999 for 1000 classes): points there are left out");
+  command
+      .add_option("--covariates",
+                  query.covariates,
+                  "Settings to check for a correlation with compute (default: learning rate, batch "
+                  "size and the like, where there are such columns)")
+      ->delimiter(',');
+  command.add_option("--cluster",
+                     query.cluster,
+                     "Column that names what repeats, for bootstrap:N:stratified and :cluster");
   command.add_option("--const", words.constants, "Constants of the law: T0=197")
       ->allow_extra_args(false);
   command.add_option("--fix", words.fix, "Parameters to hold: d=0")->allow_extra_args(false);
@@ -106,9 +129,10 @@ void AddFitWords(CLI::App& command, FitWords& words) {
   command.add_flag("--finish-all", words.finish_all, "Finish every start instead of racing them");
   command.add_option("--seed", words.seed, "Of starts and resamples")->capture_default_str();
   command
-      .add_option("--intervals",
-                  words.intervals,
-                  "auto, t, profile, delta, bootstrap:1000[:residual|stratified|bca] or none")
+      .add_option(
+          "--intervals",
+          words.intervals,
+          "auto, t, profile, delta, bootstrap:1000[:residual|stratified|cluster|bca] or none")
       ->capture_default_str();
   command.add_option("--level", words.level, "Of the intervals")->capture_default_str();
   command.add_option(
@@ -121,6 +145,9 @@ FitOptions ReadFitWords(const FitWords& words) {
   if (!words.select.empty()) options.select = ParseSelection(words.select);
   if (!words.residual.empty()) options.residual = ParseResidual(words.residual);
   options.loss = ParseLoss(words.loss);
+  options.weighting = FindWeighting(words.query.weights).value_or(Weighting::kGiven);
+  options.seeds = ParseSeeds(words.seeds);
+  options.chance = words.chance;
   options.fix = ReadNumbers(words.fix, "--fix");
   options.bounds = ReadBounds(words.bounds);
   options.constants = ReadNumbers(words.constants, "--const");
