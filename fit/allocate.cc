@@ -336,7 +336,14 @@ void FillDesignBias(const Runs& runs, const FitReport& law, Allocation& allocati
     const AllocationApproach again = approach.name == "isoflop"
                                          ? IsoFlop(exact, none, allocation.rule)
                                          : EnvelopeOfCurves(exact, none, allocation.rule);
-    if (again.failure.empty()) approach.design_bias = again.line.exponent - truth;
+    if (!again.failure.empty()) continue;
+    approach.design_bias = again.line.exponent - truth;
+    double x = 0;
+    for (const Optimum& optimum : again.optima)
+      x += std::log(optimum.c) / static_cast<double>(again.optima.size());
+    const AllocationLine& law_line = allocation.approaches.front().line;
+    approach.design_factor =
+        std::exp(again.line.log_g - law_line.log_g + *approach.design_bias * x);
   }
 }
 
@@ -439,6 +446,7 @@ Json ApproachJson(const Allocation& allocation,
   json["coefficient_n"] = std::exp(approach.line.log_g);
   json["resamples"] = approach.draws.size();
   json["design_bias"] = OrNull(approach.design_bias);
+  json["design_factor"] = OrNull(approach.design_factor);
   json["optima"] = approach.optima.size();
   json["targets"] = Json::array();
   for (const double budget : budgets) {

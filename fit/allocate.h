@@ -41,7 +41,8 @@ struct AllocationApproach {
   /// What the approach would find on noise-free values of the parametric law at these points, less
   /// that law's own exponent: the bias of the design.
   std::optional<double> design_bias = {};
-  std::string failure = {};  ///< why it could not be done; empty otherwise
+  std::optional<double> design_factor = {};  ///< and its best sizes over the law's, middle budget
+  std::string failure = {};                  ///< why it could not be done; empty otherwise
 };
 
 struct Allocation {

@@ -76,8 +76,8 @@ struct StartRequest {
 };
 using Starts = std::vector<std::vector<double>>;
 
-/// A law's right side in the language that Python and C++ share: + - * /, pow, exp, log, log1p,
-/// abs, min and max over variables, parameters and constants by name.
+/// A law's right side in the language that Python and C++ share: + - * /, pow, exp, expm1, log,
+/// log1p, abs, min and max over variables, parameters and constants by name.
 struct LawCode {
   struct Line {
     std::string name;

@@ -17,27 +17,6 @@ namespace {
 
 constexpr double kNear = 2;  // a named model within this factor of the best size
 
-std::vector<AllocatedModel> NearestModels(const Catalog& catalog,
-                                          const AllocationRequest& request) {
-  std::vector<AllocatedModel> models;
-  for (const auto& [name, definition] : catalog.models) {
-    const auto params = static_cast<double>(CountParameters(definition.spec).total());
-    models.push_back(
-        {name, params, request.budget_gmacs / CountForwardGmacs(definition.spec).total()});
-  }
-  const auto distance = [&](const AllocatedModel& m) {
-    return std::abs(std::log(m.params / request.best_params));
-  };
-  std::sort(models.begin(), models.end(), [&](const AllocatedModel& a, const AllocatedModel& b) {
-    return distance(a) != distance(b) ? distance(a) < distance(b) : a.model < b.model;
-  });
-  if (models.size() > request.models) models.resize(request.models);
-  std::sort(models.begin(), models.end(), [](const AllocatedModel& a, const AllocatedModel& b) {
-    return a.params < b.params;
-  });
-  return models;
-}
-
 Json Template(const AllocationRequest& request) {
   if (!request.like.empty()) return ReadJsonFile(request.like);
   if (request.dataset.empty()) {
@@ -64,6 +43,73 @@ void Clear(Json& document) {
   }
 }
 
+Json WithModels(Json document,
+                const AllocationRequest& request,
+                const std::vector<std::string>& models) {
+  document["generate"] = {
+      {"models", models},
+      {"compute_gmacs",
+       {{"from", request.budget_gmacs}, {"to", request.budget_gmacs}, {"count", 1}}}};
+  return document;
+}
+
+// What `sweep validate` would find, if the document lay in `folder`.
+ProblemList ProblemsOf(const Json& document,
+                       const std::filesystem::path& folder,
+                       const Catalog& catalog) {
+  ProblemList problems;
+  const SweepFile file =
+      ParseSweepFile(document.dump(1), folder / "allocation.json", catalog, problems);
+  if (!problems.has_errors()) (void)Expand(file, problems);
+  return problems;
+}
+
+// Named models, shipped or the document's own, by distance of their size from the best.
+std::vector<AllocatedModel> ModelsByDistance(const Json& document,
+                                             const AllocationRequest& request,
+                                             const std::filesystem::path& folder,
+                                             const Catalog& shipped) {
+  ProblemList ignored;
+  const SweepFile file =
+      ParseSweepFile(document.dump(1), folder / "allocation.json", shipped, ignored);
+  const Catalog& catalog = file.catalog.models.empty() ? shipped : file.catalog;
+  std::vector<AllocatedModel> models;
+  for (const auto& [name, definition] : catalog.models) {
+    const auto params = static_cast<double>(CountParameters(definition.spec).total());
+    models.push_back(
+        {name, params, request.budget_gmacs / CountForwardGmacs(definition.spec).total()});
+  }
+  const auto distance = [&](const AllocatedModel& m) {
+    return std::abs(std::log(m.params / request.best_params));
+  };
+  std::sort(models.begin(), models.end(), [&](const AllocatedModel& a, const AllocatedModel& b) {
+    return distance(a) != distance(b) ? distance(a) < distance(b) : a.model < b.model;
+  });
+  return models;
+}
+
+// The nearest models that this data set and these settings can train: images of its size, a length
+// of at least a batch.
+std::vector<AllocatedModel> NearestUsable(const Json& document,
+                                          const AllocationRequest& request,
+                                          const std::filesystem::path& folder) {
+  const Catalog catalog = LoadCatalog(DataPath(""));
+  std::vector<AllocatedModel> usable;
+  std::optional<ProblemList> first;
+  for (const AllocatedModel& model : ModelsByDistance(document, request, folder, catalog)) {
+    const ProblemList problems =
+        ProblemsOf(WithModels(document, request, {model.model}), folder, catalog);
+    if (!problems.has_errors()) usable.push_back(model);
+    if (problems.has_errors() && !first) first = problems;
+    if (usable.size() == request.models) break;
+  }
+  if (usable.empty() && first) first->ThrowIfErrors();
+  std::sort(usable.begin(), usable.end(), [](const AllocatedModel& a, const AllocatedModel& b) {
+    return a.params < b.params;
+  });
+  return usable;
+}
+
 }  // namespace
 
 AllocationSweep MakeAllocationSweep(const AllocationRequest& request,
@@ -71,9 +117,9 @@ AllocationSweep MakeAllocationSweep(const AllocationRequest& request,
   AllocationSweep sweep;
   sweep.document = Template(request);
   Clear(sweep.document);
-  const Catalog catalog = LoadCatalog(DataPath(""));
-  sweep.models = NearestModels(catalog, request);
-  Json names = Json::array();
+  sweep.document["name"] = request.name;
+  sweep.models = NearestUsable(sweep.document, request, folder);
+  std::vector<std::string> names;
   double nearest = std::numeric_limits<double>::infinity();
   for (const AllocatedModel& model : sweep.models) {
     names.push_back(model.model);
@@ -81,26 +127,19 @@ AllocationSweep MakeAllocationSweep(const AllocationRequest& request,
   }
   if (nearest > std::log(kNear)) {
     sweep.warning = fmt::format(
-        "no named model is within a factor of {} of {:.3g} parameters: define one under `models`",
+        "no named model that fits this data set is within a factor of {} of {:.3g} parameters: "
+        "define one "
+        "under `models`",
         kNear,
         request.best_params);
   }
-  sweep.document["name"] = request.name;
   sweep.document["description"] = fmt::format(
       "One budget of {:.6g} forward GMACs for each model; the law's best size there is "
       "{:.4g} parameters.",
       request.budget_gmacs,
       request.best_params);
-  sweep.document["generate"] = {
-      {"models", names},
-      {"compute_gmacs",
-       {{"from", request.budget_gmacs}, {"to", request.budget_gmacs}, {"count", 1}}}};
-  ProblemList problems;
-  const SweepFile file =
-      ParseSweepFile(sweep.document.dump(1), folder / "allocation.json", catalog, problems);
-  problems.ThrowIfErrors();
-  (void)Expand(file, problems);
-  problems.ThrowIfErrors();
+  sweep.document = WithModels(std::move(sweep.document), request, names);
+  ProblemsOf(sweep.document, folder, LoadCatalog(DataPath(""))).ThrowIfErrors();
   return sweep;
 }
 

@@ -89,7 +89,10 @@ void PrintExponents(const Allocation& allocation) {
         {approach.name,
          Range(approach.line.exponent, i.low, i.high),
          Range(1 - m * approach.line.exponent, of_data(i.high), of_data(i.low)),
-         approach.design_bias ? fmt::format("{:+.4f}", *approach.design_bias) : "0 by definition",
+         approach.design_bias
+             ? fmt::format("{:+.4f}, N x {:.3f}", *approach.design_bias, *approach.design_factor)
+         : approach.name == "parametric" ? "none"
+                                         : "?",
          approach.optima.empty() ? "" : fmt::format("{} optima", approach.optima.size())});
   }
   fmt::print(
