@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/json_fields.h"
 
 namespace sweep {
@@ -84,6 +86,14 @@ FashionRetrievalOptions ParseFashionRetrievalOptions(const Json& json, const std
           options.captions_per_image,
           "at least 1");
   return options;
+}
+
+int64_t MostPairs(const std::string& kind, const Json& options) {
+  if (kind != kFashionScenes) FailUnknownKind(kind, "data");
+  const FashionScenesOptions scenes = ParseFashionScenesOptions(options, "options");
+  if (scenes.min_items > 1) return kFashionScenesPairs;
+  return std::min(kFashionScenesPairs,
+                  kFashionTrainItems * kFashionLeastCaptions * scenes.max_items);
 }
 
 Json CanonicalDataOptions(const std::string& kind, const Json& options, const std::string& origin) {

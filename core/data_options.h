@@ -41,8 +41,12 @@ struct FashionRetrievalOptions {
   bool operator==(const FashionRetrievalOptions&) const = default;
 };
 
-/// Pairs that `fashion_scenes` numbers: data_scale may not be larger.
+/// Pairs that `fashion_scenes` numbers.
 inline constexpr int64_t kFashionScenesPairs = 1'000'000;
+/// Images of the training part.
+inline constexpr int64_t kFashionTrainItems = 60'000;
+/// Captions that every single item has at least (trainer/fashion_scenes.h).
+inline constexpr int64_t kFashionLeastCaptions = 6;
 /// Images of the test part, the most that zero-shot classification can use.
 inline constexpr int64_t kFashionTestItems = 10'000;
 
@@ -80,6 +84,10 @@ void VisitFields(Visitor& visit, FashionRetrievalOptions& s) {
     const Json& json, const std::string& origin);
 [[nodiscard]] FashionRetrievalOptions ParseFashionRetrievalOptions(const Json& json,
                                                                    const std::string& origin);
+
+/// Distinct pairs that a data set of `kind` with these options has: data_scale may not be larger.
+/// Single items are what runs out: 60,000 images with at least six captions each.
+[[nodiscard]] int64_t MostPairs(const std::string& kind, const Json& options);
 
 /// DataSpec::options of `kind`, checked, with values equal to their frozen defaults left out: what
 /// goes into a run's identity. Throws Failure(kUsage), also for an unknown kind.

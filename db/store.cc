@@ -1,13 +1,12 @@
 #include "db/store.h"
 
 #include <fmt/format.h>
-#include <sys/vfs.h>
 
-#include <array>
 #include <chrono>
 
 #include "core/files.h"
 #include "db/schema.h"
+#include "db/snapshot.h"
 #include "db/store_impl.h"
 
 namespace sweep {
@@ -16,28 +15,8 @@ namespace {
 constexpr int kBusyMilliseconds = 10000;
 constexpr const char* kDatabaseName = "sweep.db";
 
-// Network file systems, by statfs(2): their locks and shared memory cannot carry SQLite's
-// write-ahead log.
-bool IsNetworkFileSystem(const std::filesystem::path& path) {
-  constexpr std::array<uint64_t, 7> kMagic = {
-      0x6969,      // NFS
-      0x0BD00BD0,  // Lustre
-      0x47504653,  // GPFS
-      0xFF534D42,  // CIFS
-      0xFE534D42,  // SMB2
-      0x19830326,  // BeeGFS
-      0x00C36400,  // Ceph
-  };
-  struct statfs info{};
-  if (::statfs(path.c_str(), &info) != 0) return false;
-  for (const uint64_t magic : kMagic) {
-    if ((static_cast<uint64_t>(info.f_type) & 0xFFFFFFFFU) == magic) return true;
-  }
-  return false;
-}
-
-void ConfigureForWriting(SQLite::Database& database, const std::filesystem::path& root) {
-  if (IsNetworkFileSystem(root)) {
+void ConfigureForWriting(SQLite::Database& database, bool on_network) {
+  if (on_network) {
     database.exec("PRAGMA locking_mode = EXCLUSIVE");
     database.exec("PRAGMA journal_mode = DELETE");
   } else {
@@ -79,21 +58,34 @@ Store::Store(std::filesystem::path root, Access access)
     impl_->journal = std::make_unique<Journal>(root_ / "journal.jsonl");
   }
   TranslateSqlite(root_, [&] {
-    const int flags = access == Access::kWrite ? SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE
-                                               : SQLite::OPEN_READONLY;
-    impl_->database = std::make_unique<SQLite::Database>((root_ / kDatabaseName).string(), flags);
-    Configure(*impl_->database);
-    if (access == Access::kWrite) {
-      ConfigureForWriting(*impl_->database, root_);
-      Migrate(*impl_->database);
-    } else {
+    if (access == Access::kRead) {
+      impl_->database = std::make_unique<SQLite::Database>(DatabaseForReading(root_).string(),
+                                                           SQLite::OPEN_READONLY);
+      Configure(*impl_->database);
       RequireCurrentSchema(*impl_->database);
+      return;
+    }
+    impl_->database = std::make_unique<SQLite::Database>(
+        (root_ / kDatabaseName).string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    Configure(*impl_->database);
+    const bool on_network = IsNetworkFileSystem(root_);
+    ConfigureForWriting(*impl_->database, on_network);
+    Migrate(*impl_->database);
+    if (on_network) {
+      impl_->snapshots = std::make_unique<Snapshots>(*impl_->database, root_);
+      impl_->snapshots->Make();
     }
   });
 }
 
 Store::~Store() {
-  if (impl_) impl_->statements.clear();  // before the database they belong to
+  if (!impl_) return;
+  impl_->statements.clear();  // before the database they belong to
+  try {
+    if (impl_->snapshots) impl_->snapshots->Make();
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "{}: no snapshot for readers: {}\n", root_.string(), error.what());
+  }
 }
 
 RunDirectory Store::run_directory(const std::string& run_id) const {

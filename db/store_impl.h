@@ -10,6 +10,7 @@
 #include "core/failure.h"
 #include "db/journal.h"
 #include "db/lease.h"
+#include "db/snapshot.h"
 #include "db/store.h"
 
 namespace sweep {
@@ -19,6 +20,7 @@ struct Store::Impl {
   std::unique_ptr<Lease> lease;      // only when writing
   std::unique_ptr<Journal> journal;  // only when writing
   std::unique_ptr<SQLite::Database> database;
+  std::unique_ptr<Snapshots> snapshots;  // only when writing on a network file system
   std::map<std::string, SQLite::Statement> statements;  // prepared once each
 
   /// The prepared statement for `sql`, reset, with its parameters bound in order.

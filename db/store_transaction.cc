@@ -38,6 +38,7 @@ void StoreTransaction::Commit() {
     }
     store_.impl_->database->exec("COMMIT");
     committed_ = true;
+    if (store_.impl_->snapshots) store_.impl_->snapshots->Refresh();
   });
 }
 

@@ -61,6 +61,7 @@ void VisitFields(Visitor& visit, ImportedPoint& s) {
 struct StoredSweep {
   std::string schema = "sweep.expanded/1";
   double added_at = 0;  ///< Unix time, seconds
+  Json source;          ///< the sweep file's document when the sweep was first added
   SweepRow sweep;
 };
 
@@ -78,6 +79,7 @@ template <class Visitor>
 void VisitFields(Visitor& visit, StoredSweep& s) {
   visit("schema", s.schema);
   visit("added_at", s.added_at);
+  visit("source", s.source, Json());
   visit("sweep", s.sweep);
 }
 

@@ -193,13 +193,15 @@ void RebuildDatabase(const std::filesystem::path& root, std::vector<std::string>
   transaction.Commit();
 }
 
-void AddSweepToStore(Store& store, SweepRow& sweep) {
-  sweep.sweep_id.clear();
-  sweep.sweep_id = ContentId(FieldsToJson(sweep));
+void AddSweepToStore(Store& store, ExpandedSweep& sweep) {
+  SweepRow& row = sweep;
+  row.sweep_id.clear();
+  row.sweep_id = ContentId(FieldsToJson(row));
   if (store.SweepIds().contains(sweep.sweep_id)) return;
   StoredSweep stored;
   stored.added_at = UnixTime();
-  stored.sweep = sweep;
+  stored.source = sweep.source;
+  stored.sweep = row;
   PublishFileOnce(store.sweeps_folder() / (sweep.sweep_id + ".json"),
                   CanonicalDump(FieldsToJson(stored)) + "\n");
   AddUnknownSweeps(store);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "db/store.h"
+#include "orchestrator/sweep_file/expanded_sweep.h"
 
 namespace sweep {
 
@@ -27,7 +28,7 @@ void RebuildDatabase(const std::filesystem::path& root, std::vector<std::string>
 
 /// Writes `sweeps/ID.json` and adds the sweep; sets `sweep.sweep_id`. One that is there already
 /// stays as it is.
-void AddSweepToStore(Store& store, SweepRow& sweep);
+void AddSweepToStore(Store& store, ExpandedSweep& sweep);
 
 /// Writes `imports/ID/import.json` and adds its points. Returns false when the same table was
 /// imported before.

@@ -128,7 +128,7 @@ void Scheduler::StartAttempt(const RunWork& work) {
 }
 
 std::map<std::string, std::string> Scheduler::LocationsFor(const RunRow& run) const {
-  std::map<std::string, std::string> locations = job_.locations;
+  std::map<std::string, std::string> locations = job_.sweep.locations;
   const StartSpec& start = run.spec.start;
   if (start.run_id.empty()) return locations;
   const RunDirectory parent = store_.run_directory(start.run_id);

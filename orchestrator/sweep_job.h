@@ -1,6 +1,5 @@
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -23,14 +22,12 @@ struct ExecutionSettings {
 
 /// One sweep, ready to be executed.
 struct SweepJob {
-  SweepRow sweep;
-  std::map<std::string, std::string> locations;  ///< content id → file or folder on this machine
-  std::map<std::string, std::string> install_hints;  ///< content id → what to do when it is absent
+  ExpandedSweep sweep;
   ExecutionSettings execution;
 };
 
-/// The rows of the store and the settings of the executor, from an expanded sweep file.
-[[nodiscard]] SweepJob MakeSweepJob(const SweepFile& file, const ExpandedSweep& expanded);
+/// An expanded sweep file with its settings of the executor.
+[[nodiscard]] SweepJob MakeSweepJob(const SweepFile& file, ExpandedSweep expanded);
 
 /// Throws Failure(kData) naming every file or folder that the remaining work needs and this machine
 /// lacks, with what to install.

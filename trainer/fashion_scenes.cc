@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include "core/data_options.h"
+
 namespace sweep {
 namespace {
 
@@ -36,6 +38,7 @@ constexpr std::array<std::array<std::string_view, 2>, 4> kPlaces = {
 constexpr std::array<std::string_view, 5> kNumbers = {"", "one", "two", "three", "four"};
 constexpr std::array<std::string_view, 6> kSingleOpenings = {
     "", "a photo of", "a picture of", "this is", "an image of", "the photo of"};
+static_assert(kSingleOpenings.size() >= kFashionLeastCaptions);
 constexpr std::array<std::string_view, 3> kSeveralOpenings = {"", "photo of", "picture of"};
 
 template <class T, size_t N>
@@ -119,11 +122,15 @@ SceneMaker::SceneMaker(const FashionItems& items, int64_t canvas)
       quarter_(ResizeByArea(items.pixels, FashionItems::kSide, canvas / 2)) {}
 
 Scene SceneMaker::Draw(Random& random, const SceneStyle& style) const {
+  return Draw(random, style.min_items + random.Below(style.max_items - style.min_items + 1));
+}
+
+Scene SceneMaker::Draw(Random& random, int64_t count) const {
   Scene scene;
-  scene.count = style.min_items + random.Below(style.max_items - style.min_items + 1);
+  scene.count = count;
   std::array<int64_t, 4> quarters = {0, 1, 2, 3};
   Shuffle(quarters, 4, random);
-  for (size_t i = 0; i < static_cast<size_t>(scene.count); ++i) {
+  for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
     scene.placed[i] = {random.Below(items_.count()), quarters[i]};
   }
   return scene;
@@ -150,13 +157,24 @@ std::string SceneMaker::Describe(const Scene& scene,
                                  Random& random,
                                  const SceneStyle& style) const {
   const bool counted = random.Unit() < style.counted_share;
-  if (scene.count == 1) return DescribeSingle(scene, random);
+  if (scene.count == 1) {
+    const int64_t item = scene.placed[0].item;
+    return DescribeSingle(item, random.Below(SingleCaptions(item)));
+  }
   return counted ? DescribeNumbers(scene, random) : DescribePlaces(scene, random);
 }
 
-std::string SceneMaker::DescribeSingle(const Scene& scene, Random& random) const {
-  std::string text(Pick(kSingleOpenings, random));
-  const Noun& noun = PickNoun(Label(scene.placed[0]), random);
+int64_t SceneMaker::SingleCaptions(int64_t item) const {
+  const Nouns& nouns = kNouns[Label(item)];
+  const int64_t words = nouns.first.one == nouns.second.one ? 1 : 2;
+  return words * static_cast<int64_t>(kSingleOpenings.size());
+}
+
+std::string SceneMaker::DescribeSingle(int64_t item, int64_t caption) const {
+  const auto number = static_cast<size_t>(caption);
+  std::string text(kSingleOpenings[number % kSingleOpenings.size()]);
+  const Nouns& nouns = kNouns[Label(item)];
+  const Noun& noun = number < kSingleOpenings.size() ? nouns.first : nouns.second;
   AppendWord(text, noun.article);
   AppendWord(text, noun.one);
   return text;
@@ -169,7 +187,7 @@ std::string SceneMaker::DescribePlaces(const Scene& scene, Random& random) const
   const bool joined = random.Below(2) == 0;
   for (size_t i = 0; i < static_cast<size_t>(scene.count); ++i) {
     if (joined && i + 1 == static_cast<size_t>(scene.count)) AppendWord(text, "and");
-    AppendWord(text, PickNoun(Label(placed[i]), random).one);
+    AppendWord(text, PickNoun(Label(placed[i].item), random).one);
     AppendWord(text, Pick(kPlaces[static_cast<size_t>(placed[i].quarter)], random));
   }
   return text;
@@ -177,7 +195,8 @@ std::string SceneMaker::DescribePlaces(const Scene& scene, Random& random) const
 
 std::string SceneMaker::DescribeNumbers(const Scene& scene, Random& random) const {
   std::array<size_t, 10> numbers{};
-  for (size_t i = 0; i < static_cast<size_t>(scene.count); ++i) ++numbers[Label(scene.placed[i])];
+  for (size_t i = 0; i < static_cast<size_t>(scene.count); ++i)
+    ++numbers[Label(scene.placed[i].item)];
   std::array<size_t, 10> labels{};
   int64_t distinct = 0;
   for (size_t label = 0; label < numbers.size(); ++label) {

@@ -36,6 +36,8 @@ class SceneMaker {
   SceneMaker(const FashionItems& items, int64_t canvas);
 
   [[nodiscard]] Scene Draw(Random& random, const SceneStyle& style) const;
+  /// A scene of so many items.
+  [[nodiscard]] Scene Draw(Random& random, int64_t count) const;
 
   /// Grey pixels of the scene, canvas * canvas bytes.
   void Paint(const Scene& scene, std::span<uint8_t> pixels) const;
@@ -46,15 +48,18 @@ class SceneMaker {
                                      Random& random,
                                      const SceneStyle& style) const;
 
+  /// How many captions a single `item` has, at least kFashionLeastCaptions, and one of them.
+  [[nodiscard]] int64_t SingleCaptions(int64_t item) const;
+  [[nodiscard]] std::string DescribeSingle(int64_t item, int64_t caption) const;
+
   [[nodiscard]] int64_t canvas() const { return canvas_; }
   [[nodiscard]] int64_t item_count() const { return items_.count(); }
 
  private:
   [[nodiscard]] std::string DescribePlaces(const Scene& scene, Random& random) const;
   [[nodiscard]] std::string DescribeNumbers(const Scene& scene, Random& random) const;
-  [[nodiscard]] std::string DescribeSingle(const Scene& scene, Random& random) const;
-  [[nodiscard]] size_t Label(const Scene::Placed& placed) const {
-    return items_.labels[static_cast<size_t>(placed.item)];
+  [[nodiscard]] size_t Label(int64_t item) const {
+    return items_.labels[static_cast<size_t>(item)];
   }
 
   const FashionItems& items_;

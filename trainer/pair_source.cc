@@ -9,8 +9,12 @@
 namespace sweep {
 namespace {
 
-enum Purpose : uint64_t { kSceneStream = 1, kCaptionStream, kMismatchStream };
+enum Purpose : uint64_t { kSceneStream = 1, kCaptionStream, kMismatchStream, kSingleStream };
 
+// Numbers of items take turns, so that any part of the data has the same mixture. Scenes of several
+// items are drawn: two equal ones among a million are a matter of chance (there are 12 · 60,000² of
+// two items). Single items are dealt: every image once with one of its captions, then every image
+// once with the next.
 class FashionScenesPairs : public PairSource {
  public:
   FashionScenesPairs(std::shared_ptr<const FashionMnist> data, const FashionScenesOptions& options)
@@ -34,12 +38,28 @@ class FashionScenesPairs : public PairSource {
 
  private:
   Scene SceneOf(int64_t pair) const {
+    const int64_t count = options_.min_items + pair % item_counts();
+    if (count == 1) return {{{{SingleItem(pair), 0}}}, 1};
     Random random(options_.seed, kSceneStream, pair);
-    return maker_.Draw(random, style_);
+    return maker_.Draw(random, count);
   }
   std::string CaptionOf(int64_t pair, const Scene& scene) const {
     Random random(options_.seed, kCaptionStream, pair);
+    if (scene.count == 1) return CaptionOfSingle(pair, scene.placed[0].item);
     return maker_.Describe(scene, random, style_);
+  }
+
+  int64_t item_counts() const { return options_.max_items - options_.min_items + 1; }
+  int64_t SingleItem(int64_t pair) const {
+    const int64_t number = pair / item_counts();
+    Random key(options_.seed, kSingleStream);
+    return ShuffledIndex(number % maker_.item_count(), maker_.item_count(), key.Next());
+  }
+  std::string CaptionOfSingle(int64_t pair, int64_t item) const {
+    const int64_t round = pair / item_counts() / maker_.item_count();
+    Random first(options_.seed, kSingleStream, item);
+    const int64_t captions = maker_.SingleCaptions(item);
+    return maker_.DescribeSingle(item, (first.Below(captions) + round) % captions);
   }
 
   std::shared_ptr<const FashionMnist> data_;
@@ -50,11 +70,13 @@ class FashionScenesPairs : public PairSource {
 
 std::unique_ptr<PairSource> OpenFashionScenes(const RunSpec& spec, DataLibrary& library) {
   const auto options = ParseFashionScenesOptions(spec.data.options, "data.options");
-  if (spec.data.data_scale > kFashionScenesPairs) {
+  const int64_t most = MostPairs(spec.data.kind, spec.data.options);
+  if (spec.data.data_scale > most) {
     throw Failure(FailureCode::kUsage,
-                  fmt::format("data.data_scale is {}, expected at most {} pairs of fashion_scenes",
+                  fmt::format("data.data_scale is {}, expected at most {}, the distinct pairs that "
+                              "these options have",
                               spec.data.data_scale,
-                              kFashionScenesPairs));
+                              most));
   }
   return std::make_unique<FashionScenesPairs>(library.OpenFashionMnist(spec.data.content), options);
 }

@@ -37,7 +37,7 @@ Verdict Check(const std::string& file, const Catalog& catalog) {
   verdict.runs = sweep.runs.size();
   constexpr double kFlopsPerGmac = 6e9;
   verdict.flops_saved = kFlopsPerGmac * GmacsSavedByBranches(sweep);
-  for (const ExpandedRun& run : sweep.runs) {
+  for (const RunRow& run : sweep.runs) {
     verdict.train_flops +=
         kFlopsPerGmac * run.gmacs_per_sample * static_cast<double>(run.spec.samples_seen);
   }

@@ -240,6 +240,15 @@ std::optional<DatasetDefinition> ReadDatasetDefinition(const FieldReader& reader
     definition.options = CanonicalDataOptions(definition.kind, definition.options, "options");
   });
   if (!options_fit) return std::nullopt;
+  if (IsBuiltIn(definition.kind) &&
+      definition.size > MostPairs(definition.kind, definition.options)) {
+    reader.Error(PointerTo(pointer, "size"),
+                 fmt::format("value {}, expected at most {}, the distinct pairs that these options "
+                             "have",
+                             definition.size,
+                             MostPairs(definition.kind, definition.options)));
+    return std::nullopt;
+  }
   definition.json = std::move(*merged);
   return definition;
 }

@@ -34,6 +34,7 @@ class Expander {
     Merge();
     Order();
     sweep.runs = std::move(runs_);
+    sweep.locations = std::move(locations_);
     for (const auto& [name, dataset] : file_.catalog.datasets) {
       if (!dataset.install_hint.empty())
         sweep.install_hints[dataset.content] = dataset.install_hint;
@@ -59,12 +60,10 @@ class Expander {
   void Make(size_t index) {
     RunDraft& draft = drafts_[index];
     const RunLink& link = links_[index];
-    ExpandedRun& run = runs_[index];
+    RunRow& run = runs_[index];
     run.spec = std::move(draft.spec);
     if (link.parent) {
-      run.parent_run_id = runs_[*link.parent].run_id;
-      run.spec.start = {run.parent_run_id, link.samples_seen, ""};
-      runs_[*link.parent].keep_at.push_back(link.samples_seen);
+      run.spec.start = {runs_[*link.parent].run_id, link.samples_seen, ""};
     } else {
       run.spec.start.file = link.file;
     }
@@ -72,14 +71,14 @@ class Expander {
     run.model = draft.Text("model");
     run.dataset = draft.Text("dataset");
     run.curve = file_.CurveOf(run.dataset);
-    run.requested_samples = draft.Count("samples_seen");
     SetCoordinates(draft, run);
     SetWork(link, run);
-    SetEvaluations(link, run);
-    SetLocations(link, run);
+    run.point_kind = PointKind(link, run);
+    SetEvaluations(run);
+    AddLocations(link, run);
   }
 
-  static void SetCoordinates(RunDraft& draft, ExpandedRun& run) {
+  static void SetCoordinates(RunDraft& draft, RunRow& run) {
     for (size_t i = 0; i < RunFields().size(); ++i) {
       run.coordinates[std::string(RunFields()[i].name)] = std::move(draft.values[i]);
     }
@@ -91,13 +90,16 @@ class Expander {
     }
   }
 
-  void SetWork(const RunLink& link, ExpandedRun& run) {
+  void SetWork(const RunLink& link, RunRow& run) {
     run.params = CountParameters(run.spec.model).total();
     run.gmacs_per_sample = CountForwardGmacs(run.spec.model).total();
+    run.total_samples_seen = run.spec.samples_seen;
     Work work = WorkOf(run, run.spec.samples_seen);
     if (link.parent) {
-      const ExpandedRun& parent = runs_[*link.parent];
-      const Work rest_of_parent = WorkOf(parent, parent.spec.samples_seen - link.samples_seen);
+      const RunRow& parent = runs_[*link.parent];
+      const int64_t rest = parent.spec.samples_seen - link.samples_seen;
+      run.total_samples_seen += parent.total_samples_seen - rest;
+      const Work rest_of_parent = WorkOf(parent, rest);
       work.compute_gmacs += parent.compute_gmacs - rest_of_parent.compute_gmacs;
       work.train_flops += parent.train_flops - rest_of_parent.train_flops;
     }
@@ -105,29 +107,33 @@ class Expander {
     run.train_flops = work.train_flops;
   }
 
-  static Work WorkOf(const ExpandedRun& run, int64_t samples) {
+  static Work WorkOf(const RunRow& run, int64_t samples) {
     const auto count = static_cast<double>(samples);
     return {count * run.gmacs_per_sample, count * TrainFlopsPerSample(run.spec.model)};
   }
 
-  void SetEvaluations(const RunLink& link, ExpandedRun& run) const {
+  // The end of a branch whose rate falls, that left a run of constant rate, is a cooldown point.
+  [[nodiscard]] const char* PointKind(const RunLink& link, const RunRow& run) const {
     const bool is_cooldown = link.parent && runs_[*link.parent].spec.schedule.name == "constant" &&
                              run.spec.schedule.name != "constant";
+    return is_cooldown ? "cooldown" : "final";
+  }
+
+  void SetEvaluations(RunRow& run) const {
     for (const NamedEvaluation& evaluation : file_.evaluations) {
       const EvaluationDefinition& d = evaluation.definition;
-      PlannedEvaluation planned;
-      planned.name = evaluation.name;
-      if (is_cooldown) planned.point_kind = "cooldown";
-      planned.samples_seen = run.spec.samples_seen;
-      planned.spec = {d.task, d.kind, d.content, d.size, d.options};
-      planned.eval_id = EvaluationId(run.run_id, planned.samples_seen, planned.spec);
-      run.evaluations.push_back(std::move(planned));
+      EvaluationRequest request;
+      request.eval_dataset = evaluation.name;
+      request.samples_seen = run.spec.samples_seen;
+      request.spec = {d.task, d.kind, d.content, d.size, d.options};
+      request.eval_id = EvaluationId(run.run_id, request.samples_seen, request.spec);
+      run.evaluations.push_back(std::move(request));
     }
   }
 
-  void SetLocations(const RunLink& link, ExpandedRun& run) const {
+  void AddLocations(const RunLink& link, const RunRow& run) {
     const auto set = [&](const std::string& content, const std::string& path) {
-      if (!path.empty()) run.locations[content] = path;
+      if (!path.empty()) locations_.emplace(content, path);
     };
     const DatasetDefinition& dataset = file_.catalog.datasets.at(run.dataset);
     set(dataset.content, dataset.location);
@@ -141,26 +147,16 @@ class Expander {
     set(link.file, link.file_path);
   }
 
-  // Each run_id once, with the first draft's labels and all samples that any of the equal runs has
-  // to keep. In place, as large sweeps need the room.
+  // Each run_id once, with the first draft's labels. In place, as large sweeps need the room.
   void Merge() {
-    std::map<std::string, size_t> places;
+    std::set<std::string> seen;
     size_t kept = 0;
     for (size_t i = 0; i < runs_.size(); ++i) {
-      const auto [place, is_new] = places.emplace(runs_[i].run_id, kept);
-      if (is_new) {
-        if (kept != i) runs_[kept] = std::move(runs_[i]);
-        ++kept;
-      } else {
-        auto& keep_at = runs_[place->second].keep_at;
-        keep_at.insert(keep_at.end(), runs_[i].keep_at.begin(), runs_[i].keep_at.end());
-      }
+      if (!seen.insert(runs_[i].run_id).second) continue;
+      if (kept != i) runs_[kept] = std::move(runs_[i]);
+      ++kept;
     }
     runs_.resize(kept);
-    for (ExpandedRun& run : runs_) {
-      std::sort(run.keep_at.begin(), run.keep_at.end());
-      run.keep_at.erase(std::unique(run.keep_at.begin(), run.keep_at.end()), run.keep_at.end());
-    }
   }
 
   // The place of every run when, again and again, the cheapest is taken whose parent has been.
@@ -170,10 +166,11 @@ class Expander {
     std::map<std::string_view, std::vector<size_t>> children;
     const auto entry = [&](size_t i) { return Entry(runs_[i].compute_gmacs, runs_[i].run_id, i); };
     for (size_t i = 0; i < runs_.size(); ++i) {
-      if (runs_[i].parent_run_id.empty()) {
+      const std::string& parent = runs_[i].spec.start.run_id;
+      if (parent.empty()) {
         ready.push(entry(i));
       } else {
-        children[runs_[i].parent_run_id].push_back(i);
+        children[parent].push_back(i);
       }
     }
     std::vector<size_t> places(runs_.size());
@@ -201,7 +198,8 @@ class Expander {
   const SweepFile& file_;
   std::vector<RunDraft> drafts_;
   std::vector<RunLink> links_;
-  std::vector<ExpandedRun> runs_;  // one for each draft
+  std::vector<RunRow> runs_;  // one for each draft
+  std::map<std::string, std::string> locations_;
 };
 
 }  // namespace
@@ -209,7 +207,12 @@ class Expander {
 ExpandedSweep Expand(const SweepFile& file, ProblemList& problems) {
   std::vector<RunDraft> drafts = DraftMaker(file, problems).Make();
   auto links = LinkRuns(file, drafts, problems);
-  if (!links) return ExpandedSweep{file.name, file.source.value(), {}, {}};
+  if (!links) {
+    ExpandedSweep nothing;
+    nothing.name = file.name;
+    nothing.source = file.source.value();
+    return nothing;
+  }
   ExpandedSweep sweep = Expander(file, std::move(drafts), std::move(*links)).Expand();
   if (sweep.runs.empty() && !problems.has_errors()) {
     problems.Add(file.source.Error("", "no runs: expected a grid, fixed values or included runs"));

@@ -5,18 +5,18 @@
 
 namespace sweep {
 
-const ExpandedRun* ExpandedSweep::Find(const std::string& run_id) const {
+const RunRow* ExpandedSweep::Find(const std::string& run_id) const {
   const auto found = std::find_if(
-      runs.begin(), runs.end(), [&](const ExpandedRun& run) { return run.run_id == run_id; });
+      runs.begin(), runs.end(), [&](const RunRow& run) { return run.run_id == run_id; });
   return found == runs.end() ? nullptr : &*found;
 }
 
 double GmacsSavedByBranches(const ExpandedSweep& sweep) {
   std::set<std::string> parents;
-  for (const ExpandedRun& run : sweep.runs) parents.insert(run.parent_run_id);
+  for (const RunRow& run : sweep.runs) parents.insert(run.spec.start.run_id);
   double separate = 0;
   double together = 0;
-  for (const ExpandedRun& run : sweep.runs) {
+  for (const RunRow& run : sweep.runs) {
     if (!parents.contains(run.run_id)) separate += run.compute_gmacs;
     together += static_cast<double>(run.spec.samples_seen) * run.gmacs_per_sample;
   }

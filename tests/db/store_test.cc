@@ -5,6 +5,7 @@
 
 #include "core/failure.h"
 #include "core/files.h"
+#include "tests/support/environment_variable.h"
 #include "tests/support/sample_rows.h"
 #include "tests/support/temporary_directory.h"
 
@@ -36,6 +37,30 @@ TEST_CASE("A run goes from planned to completed and its transitions are kept") {
   CHECK(store.FindRun(run.run_id)->state == RunState::kCompleted);
   CHECK(store.Query("SELECT to_state FROM transitions ORDER BY transition_id").rows ==
         std::vector<std::vector<std::string>>{{"submitting"}, {"running"}, {"completed"}});
+}
+
+TEST_CASE("On a network file system readers get a snapshot while the writer holds the database") {
+  const TemporaryDirectory directory;
+  const EnvironmentVariable network("SWEEP_FILE_SYSTEM", "network");
+  const RunRow run = SampleRunRow();
+  {
+    Store writer(directory.path(), Store::Access::kWrite);
+    CHECK(Store(directory.path(), Store::Access::kRead).Runs().empty());
+    AddOneRun(writer, run);
+  }
+  Store writer(directory.path(), Store::Access::kWrite);
+  Move(writer, run.run_id, RunState::kSubmitting);
+  const Store reader(directory.path(), Store::Access::kRead);
+  CHECK(reader.Runs().size() == 1);
+  CHECK(reader.FindRun(run.run_id)->state == RunState::kPlanned);  // a moment ago
+  CHECK_FALSE(std::filesystem::exists(directory.path() / "sweep.db-wal"));
+}
+
+TEST_CASE("A file system that SWEEP_FILE_SYSTEM does not know is refused") {
+  const TemporaryDirectory directory;
+  const EnvironmentVariable wrong("SWEEP_FILE_SYSTEM", "tape");
+  CHECK_THROWS_WITH(Store(directory.path(), Store::Access::kWrite),
+                    Catch::Contains("SWEEP_FILE_SYSTEM is 'tape', expected local or network"));
 }
 
 TEST_CASE("An illegal change of state is refused and changes nothing") {

@@ -27,6 +27,12 @@ class RunTest(SweepTest):
         report = self.sweep_json("run", self.write_sweep(tiny_sweep(grid=grid)))
         self.assertEqual((report["already_done"], report["completed"]), (6, 2))
 
+    def test_the_store_keeps_the_sweep_file_of_a_sweep(self):
+        sweep = tiny_sweep()
+        report = self.sweep_json("run", self.write_sweep(sweep))
+        with open(os.path.join(self.store, "sweeps", report["sweep_id"] + ".json")) as file:
+            self.assertEqual(json.load(file)["source"], sweep)
+
     def test_two_sweeps_share_the_runs_they_both_contain(self):
         self.sweep("run", self.write_sweep(tiny_sweep()))
         grid = {"model": ["w64"], "samples_seen": [1024, 2048]}

@@ -50,7 +50,7 @@ Invocation RunOnce(const std::filesystem::path& root,
   std::vector<std::string> notes;
   const auto store = OpenForWriting(root, notes);
   SweepJob job;
-  job.sweep = SampleSweepRow(runs);
+  static_cast<SweepRow&>(job.sweep) = SampleSweepRow(runs);
   job.execution.trainer_command = {"fake"};
   AddSweepToStore(*store, job.sweep);
   RunPlan plan(

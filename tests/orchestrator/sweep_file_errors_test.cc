@@ -159,6 +159,10 @@ const WrongFile kWrongFiles[] = {
     {"\"curves\"",
      "\"datasets\": {\"d\": {\"extends\": \"scenes\", \"options\": {\"mismatch\": 2}}}, \"curves\"",
      "/datasets/d/options: options: mismatch is 2, expected a share in [0, 1]"},
+    {"\"curves\"",
+     "\"datasets\": {\"d\": {\"extends\": \"scenes\", \"options\": {\"max_items\": 1}}}, "
+     "\"curves\"",
+     "/datasets/d/size: value 1000000, expected at most 360000, the distinct pairs"},
     {"[\"items\"],",
      "[{\"name\": \"items\", \"extends\": \"items\", \"options\": {\"canvas\": 56}}],",
      "/grid: model 'tiny' reads images of 28 pixels, expected the canvas of evaluation 'items', "

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <fstream>
+#include <set>
 
 #include "core/compute.h"
 #include "core/failure.h"
@@ -26,13 +27,10 @@ std::string ProblemsOf(const std::string& text, const SmallDataFolder& data) {
   return all;
 }
 
-const ExpandedRun& RunWith(const ExpandedSweep& sweep,
-                           const std::string& field,
-                           const Json& value) {
-  const auto found =
-      std::find_if(sweep.runs.begin(), sweep.runs.end(), [&](const ExpandedRun& run) {
-        return run.coordinates.at(field) == value;
-      });
+const RunRow& RunWith(const ExpandedSweep& sweep, const std::string& field, const Json& value) {
+  const auto found = std::find_if(sweep.runs.begin(), sweep.runs.end(), [&](const RunRow& run) {
+    return run.coordinates.at(field) == value;
+  });
   REQUIRE(found != sweep.runs.end());
   return *found;
 }
@@ -58,8 +56,7 @@ TEST_CASE("Expand rounds samples up to whole steps and keeps the requested numbe
   const SmallDataFolder data;
   const auto sweep = ExpandText(
       SweepText(R"("grid": {"model": ["tiny"], "samples_seen": [1001]},)" + kFixed), data);
-  const ExpandedRun& run = sweep.runs.at(0);
-  CHECK(run.requested_samples == 1001);
+  const RunRow& run = sweep.runs.at(0);
   CHECK(run.spec.samples_seen == 1100);
   CHECK(run.spec.steps() == 11);
   CHECK(run.coordinates["samples_seen"] == 1001);
@@ -133,9 +130,9 @@ TEST_CASE("generate makes log-spaced lengths within limits and a budget") {
   };
   const auto all = ExpandText(text(""), data);
   REQUIRE(all.runs.size() == 10);
-  CHECK(all.runs.front().requested_samples == 1000);
+  CHECK(all.runs.front().coordinates["samples_seen"] == 1000);
   CHECK(RunWith(all, "samples_seen", 3162).model == "tiny");
-  CHECK(all.runs.back().requested_samples == 100000);
+  CHECK(all.runs.back().coordinates["samples_seen"] == 100000);
   CHECK(ExpandText(text(R"(, "least_samples": 1001, "most_samples": 50000)"), data).runs.size() ==
         6);
   ProblemList problems;
@@ -143,7 +140,7 @@ TEST_CASE("generate makes log-spaced lengths within limits and a budget") {
   CHECK_FALSE(problems.has_errors());
   CHECK_THAT(problems.all().at(0).message, Catch::Contains("of 10 runs fit"));
   double total = 0;
-  for (const ExpandedRun& run : cheap.runs) total += run.compute_gmacs;
+  for (const RunRow& run : cheap.runs) total += run.compute_gmacs;
   CHECK(total <= 100);
   CHECK(total + all.runs[cheap.runs.size()].compute_gmacs > 100);
 }
@@ -157,22 +154,25 @@ TEST_CASE("generate makes branches that cool down from one trunk a model") {
                                 data);
   REQUIRE(sweep.runs.size() == 2 * 2 * 4);
   size_t branches = 0;
-  for (const ExpandedRun& run : sweep.runs) {
-    if (run.parent_run_id.empty()) {
+  std::set<int64_t> left_at;
+  for (const RunRow& run : sweep.runs) {
+    if (run.spec.start.run_id.empty()) {
       CHECK(run.spec.schedule == ScheduleSpec{"constant", 3});
       CHECK(run.spec.samples_seen == 3200);
-      CHECK(run.keep_at == std::vector<int64_t>{800, 1600, 3200});
+      CHECK(run.point_kind == "final");
       continue;
     }
     ++branches;
-    const ExpandedRun& trunk = *sweep.Find(run.parent_run_id);
+    const RunRow& trunk = *sweep.Find(run.spec.start.run_id);
     CHECK(trunk.model == run.model);
     CHECK(trunk.spec.seed == run.spec.seed);
     CHECK(run.spec.schedule == ScheduleSpec{"cosine", 0});
     CHECK(run.spec.samples_seen == run.spec.start.samples_seen / 4);
-    CHECK(run.evaluations.at(0).point_kind == "cooldown");
+    CHECK(run.point_kind == "cooldown");
+    left_at.insert(run.spec.start.samples_seen);
   }
   CHECK(branches == 12);
+  CHECK(left_at == std::set<int64_t>{800, 1600, 3200});
   // Separate runs see 7,000 samples a model and seed, trunk and branches 3,200 + 1,400.
   const double gmacs = sweep.runs.front().gmacs_per_sample + sweep.runs.back().gmacs_per_sample;
   CHECK(GmacsSavedByBranches(sweep) == Approx(2 * 2400 * gmacs));
@@ -205,7 +205,7 @@ TEST_CASE("Equal runs are one run") {
   const auto sweep = ExpandText(
       SweepText(R"("grid": {"model": ["tiny"], "samples_seen": [110, 120, 200]},)" + kFixed), data);
   REQUIRE(sweep.runs.size() == 1);
-  CHECK(sweep.runs[0].requested_samples == 110);
+  CHECK(sweep.runs[0].coordinates["samples_seen"] == 110);
 }
 
 TEST_CASE("The identity of a run does not depend on names, evaluations, executor or order") {
@@ -231,7 +231,7 @@ TEST_CASE("Evaluations are planned on the final checkpoint of every run") {
                                 data);
   const auto& evaluations = sweep.runs.at(0).evaluations;
   REQUIRE(evaluations.size() == 2);
-  CHECK(evaluations[1].name == "few");
+  CHECK(evaluations[1].eval_dataset == "few");
   CHECK(evaluations[1].spec.size == 10);
   CHECK(evaluations[1].spec.task == "zeroshot_classification");
   CHECK(evaluations[0].samples_seen == 1000);
@@ -242,9 +242,9 @@ TEST_CASE("A run knows where its data and vocabulary lie, and what to do without
   const SmallDataFolder data;
   const auto sweep = ExpandText(
       SweepText(R"("grid": {"model": ["tiny"], "samples_seen": [1000]},)" + kFixed), data);
-  const ExpandedRun& run = sweep.runs.at(0);
-  CHECK(run.locations.at("c0ffee") == "/data/f");
-  CHECK(run.locations.at(run.spec.tokenizer.vocabulary) ==
+  const RunRow& run = sweep.runs.at(0);
+  CHECK(sweep.locations.at("c0ffee") == "/data/f");
+  CHECK(sweep.locations.at(run.spec.tokenizer.vocabulary) ==
         (data.path() / "vocabularies/words.json").string());
   CHECK(run.spec.tokenizer.vocabulary == ContentIdOfFile(data.path() / "vocabularies/words.json"));
   CHECK(sweep.install_hints.at("c0ffee") == "install it");
@@ -257,11 +257,12 @@ TEST_CASE("A run can start from another run, at its end or before") {
       "start": {"from": {"seed": 0, "samples_seen": 1000}, "at": 390}}])"),
                                 data);
   REQUIRE(sweep.runs.size() == 3);
-  const ExpandedRun& parent = RunWith(sweep, "samples_seen", 1000);
-  const ExpandedRun& child = RunWith(sweep, "samples_seen", 200);
-  CHECK(child.parent_run_id == parent.run_id);
+  const RunRow& parent = RunWith(sweep, "samples_seen", 1000);
+  const RunRow& child = RunWith(sweep, "samples_seen", 200);
+  CHECK(child.spec.start.run_id == parent.run_id);
   CHECK(child.spec.start.samples_seen == 400);
-  CHECK(parent.keep_at == std::vector<int64_t>{400});
+  CHECK(parent.point_kind == "final");
+  CHECK(child.total_samples_seen == 600);
   CHECK(child.compute_gmacs == Approx(600 * parent.gmacs_per_sample));
   CHECK(sweep.runs[0].run_id == parent.run_id);  // before its child, which cost less
   CHECK(sweep.runs[1].run_id == child.run_id);
@@ -274,9 +275,9 @@ TEST_CASE("Children of every grid point find their own parent") {
       "fixed": {"dataset": "scenes", "global_batch_size": 100, "samples_seen": 1000})"),
                                 data);
   REQUIRE(sweep.runs.size() == 8);
-  for (const ExpandedRun& run : sweep.runs) {
-    if (run.parent_run_id.empty()) continue;
-    const ExpandedRun* parent = sweep.Find(run.parent_run_id);
+  for (const RunRow& run : sweep.runs) {
+    if (run.spec.start.run_id.empty()) continue;
+    const RunRow* parent = sweep.Find(run.spec.start.run_id);
     REQUIRE(parent != nullptr);
     CHECK(parent->model == run.model);
     CHECK(parent->spec.seed == run.spec.seed);
@@ -330,7 +331,7 @@ TEST_CASE("A run can start from a file, known by its content") {
                                 data);
   const std::string content = ContentIdOfFile(data.path() / "w.safetensors");
   CHECK(sweep.runs.at(0).spec.start.file == content);
-  CHECK(sweep.runs[0].locations.at(content) == (data.path() / "w.safetensors").string());
+  CHECK(sweep.locations.at(content) == (data.path() / "w.safetensors").string());
 }
 
 }  // namespace sweep

@@ -152,7 +152,7 @@ TEST_CASE("The quick start spans a compute range of 100 and two data sets") {
   const ExpandedSweep sweep = Expand(ReadSweepFile(kSweeps / "quickstart.json", Shipped()));
   CHECK(sweep.runs.back().compute_gmacs / sweep.runs.front().compute_gmacs >= 100);
   std::map<std::string, int> curves;
-  for (const ExpandedRun& run : sweep.runs) ++curves[run.curve];
+  for (const RunRow& run : sweep.runs) ++curves[run.curve];
   CHECK(curves == std::map<std::string, int>{{"fashion_scenes", 9}, {"fashion_scenes_noisy", 9}});
   CHECK(sweep.runs.front().evaluations.size() == 2);
 }
@@ -168,16 +168,16 @@ TEST_CASE("The LAION grid repeats the published runs one by one") {
   for (auto row : rows) {
     CAPTURE(row["run"]);
     const int64_t samples = std::stoll(row["epochs"]) * std::stoll(row["samples_per_epoch"]);
-    const auto same = [&](const ExpandedRun& run) {
+    const auto same = [&](const RunRow& run) {
       return run.model == row["model"] && run.dataset == row["pretraining_dataset"] &&
-             run.requested_samples == samples &&
+             run.coordinates["samples_seen"] == samples &&
              run.spec.global_batch_size == std::stoll(row["global_batch_size"]) &&
              run.spec.optimizer.learning_rate == std::stod(row["learning_rate"]) &&
              run.spec.schedule.warmup_steps == std::stoll(row["warmup_steps"]);
     };
     CHECK(std::count_if(sweep.runs.begin(), sweep.runs.end(), same) == 1);
   }
-  const ExpandedRun& largest = sweep.runs.back();
+  const RunRow& largest = sweep.runs.back();
   CHECK(largest.model == "ViT-H-14");
   CHECK(largest.compute_gmacs == Approx(6.63151e12).epsilon(1e-4));  // its published gmacs_total
 }

@@ -63,6 +63,23 @@ TEST_CASE("A scene and its caption are functions of seed and index") {
   CHECK(different == 50);
 }
 
+TEST_CASE("Pairs are distinct until the single items have had all their captions") {
+  const SmallScenes singles(Json{{"max_items", 1}});
+  std::set<std::string> pairs;
+  const int64_t count = 200 * kFashionLeastCaptions;  // the small data has 200 items
+  for (int64_t i = 0; i < count; ++i) {
+    const Pair pair = singles.Load(i);
+    pairs.insert(std::string(pair.pixels.begin(), pair.pixels.end()) + pair.caption);
+  }
+  CHECK(pairs.size() == static_cast<size_t>(count));
+  std::set<std::string> images;
+  for (int64_t i = 0; i < 200; ++i) {
+    const Pair pair = singles.Load(i);
+    images.emplace(pair.pixels.begin(), pair.pixels.end());
+  }
+  CHECK(images.size() == 200);
+}
+
 TEST_CASE("A smaller data_scale uses the first pairs of a larger one, each once an epoch") {
   for (const int64_t scale : {40, 100}) {
     std::multiset<int64_t> first_epoch;
@@ -211,6 +228,11 @@ TEST_CASE("Sizes beyond the data are refused") {
   CHECK_THROWS_WITH(OpenClassification(spec, scenes.library), Catch::Contains("at most 50"));
   scenes.spec.data.data_scale = kFashionScenesPairs + 1;
   CHECK_THROWS_WITH(OpenPairSource(scenes.spec, scenes.library), Catch::Contains("data_scale"));
+  scenes.spec.data.options = {{"max_items", 1}};
+  scenes.spec.data.data_scale = 360'001;
+  CHECK_THROWS_WITH(OpenPairSource(scenes.spec, scenes.library),
+                    Catch::Contains("expected at most 360000, the distinct pairs"));
+  scenes.spec.data.options = Json::object();
   scenes.spec.data.data_scale = 8;
   scenes.spec.model.vision.image_size = 56;
   CHECK_THROWS_WITH(OpenPairSource(scenes.spec, scenes.library), Catch::Contains("image_size"));
