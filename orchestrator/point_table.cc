@@ -568,6 +568,10 @@ std::vector<Assignment> ParseAssignments(const std::string& text, const std::str
   return assignments;
 }
 
+bool IsObservable(const std::string& name) {
+  return std::find(kObservables.begin(), kObservables.end(), name) != kObservables.end();
+}
+
 bool IsBoundedUp(const std::string& metric) {
   for (const char* word : {"acc", "recall", "precision", "map", "auc", "f1"}) {
     if (metric.find(word) != std::string::npos) return true;

@@ -40,6 +40,9 @@ struct PointGroup {
       {};  ///< rows left out for an empty cell, why
 };
 
+/// Is this a name that --map gives to what is observed (E, L, drop, y)?
+[[nodiscard]] bool IsObservable(const std::string& name);
+
 /// Splits "a=b,c=max(d,e)" at the commas outside brackets and quotes, and each part at its first
 /// "=". Throws Failure(kUsage) naming `option`.
 struct Assignment {

@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "core/failure.h"
+#include "db/store.h"
 #include "orchestrator/cli/fit_curves.h"
 
 namespace sweep {
@@ -23,7 +23,7 @@ class CurveCollector {
                  const FitWords& words,
                  const std::vector<std::string>& names)
       : words_(words), names_(names) {
-    if (words_.table.empty() && !std::filesystem::exists(global.store)) return;
+    if (words_.table.empty() && !Store::Exists(global.store)) return;
     own_ = LoadRows(global, words_);
   }
 

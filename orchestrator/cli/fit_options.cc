@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
-#include <filesystem>
 #include <thread>
 
 #include "core/failure.h"
@@ -169,7 +168,7 @@ FitOptions ReadFitWords(const FitWords& words) {
 
 Table LoadRows(const GlobalOptions& global, const FitWords& words) {
   if (!words.table.empty()) return ReadCsv(words.table);
-  if (!std::filesystem::exists(global.store)) {
+  if (!Store::Exists(global.store)) {
     throw Failure(
         FailureCode::kUsage,
         fmt::format("there is no store {}: run a sweep first, or name a file with --table",
