@@ -76,6 +76,7 @@ class Scorer {
     FitOptions options = options_;
     options.law = name;
     FitOptions from_here = options;  // one point less moves the optimum a little: no search for it
+    from_here.departures = 0;
     try {
       const FitReport fit = Fit(AsVariablesOf(law, points_), options);
       for (const Estimate& estimate : fit.estimates) {

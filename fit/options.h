@@ -67,7 +67,9 @@ struct FitOptions {
   bool grid = false;                     ///< start from the law's declared grid
   bool race = true;  ///< drop starts that fall behind early; false: finish every one
   std::map<std::string, double>
-      start;               ///< one starting point of the user's own, natural units; no search
+      start;  ///< a starting point of the user's own, natural units, instead of a search
+  std::size_t departures =
+      24;                  ///< further starts around the user's own, by factors about a half to two
   std::uint64_t seed = 0;  ///< shifts starting points and resamples
   Intervals intervals;     ///< how uncertainty is measured
   double level = 0.95;     ///< of the intervals

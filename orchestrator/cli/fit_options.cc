@@ -122,7 +122,10 @@ void AddFitWords(CLI::App& command, FitWords& words) {
   command.add_option("--fix", words.fix, "Parameters to hold: d=0")->allow_extra_args(false);
   command.add_option("--bounds", words.bounds, "Ranges of parameters: alpha=0:2")
       ->allow_extra_args(false);
-  command.add_option("--start", words.start, "One starting point instead of a search: alpha=0.3")
+  command
+      .add_option("--start",
+                  words.start,
+                  "A starting point (and departures from it) instead of a search: alpha=0.3")
       ->allow_extra_args(false);
   command.add_option("--starts", words.starts, "Number of starting points, or grid");
   command.add_flag("--finish-all", words.finish_all, "Finish every start instead of racing them");

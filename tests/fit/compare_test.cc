@@ -41,14 +41,15 @@ TEST_CASE("The test of one slope for two curves is the square of Welch's t") {
 
 TEST_CASE("One slope for four curves is kept where it holds, rejected where one differs") {
   int rejected = 0;
-  for (std::uint64_t e = 0; e < 400; ++e) {
+  constexpr int kExperiments = Experiments(400);
+  for (std::uint64_t e = 0; e < kExperiments; ++e) {
     const CommonSlope common = TestCommonSlope({Curve("a", -0.2, 0.02, 10 * e + 1),
                                                 Curve("b", -0.2, 0.05, 10 * e + 2, 6),
                                                 Curve("c", -0.2, 0.03, 10 * e + 3, 14),
                                                 Curve("d", -0.2, 0.02, 10 * e + 4)});
     rejected += common.p < 0.05 ? 1 : 0;
   }
-  CHECK(rejected / 400.0 == Approx(0.05).margin(0.03));
+  CHECK(rejected / static_cast<double>(kExperiments) == Approx(0.05).margin(Margin(0.03)));
   const CommonSlope broken = TestCommonSlope(
       {Curve("a", -0.2, 0.02, 1), Curve("b", -0.2, 0.02, 2), Curve("c", -0.25, 0.02, 3)});
   CHECK(broken.p < 1e-3);
@@ -99,7 +100,7 @@ TEST_CASE("One law for all groups is tested by the extra sum of squares") {
 // test on such minima does not keep its level.
 TEST_CASE("The calibrated test of binned minima rejects a true null at its level") {
   int rejected = 0;
-  constexpr int kExperiments = 200;
+  constexpr int kExperiments = Experiments(200);
   for (std::uint64_t e = 0; e < kExperiments; ++e) {
     const auto cloud = [&](std::uint64_t seed) {
       return Simulate(
@@ -115,7 +116,7 @@ TEST_CASE("The calibrated test of binned minima rejects a true null at its level
     REQUIRE(p);
     rejected += *p <= 0.05 ? 1 : 0;
   }
-  CHECK(rejected / static_cast<double>(kExperiments) == Approx(0.05).margin(0.04));
+  CHECK(rejected / static_cast<double>(kExperiments) == Approx(0.05).margin(Margin(0.04)));
 }
 
 TEST_CASE("Differences over sets resample models, which repeat on every set") {

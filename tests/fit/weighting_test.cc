@@ -74,7 +74,8 @@ TEST_CASE("Seeds as a random effect: ten seeds of a design are not ten designs")
 
 TEST_CASE("Intervals of seeds as a random effect hold the truth at their level") {
   int held = 0;
-  for (std::uint64_t e = 0; e < 300; ++e) {
+  constexpr int kExperiments = Experiments(300);
+  for (std::uint64_t e = 0; e < kExperiments; ++e) {
     Random random(e);
     PointTable points{.variables = {"C"}, .columns = {{}}, .observable = "L"};
     for (const double c : LogSpaced(1, 100, 8)) {
@@ -89,7 +90,7 @@ TEST_CASE("Intervals of seeds as a random effect hold the truth at their level")
     const Estimate alpha = Fit(points, options).At("alpha");
     held += *alpha.low <= -0.3 && -0.3 <= *alpha.high ? 1 : 0;
   }
-  CHECK(held / 300.0 == Approx(0.95).margin(0.04));
+  CHECK(held / static_cast<double>(kExperiments) == Approx(0.95).margin(Margin(0.04)));
 }
 
 TEST_CASE("A bootstrap of whole clusters is wider than one of points that repeat") {
