@@ -15,13 +15,19 @@ namespace {
 
 using Indices = std::vector<std::size_t>;
 
-// Draws with replacement; within each cluster when stratified.
+// Draws with replacement: points, points within each cluster when stratified, or whole clusters.
 class Sampler {
  public:
-  Sampler(const PointTable& points, bool stratified, std::uint64_t seed) : seed_(seed) {
+  Sampler(const PointTable& points, Resampling scheme, std::uint64_t seed)
+      : seed_(seed), whole_(scheme == Resampling::kCluster) {
+    const bool by_cluster = scheme == Resampling::kStratified || whole_;
+    if (by_cluster && points.clusters.empty()) {
+      throw Failure(FailureCode::kUsage,
+                    "this bootstrap needs --cluster COLUMN (or a column model): what repeats");
+    }
     std::map<std::string, Indices> strata;
     for (std::size_t i = 0; i < points.size(); ++i) {
-      strata[stratified && !points.clusters.empty() ? points.clusters[i] : ""].push_back(i);
+      strata[by_cluster ? points.clusters[i] : ""].push_back(i);
     }
     for (auto& [name, members] : strata) strata_.push_back(std::move(members));
   }
@@ -29,6 +35,11 @@ class Sampler {
   [[nodiscard]] Indices Draw(std::size_t resample) const {
     Random random(seed_, resample);
     Indices drawn;
+    for (std::size_t s = 0; whole_ && s < strata_.size(); ++s) {
+      const Indices& members = strata_[random.Index(strata_.size())];
+      drawn.insert(drawn.end(), members.begin(), members.end());
+    }
+    if (whole_) return drawn;
     for (const Indices& members : strata_) {
       for (std::size_t i = 0; i < members.size(); ++i)
         drawn.push_back(members[random.Index(members.size())]);
@@ -38,6 +49,7 @@ class Sampler {
 
  private:
   std::uint64_t seed_;
+  bool whole_;
   std::vector<Indices> strata_;
 };
 
@@ -167,7 +179,7 @@ BootstrapResult BootstrapLimits(const Problem& problem,
   PointTable drawn_from = reselect ? original : problem.points;
   drawn_from.labels.clear();  // names would be copied with every resample
   const std::string along = drawn_from.Has("C") ? "C" : problem.law->variables.front();
-  const Sampler sampler(drawn_from, how.resampling == Resampling::kStratified, options.seed);
+  const Sampler sampler(drawn_from, how.resampling, options.seed);
   std::vector<Refitted> refits(static_cast<std::size_t>(how.resamples));
   ParallelFor(refits.size(), options.threads, [&](std::size_t r) {
     const Indices drawn = sampler.Draw(r);

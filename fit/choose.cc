@@ -18,16 +18,6 @@ namespace {
 using Indices = std::vector<std::size_t>;
 constexpr std::size_t kLeastPredicted = 3;  // fewer predictions than this say nothing about a law
 
-// C and x name the same axis: laws of one variable can be compared on it.
-PointTable WithAliases(PointTable points) {
-  for (const auto& [from, to] : {std::pair("C", "x"), std::pair("x", "C")}) {
-    if (!points.Has(from) || points.Has(to)) continue;
-    points.columns.push_back(points.Column(from));
-    points.variables.emplace_back(to);
-  }
-  return points;
-}
-
 // By growing scale: C where there is one, else the product of all variables.
 Indices ByScale(const PointTable& points) {
   std::vector<double> scale(points.size(), 0);
@@ -54,7 +44,7 @@ std::optional<double> PredictionError(const PointTable& points,
                                       const FitOptions& options,
                                       Residual space) {
   try {
-    const FitReport fit = Fit(points.Subset(known), options);
+    const FitReport fit = Fit(AsVariablesOf(FindLaw(options.law), points.Subset(known)), options);
     double sum = 0;
     for (const std::size_t i : targets) {
       std::map<std::string, double> at;
@@ -85,27 +75,27 @@ class Scorer {
     LawScore score{.law = name, .parameters = law.parameters.size()};
     FitOptions options = options_;
     options.law = name;
+    FitOptions from_here = options;  // one point less moves the optimum a little: no search for it
+    from_here.departures = 0;
     try {
-      const FitReport fit = Fit(points_, options);
-      score.aicc = Aicc(2 * fit.objective, law.parameters.size());
+      const FitReport fit = Fit(AsVariablesOf(law, points_), options);
+      for (const Estimate& estimate : fit.estimates) {
+        const bool vanished =
+            FindLaw(name).parameters[FindLaw(name).Index(estimate.name)].can_vanish;
+        from_here.start[estimate.name] = vanished ? std::max(estimate.value, 1e-9) : estimate.value;
+      }
+      score.aicc = Aicc(fit.n, 2 * fit.objective, law.parameters.size());
     } catch (const Failure& failure) {
       score.failure = failure.what();
       score.aicc = std::numeric_limits<double>::infinity();
       return score;
     }
-    score.leave_one_out = LeaveOneOut(options, law.parameters.size());
+    score.leave_one_out = LeaveOneOut(from_here, law.parameters.size());
     RollingOrigin(options, law.parameters.size(), score);
     return score;
   }
 
  private:
-  [[nodiscard]] double Aicc(double squares, std::size_t parameters) const {
-    const auto n = static_cast<double>(points_.size());
-    const auto k = static_cast<double>(parameters + 1);
-    if (n - k - 1 <= 0) return std::numeric_limits<double>::infinity();
-    return n * std::log(std::max(squares, 1e-300) / n) + 2 * k + 2 * k * (k + 1) / (n - k - 1);
-  }
-
   [[nodiscard]] std::optional<double> LeaveOneOut(const FitOptions& options,
                                                   std::size_t parameters) const {
     constexpr std::size_t kMost =
@@ -185,6 +175,24 @@ std::string Reason(const LawChoice& choice, bool by_extrapolation) {
 
 }  // namespace
 
+double Aicc(std::size_t points, double squares, std::size_t parameters) {
+  const auto n = static_cast<double>(points);
+  const auto k = static_cast<double>(parameters + 1);
+  if (n - k - 1 <= 0) return std::numeric_limits<double>::infinity();
+  return n * std::log(std::max(squares, 1e-300) / n) + 2 * k + 2 * k * (k + 1) / (n - k - 1);
+}
+
+PointTable AsVariablesOf(const Law& law, PointTable points) {
+  for (std::string& variable : points.variables) {
+    const std::string other = variable == "C" ? "x" : variable == "x" ? "C" : "";
+    const auto has = [&](const std::string& name) {
+      return std::find(law.variables.begin(), law.variables.end(), name) != law.variables.end();
+    };
+    if (!has(variable) && !other.empty() && has(other) && !points.Has(other)) variable = other;
+  }
+  return points;
+}
+
 std::vector<std::string> LawsFor(const std::vector<std::string>& variables) {
   const auto has = [&](const std::string& name) {
     return std::find(variables.begin(), variables.end(), name) != variables.end();
@@ -208,7 +216,7 @@ LawChoice ChooseLaw(const PointTable& given,
                     const std::vector<std::string>& names) {
   CheckPoints(given);
   const std::string along = given.Has("C") ? "C" : given.variables.front();
-  const PointTable points = WithAliases(Select(given, options.select, along).points);
+  const PointTable points = Select(given, options.select, along).points;
   const std::vector<std::string> candidates = names.empty() ? LawsFor(given.variables) : names;
   LawChoice choice;
   choice.scores.resize(candidates.size());
@@ -242,7 +250,7 @@ FitReport FitChosenLaw(const PointTable& points, const FitOptions& options) {
   const LawChoice choice = ChooseLaw(points, options);
   FitOptions chosen = options;
   chosen.law = choice.chosen;
-  FitReport report = Fit(WithAliases(points), chosen);
+  FitReport report = Fit(AsVariablesOf(FindLaw(choice.chosen), points), chosen);
   report.law_choice = ToJson(choice);
   report.warnings.push_back("law chosen from the same points: " + choice.reason +
                             "; the intervals do not include the choice");

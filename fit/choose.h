@@ -14,8 +14,7 @@ namespace sweep {
 struct LawScore {
   std::string law;
   std::size_t parameters = 0;
-  double aicc = 0;  ///< n ln(SS/n) + 2k + 2k(k+1)/(n-k-1), k counts the error variance; infinite
-                    ///< where n is too small
+  double aicc = 0;  ///< n ln(SS/n) + 2k + 2k(k+1)/(n-k-1), k counts the error variance
   /// Root mean square error of each point predicted from the others.
   std::optional<double> leave_one_out = {};
   /// Root mean square error of points above a compute predicted from those below it.
@@ -43,6 +42,12 @@ struct LawChoice {
 /// Fit with the chosen law: the report carries the choice as `law_choice` and warns that its
 /// intervals do not include it.
 [[nodiscard]] FitReport FitChosenLaw(const PointTable& points, const FitOptions& options);
+
+/// Akaike's criterion corrected for few points, of least squares; infinite where n is too small.
+[[nodiscard]] double Aicc(std::size_t points, double squares, std::size_t parameters);
+
+/// C and x name the same axis: the points under the name that the law has for it.
+[[nodiscard]] PointTable AsVariablesOf(const Law& law, PointTable points);
 
 /// The laws that can be fitted to a table with these variables; x stands for C and the other way
 /// round.

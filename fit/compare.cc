@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <numeric>
 
 #include "core/failure.h"
 #include "fit/statistics.h"
@@ -107,16 +108,116 @@ ExponentDifference CompareExponents(const CurveFit& first, const CurveFit& secon
   return result;
 }
 
-double ProbabilityFirstBetter(const FitReport& first, const FitReport& second, double c) {
-  const Uncertain a = LineOf(first);
-  const Uncertain b = LineOf(second);
+CommonSlope TestCommonSlope(const std::vector<CurveFit>& curves) {
+  CommonSlope common;
+  std::vector<Uncertain> lines;
+  double weight = 0;
+  for (const CurveFit& curve : curves) {
+    lines.push_back(LineOf(curve.fit));
+    if (!(lines.back().degrees > 0) || !(lines.back().var_slope > 0)) return common;
+    weight += 1 / lines.back().var_slope;
+  }
+  for (const Uncertain& line : lines) common.slope += line.slope / line.var_slope / weight;
+  const auto k = static_cast<double>(lines.size());
+  double square = 0;
+  double imbalance = 0;
+  double spread = 0;
+  for (const Uncertain& line : lines) {
+    const double share = 1 / line.var_slope / weight;
+    const double away = line.slope - common.slope;
+    square += away * away / line.var_slope;
+    imbalance += (1 - share) * (1 - share) / line.degrees;
+    spread += share * share / line.degrees;
+  }
+  common.degrees1 = k - 1;
+  common.degrees2 = (k * k - 1) / (3 * imbalance);
+  common.f = square / (k - 1) / (1 + 2 * (k - 2) / (k * k - 1) * imbalance);
+  common.p = 1 - FisherCdf(common.f, common.degrees1, common.degrees2);
+  const double reach =
+      StudentQuantile(0.5 * (1 + curves.front().fit.level), 1 / spread) / std::sqrt(weight);
+  common.low = common.slope - reach;
+  common.high = common.slope + reach;
+  common.testable = true;
+  return common;
+}
+
+std::vector<double> ProbabilitiesOfBest(const std::vector<CurveFit>& curves, double c) {
   const double x = std::log(c);
-  const double gap = (b.intercept + b.slope * x) - (a.intercept + a.slope * x);
-  const double variance_a = a.VarianceAt(x);
-  const double variance_b = b.VarianceAt(x);
-  if (!(variance_a + variance_b > 0)) return gap > 0 ? 1 : 0;
-  const double degrees = WelchDegrees(variance_a, a.degrees, variance_b, b.degrees);
-  return StudentCdf(gap / std::sqrt(variance_a + variance_b), degrees);
+  std::vector<Uncertain> lines;
+  std::vector<double> middle, error;
+  for (const CurveFit& curve : curves) {
+    lines.push_back(LineOf(curve.fit));
+    middle.push_back(lines.back().intercept + lines.back().slope * x);
+    error.push_back(std::sqrt(std::max(lines.back().VarianceAt(x), 0.0)));
+  }
+  const auto below = [&](std::size_t i, double y) {
+    if (!(error[i] > 0)) return y >= middle[i] ? 1.0 : 0.0;
+    return StudentCdf((y - middle[i]) / error[i], std::max(lines[i].degrees, 1.0));
+  };
+  // Equal shares of each curve's own distribution, by their midpoints.
+  constexpr int kShares = 200;
+  std::vector<double> best(curves.size(), 0);
+  for (std::size_t i = 0; i < curves.size(); ++i) {
+    for (int s = 0; s < kShares; ++s) {
+      const double quantile = StudentQuantile((s + 0.5) / kShares, std::max(lines[i].degrees, 1.0));
+      double lowest = 1;
+      for (std::size_t j = 0; j < curves.size(); ++j)
+        lowest *= j == i ? 1 : 1 - below(j, middle[i] + quantile * error[i]);
+      best[i] += lowest / kShares;
+    }
+  }
+  const double sum = std::accumulate(best.begin(), best.end(), 0.0);
+  for (double& probability : best) probability /= sum;
+  return best;
+}
+
+CommonLaw TestCommonLaw(const FitReport& pooled, const std::vector<CurveFit>& groups) {
+  CommonLaw common;
+  const auto parameters = [](const FitReport& fit) {
+    return static_cast<double>(fit.n) - fit.linearisation.degrees;
+  };
+  double apart = 0;
+  double degrees = 0;
+  double free = 0;
+  for (const CurveFit& group : groups) {
+    if (group.fit.loss.kind != LossKind::kSquared) return common;
+    apart += 2 * group.fit.objective;
+    degrees += group.fit.linearisation.degrees;
+    free += parameters(group.fit);
+  }
+  common.degrees1 = free - parameters(pooled);
+  common.degrees2 = degrees;
+  if (!(common.degrees1 > 0) || !(degrees > 0) || !(apart > 0)) return common;
+  common.f = std::max(2 * pooled.objective - apart, 0.0) / common.degrees1 / (apart / degrees);
+  common.p = 1 - FisherCdf(common.f, common.degrees1, common.degrees2);
+  common.testable = true;
+  return common;
+}
+
+std::vector<ParameterDifference> CompareParameters(const FitReport& first,
+                                                   const FitReport& second) {
+  std::vector<ParameterDifference> differences;
+  const Linearisation& a = first.linearisation;
+  const Linearisation& b = second.linearisation;
+  const std::size_t p = first.estimates.size();
+  if (a.covariance.empty() || b.covariance.empty() || second.estimates.size() != p) return {};
+  for (std::size_t k = 0; k < p; ++k) {
+    const double va = a.covariance[k * p + k];
+    const double vb = b.covariance[k * p + k];
+    if (!(va > 0) || !(vb > 0)) continue;
+    ParameterDifference d{.parameter = first.estimates[k].name,
+                          .first = first.estimates[k].value,
+                          .second = second.estimates[k].value};
+    d.degrees = WelchDegrees(va, a.degrees, vb, b.degrees);
+    d.t = (a.inner[k] - b.inner[k]) / std::sqrt(va + vb);
+    d.p = StudentTwoSided(d.t, d.degrees);
+    differences.push_back(std::move(d));
+  }
+  return differences;
+}
+
+double ProbabilityFirstBetter(const FitReport& first, const FitReport& second, double c) {
+  return ProbabilitiesOfBest({{"", first}, {"", second}}, c).front();
 }
 
 Json ToJson(const ExponentDifference& d) {
@@ -134,6 +235,35 @@ Json ToJson(const ExponentDifference& d) {
           {"crossing_low", or_null(d.crossing_low)},
           {"crossing_high", or_null(d.crossing_high)},
           {"sentence", d.sentence}};
+}
+
+Json ToJson(const CommonSlope& common) {
+  const auto or_null = [](const std::optional<double>& v) { return v ? Json(*v) : Json(nullptr); };
+  if (!common.testable) return {{"testable", false}, {"p", nullptr}};
+  return {{"testable", true},
+          {"alpha", common.slope},
+          {"low", or_null(common.low)},
+          {"high", or_null(common.high)},
+          {"f", common.f},
+          {"degrees", {common.degrees1, common.degrees2}},
+          {"p", common.p}};
+}
+
+Json ToJson(const CommonLaw& common) {
+  if (!common.testable) return {{"testable", false}, {"p", nullptr}};
+  return {{"testable", true},
+          {"f", common.f},
+          {"degrees", {common.degrees1, common.degrees2}},
+          {"p", common.p}};
+}
+
+Json ToJson(const ParameterDifference& d) {
+  return {{"parameter", d.parameter},
+          {"first", d.first},
+          {"second", d.second},
+          {"welch_t", d.t},
+          {"welch_degrees", d.degrees},
+          {"p", d.p}};
 }
 
 }  // namespace sweep

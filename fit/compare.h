@@ -38,12 +38,52 @@ struct ExponentDifference {
 /// does.
 [[nodiscard]] ExponentDifference CompareExponents(const CurveFit& first, const CurveFit& second);
 
+/// Do all curves share one exponent? Welch's analysis of variance (1951) on the slopes, each with
+/// its own line's error; for two curves it is the square of Welch's t.
+struct CommonSlope {
+  double slope = 0;  ///< precision-weighted mean of the exponents
+  std::optional<double> low, high;
+  double f = 0;
+  double degrees1 = 0, degrees2 = 0;
+  double p = 1;
+  bool testable = false;  ///< false when a line has no degrees of freedom left
+};
+[[nodiscard]] CommonSlope TestCommonSlope(const std::vector<CurveFit>& curves);
+
+/// Probability of each curve's law to have the lowest observable at C: the integral over Student's
+/// distributions of the lines there.
+[[nodiscard]] std::vector<double> ProbabilitiesOfBest(const std::vector<CurveFit>& curves,
+                                                      double c);
+
+/// One law for all groups against a law for each: the extra sum of squares (Bates and Watts 1988,
+/// ch. 3). Squared losses only.
+struct CommonLaw {
+  double f = 0;
+  double degrees1 = 0, degrees2 = 0;
+  double p = 1;
+  bool testable = false;
+};
+[[nodiscard]] CommonLaw TestCommonLaw(const FitReport& pooled, const std::vector<CurveFit>& groups);
+
+/// One parameter of two fits of the same law: Welch's test in inner parameters (the logarithm of
+/// positive ones). Nothing where a fit has no standard error for it.
+struct ParameterDifference {
+  std::string parameter;
+  double first = 0, second = 0;  ///< natural units
+  double t = 0, degrees = 0, p = 1;
+};
+[[nodiscard]] std::vector<ParameterDifference> CompareParameters(const FitReport& first,
+                                                                 const FitReport& second);
+
 /// Probability that the first curve's law has the lower observable at C, given both lines'
-/// uncertainty (normal errors, Welch degrees of freedom).
+/// uncertainty: ProbabilitiesOfBest of the two.
 [[nodiscard]] double ProbabilityFirstBetter(const FitReport& first,
                                             const FitReport& second,
                                             double c);
 
 [[nodiscard]] Json ToJson(const ExponentDifference& difference);
+[[nodiscard]] Json ToJson(const CommonSlope& common);
+[[nodiscard]] Json ToJson(const CommonLaw& common);
+[[nodiscard]] Json ToJson(const ParameterDifference& difference);
 
 }  // namespace sweep

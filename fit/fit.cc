@@ -21,6 +21,9 @@ namespace {
 constexpr double kHopelessCondition = 1e8;
 constexpr double kPoorCondition = 1e4;
 constexpr std::size_t kFewPoints = 10;
+constexpr double kFewDegrees = 3;
+constexpr std::size_t kEnoughStarts = 10;  // finished starts from which a share means something
+constexpr std::size_t kFewAtBest = 10;  // one in so many at the best: the objective is multimodal
 
 template <class Map>
 Json NaturalJson(const Map& values) {
@@ -39,28 +42,33 @@ std::string FitId(const PointTable& points, const Law& law, const FitOptions& op
   for (const auto& column : points.columns) append(column);
   append(points.y);
   append(points.weights);
+  append(points.sample_sizes);
   Json bounds = Json::object();
   for (const auto& [name, range] : options.bounds) {
     bounds[name] = fmt::format("{}:{}", range.lower, range.upper);
   }
-  return ContentId({{"points", Sha256Hex(bytes)},
-                    {"variables", points.variables},
-                    {"observable", points.observable},
-                    {"law", law.name},
-                    {"formula", law.formula},
-                    {"select", ToString(options.select)},
-                    {"residual", ToString(options.residual.value_or(law.residual))},
-                    {"loss", ToString(options.loss)},
-                    {"fix", NaturalJson(options.fix)},
-                    {"bounds", bounds},
-                    {"constants", NaturalJson(ResolveConstants(law, options.constants))},
-                    {"start", NaturalJson(options.start)},
-                    {"starts", options.starts},
-                    {"grid", options.grid},
-                    {"race", options.race},
-                    {"seed", options.seed},
-                    {"intervals", ToString(options.intervals)},
-                    {"level", fmt::format("{}", options.level)}});
+  Json identity = {{"points", Sha256Hex(bytes)},
+                   {"variables", points.variables},
+                   {"observable", points.observable},
+                   {"law", law.name},
+                   {"formula", law.formula},
+                   {"select", ToString(options.select)},
+                   {"residual", ToString(options.residual.value_or(law.residual))},
+                   {"loss", ToString(options.loss)},
+                   {"fix", NaturalJson(options.fix)},
+                   {"bounds", bounds},
+                   {"constants", NaturalJson(ResolveConstants(law, options.constants))},
+                   {"start", NaturalJson(options.start)},
+                   {"starts", options.starts},
+                   {"grid", options.grid},
+                   {"race", options.race},
+                   {"seed", options.seed},
+                   {"intervals", ToString(options.intervals)},
+                   {"level", fmt::format("{}", options.level)}};
+  if (options.weighting != Weighting::kGiven) identity["weighting"] = ToString(options.weighting);
+  if (options.seeds != Seeds::kPooled) identity["seeds"] = ToString(options.seeds);
+  if (options.chance) identity["chance"] = fmt::format("{}", *options.chance);
+  return ContentId(identity);
 }
 
 bool IsLogLogLine(const Problem& problem) {
@@ -156,6 +164,15 @@ void FillEstimates(const Problem& problem,
   }
 }
 
+// N and D are one variable in this design: what is given to one may be taken from the other.
+void WithholdIntervals(FitReport& report) {
+  for (Estimate& estimate : report.estimates) {
+    if (estimate.name == "E" || estimate.name == "e_inf") continue;
+    estimate.low.reset();
+    estimate.high.reset();
+  }
+}
+
 void FillActiveBounds(const Problem& problem, const SearchResult& found, FitReport& report) {
   for (const std::size_t k : found.vanished) {
     report.active_bounds.push_back(problem.law->parameters[k].name + " = 0");
@@ -193,6 +210,26 @@ void WarnOfWeakness(const Problem& problem, FitReport& report) {
                     "nothing is left to judge it by",
                     problem.free_parameters()));
   }
+  if (report.starts_polished >= kEnoughStarts &&
+      report.starts_at_best * kFewAtBest < report.starts_polished) {
+    report.warnings.push_back(fmt::format(
+        "only {} of {} finished starts reached the best objective: there are several optima, and "
+        "the intervals describe one of them",
+        report.starts_at_best,
+        report.starts_polished));
+  }
+  if (problem.degrees() > 0 && problem.degrees() < kFewDegrees && !IsLogLogLine(problem) &&
+      report.intervals.kind != IntervalKind::kNone) {
+    report.warnings.push_back(
+        fmt::format("the intervals rest on {:.0f} degree{} of freedom: few points for this law",
+                    problem.degrees(),
+                    problem.degrees() > 1 ? "s" : ""));
+  }
+  const bool linear_method = report.intervals.kind == IntervalKind::kDelta ||
+                             report.intervals.kind == IntervalKind::kStudent;
+  if (!report.active_bounds.empty() && linear_method)
+    report.warnings.push_back(
+        "an active bound: delta intervals beside it are too short, use profile");
   if (!report.condition_number || *report.condition_number > kHopelessCondition) {
     report.warnings.push_back(
         "these points cannot tell the parameters apart: separate intervals mean nothing");
@@ -233,15 +270,27 @@ void AppendSearch(const SearchResult& found, FitReport& report) {
   report.stopped = found.stopped;
 }
 
-// Without the points that no choice of parameters could meet better or worse.
-Selected Informative(const PointTable& points, const Law& law, const Constants& constants) {
+// A point at chance level says that a law has not begun, not how it goes on. Where the size of the
+// evaluation is known, one within two standard errors of chance is at chance.
+bool AtChance(const PointTable& points, std::size_t i, double chance) {
+  if (points.sample_sizes.empty() || chance > 1) return points.y[i] >= chance;
+  const double error = std::sqrt(chance * (1 - chance) / points.sample_sizes[i]);
+  return points.y[i] >= chance - 2 * error;
+}
+
+// Without the points that no choice of parameters could meet better or worse, and those at chance.
+Selected Informative(const PointTable& points, const Law& law, const FitOptions& options) {
   Selected result{.points = points, .excluded = {}};
-  if (!law.says_nothing) return result;
+  if (!law.says_nothing && !options.chance) return result;
+  const Constants constants = ResolveConstants(law, options.constants);
   std::vector<std::size_t> kept;
   for (std::size_t i = 0; i < points.size(); ++i) {
-    if (law.says_nothing(points, i, constants)) {
+    if (law.says_nothing && law.says_nothing(points, i, constants)) {
       result.excluded.push_back(
           {points.Label(i), "the law has the same value there whatever its parameters"});
+    } else if (options.chance && AtChance(points, i, *options.chance)) {
+      result.excluded.push_back(
+          {points.Label(i), fmt::format("not better than chance ({})", *options.chance)});
     } else {
       kept.push_back(i);
     }
@@ -261,7 +310,7 @@ PointTable Labelled(PointTable points) {
 
 Selected SelectPoints(const PointTable& points, const Law& law, const FitOptions& options) {
   for (const std::string& variable : law.variables) (void)points.Column(variable);
-  Selected informative = Informative(points, law, ResolveConstants(law, options.constants));
+  Selected informative = Informative(points, law, options);
   Selected selected =
       Select(informative.points, options.select, points.Has("C") ? "C" : law.variables.front());
   selected.excluded.insert(
@@ -271,9 +320,47 @@ Selected SelectPoints(const PointTable& points, const Law& law, const FitOptions
 
 }  // namespace
 
-FitReport FitLaw(const PointTable& given, const Law& law, const FitOptions& options) {
+// Runs that differ in the seed alone share the deviation of their design from the law, so their
+// mean is one point. Its variance is that of designs (what the means scatter more than seeds
+// explain) plus that of seeds over their number.
+FitReport FitRandomSeeds(const PointTable& given, const Law& law, const FitOptions& options) {
   CheckPoints(given);
-  const PointTable points = Labelled(given);
+  if (options.weighting != Weighting::kGiven || !given.weights.empty()) {
+    throw Failure(FailureCode::kUsage,
+                  "--seeds random weighs the points itself: without --weights");
+  }
+  SeedCells cells = AverageSeeds(given, options.residual.value_or(law.residual));
+  FitOptions inner = options;
+  inner.seeds = Seeds::kPooled;
+  double of_designs = 0;
+  if (cells.seed_degrees > 0) {
+    FitOptions first = inner;
+    first.intervals.kind = IntervalKind::kNone;
+    const double scatter = std::pow(FitLaw(cells.means, law, first).linearisation.sigma, 2);
+    double share = 0;
+    for (const double runs : cells.runs) share += 1 / runs / static_cast<double>(cells.runs.size());
+    of_designs = std::max(scatter - cells.seed_variance * share, 0.0);
+    double sum = 0;
+    for (const double runs : cells.runs) sum += 1 / (of_designs + cells.seed_variance / runs);
+    for (const double runs : cells.runs) {
+      cells.means.weights.push_back(static_cast<double>(cells.runs.size()) /
+                                    (of_designs + cells.seed_variance / runs) / sum);
+    }
+  }
+  FitReport report = FitLaw(cells.means, law, inner);
+  report.id = FitId(given, law, options);
+  report.derived["seed_standard_deviation"] = std::sqrt(cells.seed_variance);
+  report.derived["design_standard_deviation"] = std::sqrt(of_designs);
+  if (cells.seed_degrees == 0)
+    report.warnings.push_back("no two points agree in every variable: there is no second seed");
+  return report;
+}
+
+FitReport FitLaw(const PointTable& given, const Law& law, const FitOptions& options) {
+  if (options.seeds == Seeds::kRandom) return FitRandomSeeds(given, law, options);
+  CheckPoints(given);
+  const PointTable points =
+      WithWeights(Labelled(given), options.weighting, options.residual.value_or(law.residual));
   Selected selected = SelectPoints(points, law, options);
   const Problem problem = MakeProblem(std::move(selected.points), law, options);
   FitReport report;
@@ -288,11 +375,14 @@ FitReport FitLaw(const PointTable& given, const Law& law, const FitOptions& opti
   report.constants = problem.constants;
   report.excluded = std::move(selected.excluded);
   report.warnings = DuplicateWarnings(points);
+  report.guards = InspectPoints(points);
+  for (std::string& warning : report.guards.Warnings()) report.warnings.push_back(warning);
   report.intervals = ChooseIntervals(problem, options);
   SearchResult found = Search(problem, options);
   report.linearisation = Linearise(problem, found.best.inner, found.box.held);
   const std::vector<Limits> limits = MakeLimits(problem, points, options, found, report);
   FillEstimates(problem, found, limits, report);
+  if (report.guards.Inseparable()) WithholdIntervals(report);
   AppendSearch(found, report);
   FillActiveBounds(problem, found, report);
   FillRSquared(problem, found, report);

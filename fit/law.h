@@ -76,11 +76,26 @@ struct StartRequest {
 };
 using Starts = std::vector<std::vector<double>>;
 
+/// A law's right side in the language that Python and C++ share: + - * /, pow, exp, expm1, log,
+/// log1p, abs, min and max over variables, parameters and constants by name.
+struct LawCode {
+  struct Line {
+    std::string name;
+    std::string expression;
+  };
+  std::vector<Line> lines;                    ///< names that the result uses, in order
+  std::string result;                         ///< y; empty where y solves an equation:
+  std::string root_low = {}, root_high = {};  ///< between these two …
+  std::string root_above = {};                ///< … it lies above every y for which this holds
+};
+
 /// One scaling law. Each is a small file in fit/laws/.
 struct Law {
   std::string name;
-  std::string formula;  ///< as in the documentation; y is the observable
-  std::string source;   ///< who wrote it down
+  std::string formula;     ///< as in the documentation; y is the observable
+  std::string latex = {};  ///< the formula for LaTeX, <name> where a parameter's number goes
+  LawCode code = {};       ///< the formula for a programmer
+  std::string source;      ///< who wrote it down
   std::vector<std::string> variables;
   std::vector<Parameter> parameters;
   Constants constants = {};            ///< names and defaults

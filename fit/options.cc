@@ -52,6 +52,12 @@ constexpr LossName kLosses[] = {{LossKind::kSquared, "squared"},
                                 {LossKind::kCauchy, "cauchy"},
                                 {LossKind::kTukey, "tukey"}};
 
+const std::map<Resampling, std::string> kSchemes = {{Resampling::kPairs, "pairs"},
+                                                    {Resampling::kStratified, "stratified"},
+                                                    {Resampling::kCluster, "cluster"},
+                                                    {Resampling::kResidual, "residual"},
+                                                    {Resampling::kBca, "bca"}};
+
 bool HasScale(LossKind kind) {
   return kind != LossKind::kSquared && kind != LossKind::kLad;
 }
@@ -103,16 +109,18 @@ Intervals ParseIntervals(std::string_view text) {
     intervals.resamples = Count(parts[1]).value_or(0);
   }
   if (good && parts.size() == 3) {
-    good = parts[2] == "pairs" || parts[2] == "stratified" || parts[2] == "residual" ||
-           parts[2] == "bca";
-    if (parts[2] == "stratified") intervals.resampling = Resampling::kStratified;
-    if (parts[2] == "residual") intervals.resampling = Resampling::kResidual;
-    if (parts[2] == "bca") intervals.resampling = Resampling::kBca;
+    good = false;
+    for (const auto& [scheme, name] : kSchemes) {
+      if (parts[2] != name) continue;
+      good = true;
+      intervals.resampling = scheme;
+    }
   }
   if (good) return intervals;
   Refuse("--intervals",
          text,
-         "auto, t, profile, delta, none or bootstrap[:RESAMPLES[:pairs|stratified|residual|bca]]");
+         "auto, t, profile, delta, none or "
+         "bootstrap[:RESAMPLES[:pairs|stratified|cluster|residual|bca]]");
 }
 
 Residual ParseResidual(std::string_view text) {
@@ -151,12 +159,8 @@ std::string ToString(const Intervals& intervals) {
       {IntervalKind::kDelta, "delta"},
       {IntervalKind::kNone, "none"},
       {IntervalKind::kBootstrap, "bootstrap"}};
-  static const std::map<Resampling, std::string> schemes = {{Resampling::kPairs, "pairs"},
-                                                            {Resampling::kStratified, "stratified"},
-                                                            {Resampling::kResidual, "residual"},
-                                                            {Resampling::kBca, "bca"}};
   if (intervals.kind != IntervalKind::kBootstrap) return names.at(intervals.kind);
-  return fmt::format("bootstrap:{}:{}", intervals.resamples, schemes.at(intervals.resampling));
+  return fmt::format("bootstrap:{}:{}", intervals.resamples, kSchemes.at(intervals.resampling));
 }
 
 std::string ToString(Residual residual) {

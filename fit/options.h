@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "fit/law.h"
+#include "fit/weighting.h"
 
 namespace sweep {
 
@@ -31,9 +32,9 @@ struct Selection {
 };
 
 enum class IntervalKind { kAuto, kStudent, kProfile, kDelta, kBootstrap, kNone };
-/// What a bootstrap draws: whole points, points within each cluster, residuals; BCa corrects pairs'
-/// bias and skew.
-enum class Resampling { kPairs, kStratified, kResidual, kBca };
+/// What a bootstrap draws: whole points, points within each cluster, whole clusters, residuals;
+/// BCa corrects pairs' bias and skew.
+enum class Resampling { kPairs, kStratified, kCluster, kResidual, kBca };
 struct Intervals {
   IntervalKind kind =
       IntervalKind::kAuto;  ///< t for log-log least squares, profile for other laws,
@@ -50,10 +51,15 @@ struct Bounds {
 
 /// Everything a fit can be told; the defaults are what `sweep fit` does.
 struct FitOptions {
-  std::string law = "power";             ///< a name of Laws(), or "auto": ChooseLaw decides
-  Selection select;                      ///< which points enter
-  std::optional<Residual> residual;      ///< the law's own default when absent
-  Loss loss;                             ///< squared, unless outliers are to weigh less
+  std::string law = "power";                ///< a name of Laws(), or "auto": ChooseLaw decides
+  Selection select;                         ///< which points enter
+  std::optional<Residual> residual;         ///< the law's own default when absent
+  Loss loss;                                ///< squared, unless outliers are to weigh less
+  Weighting weighting = Weighting::kGiven;  ///< where weights come from
+  Seeds seeds = Seeds::kPooled;             ///< every run a point, or a random effect
+  /// The observable of a model that knows nothing (0.999 for a thousand classes): points that are
+  /// not below it are left out.
+  std::optional<double> chance;
   std::map<std::string, double> fix;     ///< parameters held at a value, natural units
   std::map<std::string, Bounds> bounds;  ///< narrower ranges for parameters, natural units
   Constants constants;                   ///< the law's constants, T0=197
@@ -61,7 +67,9 @@ struct FitOptions {
   bool grid = false;                     ///< start from the law's declared grid
   bool race = true;  ///< drop starts that fall behind early; false: finish every one
   std::map<std::string, double>
-      start;               ///< one starting point of the user's own, natural units; no search
+      start;  ///< a starting point of the user's own, natural units, instead of a search
+  std::size_t departures =
+      24;                  ///< further starts around the user's own, by factors about a half to two
   std::uint64_t seed = 0;  ///< shifts starting points and resamples
   Intervals intervals;     ///< how uncertainty is measured
   double level = 0.95;     ///< of the intervals
@@ -73,7 +81,7 @@ struct FitOptions {
 /// "all", "pareto", "binned:5", "quantile:0.1:5". Throws Failure(kUsage).
 [[nodiscard]] Selection ParseSelection(std::string_view text);
 /// "auto", "t", "profile", "delta", "bootstrap:1000", "bootstrap:1000:residual" (or stratified,
-/// bca), "none".
+/// cluster, bca), "none".
 [[nodiscard]] Intervals ParseIntervals(std::string_view text);
 /// "log", "linear".
 [[nodiscard]] Residual ParseResidual(std::string_view text);

@@ -125,8 +125,12 @@ PointTable PointTable::Subset(std::span<const std::size_t> indices) const {
                   .y = pick(y),
                   .weights = pick(weights),
                   .labels = pick(labels),
-                  .clusters = pick(clusters)};
+                  .clusters = pick(clusters),
+                  .sample_sizes = pick(sample_sizes),
+                  .covariates = {}};
   for (const auto& column : columns) part.columns.push_back(pick(column));
+  for (const Covariate& covariate : covariates)
+    part.covariates.push_back({covariate.name, pick(covariate.values)});
   return part;
 }
 

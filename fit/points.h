@@ -8,6 +8,12 @@
 
 namespace sweep {
 
+/// A setting that is no variable of the law but may move with one (learning rate, batch size).
+struct Covariate {
+  std::string name;
+  std::vector<double> values;  ///< n
+};
+
 /// Points to fit: n measurements, each with the variables of a law (positive numbers in natural
 /// units), an observable, a weight, and a name by which a report can speak of it ("row 12", a run's
 /// id).
@@ -20,6 +26,8 @@ struct PointTable {
   std::vector<std::string> labels = {};  ///< n names for messages; empty: "point 1", "point 2", …
   std::vector<std::string> clusters =
       {};  ///< n group names for the stratified bootstrap; may be empty
+  std::vector<double> sample_sizes = {};   ///< examples behind each observable; may be empty
+  std::vector<Covariate> covariates = {};  ///< settings to look at before a law is fitted
 
   [[nodiscard]] std::size_t size() const { return y.size(); }
   [[nodiscard]] bool Has(std::string_view variable) const;

@@ -62,11 +62,13 @@ std::vector<double> FixedValues(const Law& law, const FitOptions& options) {
   return fixed;
 }
 
-// A variable that takes one value says nothing about its exponent.
+// A variable that takes one value says nothing about its exponent. Unique data has none:
+// repetitions D/U vary with D.
 void CheckVariation(const Problem& problem) {
   if (problem.free_parameters() < problem.parameters())
     return;  // the user holds something: their design
   for (const std::string& name : problem.law->variables) {
+    if (name == "U") continue;
     const std::vector<double>& column = problem.points.Column(name);
     const auto [low, high] = std::minmax_element(column.begin(), column.end());
     if (*low < *high) continue;

@@ -123,6 +123,7 @@ Json ToJson(const FitReport& report) {
       {"condition_number", OrNull(report.condition_number)},
       {"excluded", ExcludedJson(report)},
       {"warnings", report.warnings},
+      {"guards", ToJson(report.guards)},
       {"stopped", report.stopped},
       {"ranges", RangesJson(report)},
       {"constants", report.constants},

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/json.h"
+#include "fit/guards.h"
 #include "fit/law.h"
 #include "fit/options.h"
 #include "fit/points.h"
@@ -65,6 +66,7 @@ struct FitReport {
       condition_number;  ///< of the Jacobian with columns of length one; absent where singular
   std::vector<ExcludedPoint> excluded;
   std::vector<std::string> warnings;
+  Guards guards;        ///< what the points were like before any law
   std::string stopped;  ///< why the search ended
   Linearisation linearisation;
   std::map<std::string, Range> ranges;  ///< of each variable

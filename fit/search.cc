@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "fit/ceres_finish.h"
+#include "fit/sequences.h"
 
 namespace sweep {
 namespace {
@@ -26,10 +27,29 @@ std::vector<double> UserStart(const Problem& problem, const FitOptions& options)
   return start;
 }
 
+// The user's start and departures from it, by factors of a half to two mostly. A single walk ends
+// where rounding decides: at a saddle where two like terms are equal, on one machine and not on
+// another.
+Starts AroundUserStart(const Problem& problem, const FitOptions& options) {
+  constexpr double kDeparture = 0.4;
+  Starts starts = {UserStart(problem, options)};
+  for (std::size_t d = 0; d < options.departures; ++d) {
+    Random random(options.seed, d);
+    std::vector<double> start = starts.front();
+    for (std::size_t k = 0; k < start.size(); ++k) {
+      const double step = kDeparture * random.Normal();
+      const bool log = problem.law->parameters[k].transform == Transform::kLog;
+      start[k] = log ? start[k] + step : start[k] * std::exp(step);
+    }
+    starts.push_back(std::move(start));
+  }
+  return starts;
+}
+
 Starts MakeStarts(const Problem& problem, const FitOptions& options) {
   Starts starts;
   if (!options.start.empty()) {
-    starts.push_back(UserStart(problem, options));
+    starts = AroundUserStart(problem, options);
   } else {
     starts = problem.law->starts({.points = problem.points,
                                   .constants = problem.constants,
@@ -154,7 +174,7 @@ SearchResult Search(const Problem& problem, const FitOptions& options) {
   Objective objective = problem.MakeObjective();
   const Starts starts = MakeStarts(problem, options);
   std::vector<Minimum> finished;
-  if (options.race) {
+  if (options.race && options.start.empty()) {
     finished = Race(problem, objective, starts);
   } else {
     for (const auto& start : starts) finished.push_back({.inner = start});
@@ -163,7 +183,8 @@ SearchResult Search(const Problem& problem, const FitOptions& options) {
     const std::vector<double> start = runner.inner;
     runner = MinimizeToTheEnd(objective, start, problem.box);
     if (options.start.empty()) continue;
-    // One start of the user's own has no others to fall back on: Ceres walks another way from it.
+    // Few starts of the user's own have no others to fall back on: Ceres walks another way from
+    // them.
     Minimum other = FinishWithCeres(objective, start, problem.box);
     if (other.objective < runner.objective)
       runner = MinimizeToTheEnd(objective, std::move(other.inner), problem.box);

@@ -11,6 +11,7 @@
 
 #include "core/expression.h"
 #include "core/failure.h"
+#include "fit/weighting.h"
 
 namespace sweep {
 namespace {
@@ -25,6 +26,15 @@ const std::map<std::string, std::string> kDefaultVariables = {{"C", "compute_gma
                                                               {"D", "samples_seen"},
                                                               {"B", "global_batch_size"},
                                                               {"U", "data_scale"}};
+
+// Settings of a training run by their usual names: looked at for a correlation with compute.
+constexpr const char* kSettings[] = {"learning_rate",
+                                     "lr",
+                                     "global_batch_size",
+                                     "batch_size",
+                                     "warmup_steps",
+                                     "warmup",
+                                     "weight_decay"};
 
 [[noreturn]] void Usage(const std::string& message) {
   throw Failure(FailureCode::kUsage, message);
@@ -79,11 +89,13 @@ class Numbers {
       const std::string& cell = table_.rows[r][column];
       const std::optional<double> number = IsMissing(cell) ? kMissing : Number(cell);
       if (!number) {
-        throw Failure(FailureCode::kData,
-                      fmt::format("{}: column {} is '{}', expected a number",
-                                  table_.labels[r],
-                                  table_.columns[column],
-                                  cell));
+        throw Failure(
+            FailureCode::kData,
+            fmt::format("{}: column {} is '{}', expected a number{}",
+                        table_.labels[r],
+                        table_.columns[column],
+                        cell,
+                        cell.ends_with('%') ? " (without the sign; then map E='err/100')" : ""));
       }
       values.push_back(*number);
     }
@@ -109,6 +121,13 @@ class RowExpression {
       } else {
         sources_.push_back({name, true, Require(table, name, option)});
       }
+    }
+  }
+
+  /// Adds the columns that the expression reads.
+  void AddColumns(std::set<std::string>& columns) const {
+    for (const Source& source : sources_) {
+      if (source.column) columns.insert(source.name);
     }
   }
 
@@ -284,7 +303,7 @@ class Grouper {
         mapping_(query.map.empty() ? DefaultMapping(table, law)
                                    : ExplicitMapping(table, query, law)) {
     for (const std::string& where : query.where) filters_.emplace_back(table, where);
-    if (!query.weights.empty())
+    if (!query.weights.empty() && !FindWeighting(query.weights))
       weights_.emplace(table, query.weights, "--weights", mapping_.variables);
     curve_ = query.curve.empty() ? kNoColumn : Require(table, "curve", "--curve");
     metric_ = query.metric.empty() ? kNoColumn : Require(table, "metric", "--metric");
@@ -295,6 +314,15 @@ class Grouper {
                                 : table.Has("model")   ? "model"
                                                        : "";
     cluster_ = cluster.empty() ? kNoColumn : Require(table, cluster, "--cluster");
+    const auto optional = [&](const std::string& asked, const char* usual, const char* option) {
+      if (!asked.empty()) return Require(table, asked, option);
+      return table.Has(usual) ? table.Find(usual) : kNoColumn;
+    };
+    sample_size_ = optional(query.sample_size, "sample_size", "--sample-size");
+    definition_ = optional("", "compute_definition", "");
+    for (const std::string& name : query.covariates)
+      covariates_.push_back(Require(table, name, "--covariates"));
+    if (query.covariates.empty()) covariates_ = UsualSettings();
   }
 
   std::vector<PointGroup> Run() {
@@ -304,7 +332,13 @@ class Grouper {
       AddRow(GroupOf(row), row);
     }
     std::erase_if(groups_, FilteredAway);
-    for (PointGroup& group : groups_) WarnOfMixture(group);
+    for (PointGroup& group : groups_) {
+      RefuseMixedCompute(group);
+      WarnOfMixture(group);
+      WarnOfMixedKinds(group);
+      WarnOfHoles(group);
+      AddSettings(group);
+    }
     return std::move(groups_);
   }
 
@@ -345,6 +379,7 @@ class Grouper {
   void AddRow(PointGroup& group, std::size_t row) {
     if (const std::optional<std::string> reason = WhyNot(row)) {
       group.excluded.push_back({table_.labels[row], *reason});
+      if (reason->starts_with("no ")) group.missing.emplace_back(row, *reason);
       return;
     }
     std::vector<double> variables;
@@ -356,9 +391,15 @@ class Grouper {
     if (mapping_.observable.empty() && group.points.observable == "E") value = 1 - value;
     group.points.y.push_back(value);
     if (weights_) group.points.weights.push_back(weights_->At(numbers_, row, variables));
+    if (sample_size_ != kNoColumn) group.points.sample_sizes.push_back(SampleSize(row));
     if (cluster_ != kNoColumn) group.points.clusters.push_back(table_.rows[row][cluster_]);
     group.points.labels.push_back(table_.labels[row]);
     group.rows.push_back(row);
+  }
+
+  // Not a number where the cell is empty: binomial weights say so, other fits do not need it.
+  [[nodiscard]] double SampleSize(std::size_t row) const {
+    return Number(table_.rows[row][sample_size_]).value_or(kMissing);
   }
 
   std::optional<std::string> WhyNot(std::size_t row) {
@@ -379,6 +420,94 @@ class Grouper {
     return std::nullopt;
   }
 
+  // Columns that are settings of a training run by their usual names and that no variable is made
+  // from.
+  [[nodiscard]] std::vector<std::size_t> UsualSettings() const {
+    std::set<std::string> used;
+    for (const RowExpression& expression : mapping_.expressions) expression.AddColumns(used);
+    std::vector<std::size_t> columns;
+    for (const char* name : kSettings) {
+      if (table_.Has(name) && !used.contains(name)) columns.push_back(table_.Find(name));
+    }
+    return columns;
+  }
+
+  // Settings that are numbers in every row of the group and that vary.
+  void AddSettings(PointGroup& group) const {
+    for (const std::size_t column : covariates_) {
+      Covariate setting{.name = table_.columns[column], .values = {}};
+      for (const std::size_t row : group.rows) {
+        const std::optional<double> value = Number(table_.rows[row][column]);
+        if (!value || !std::isfinite(*value)) break;
+        setting.values.push_back(*value);
+      }
+      if (setting.values.size() != group.rows.size() || group.rows.empty()) continue;
+      const auto [low, high] = std::minmax_element(setting.values.begin(), setting.values.end());
+      if (*low < *high) group.points.covariates.push_back(std::move(setting));
+    }
+  }
+
+  [[nodiscard]] std::map<std::string, std::size_t> Counted(const PointGroup& group,
+                                                           std::size_t column) const {
+    std::map<std::string, std::size_t> counts;
+    for (const std::size_t row : group.rows) ++counts[table_.rows[row][column]];
+    return counts;
+  }
+
+  // MACs, FLOPs, with or without embeddings: one law has one definition of compute.
+  void RefuseMixedCompute(const PointGroup& group) const {
+    if (definition_ == kNoColumn) return;
+    const auto counts = Counted(group, definition_);
+    if (counts.size() < 2) return;
+    std::string text;
+    for (const auto& [name, count] : counts)
+      text += fmt::format("{}'{}' ({} rows)", text.empty() ? "" : ", ", name, count);
+    throw Failure(
+        FailureCode::kData,
+        fmt::format("{}: compute_definition is {}: compute counted in several ways is not "
+                    "one variable; keep one with --where or --by compute_definition",
+                    table_.origin,
+                    text));
+  }
+
+  void WarnOfMixedKinds(PointGroup& group) const {
+    if (!table_.Has("point_kind")) return;
+    const auto counts = Counted(group, table_.Find("point_kind"));
+    if (counts.contains("intermediate"))
+      group.warnings.push_back(
+          "learning-curve points of one run are not independent: resample whole runs "
+          "(--cluster run --intervals bootstrap:1000:cluster)");
+    if (counts.size() < 2) return;
+    std::string text;
+    for (const auto& [kind, count] : counts)
+      text += fmt::format(
+          "{}{} ({})", text.empty() ? "" : ", ", kind.empty() ? "unmarked" : kind, count);
+    group.warnings.push_back(fmt::format(
+        "points of different kinds are mixed: {}; their errors are not of one law", text));
+  }
+
+  // Cells without a result are rarely missing at random: the largest models run out of memory.
+  void WarnOfHoles(PointGroup& group) const {
+    std::map<std::string, std::size_t> holes;
+    std::size_t count = 0;
+    const std::size_t model = table_.Has("model") ? table_.Find("model") : kNoColumn;
+    for (const auto& [row, reason] : group.missing) {
+      ++count;
+      if (model != kNoColumn) ++holes[table_.rows[row][model]];
+    }
+    if (count == 0) return;
+    std::string text;
+    for (const auto& [name, of_model] : holes)
+      text += fmt::format("{}{} ({})", text.empty() ? " by model: " : ", ", name, of_model);
+    group.warnings.push_back(
+        fmt::format("{} of {} rows have no value and are left out{}{}: failed runs are not missing "
+                    "at random",
+                    count,
+                    count + group.rows.size(),
+                    text.empty() ? "" : ",",
+                    text));
+  }
+
   void WarnOfMixture(PointGroup& group) const {
     if (schedule_ == kNoColumn) return;
     std::set<std::string> schedules;
@@ -396,7 +525,9 @@ class Grouper {
   Mapping mapping_;
   std::vector<Filter> filters_;
   std::optional<RowExpression> weights_;
-  std::size_t curve_, metric_, metric_of_row_, kind_, schedule_, cluster_;
+  std::size_t curve_, metric_, metric_of_row_, kind_, schedule_, cluster_, sample_size_,
+      definition_;
+  std::vector<std::size_t> covariates_;
   std::map<std::vector<std::string>, std::size_t> index_;
   std::vector<PointGroup> groups_;
 };
@@ -435,6 +566,10 @@ std::vector<Assignment> ParseAssignments(const std::string& text, const std::str
     assignments.push_back({name, value});
   }
   return assignments;
+}
+
+bool IsObservable(const std::string& name) {
+  return std::find(kObservables.begin(), kObservables.end(), name) != kObservables.end();
 }
 
 bool IsBoundedUp(const std::string& metric) {

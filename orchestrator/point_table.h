@@ -17,11 +17,15 @@ struct PointQuery {
   std::vector<std::string> where = {};  ///< "flops>1e18", "model!=ViT-B-32": every one must hold
   /// Columns that make a group; empty with a map: one group, without: the default key.
   std::vector<std::string> by = {};
-  std::string curve = {};    ///< only rows of this curve
-  std::string metric = {};   ///< only rows of this metric
-  std::string weights = {};  ///< a column or expression; empty: ones
+  std::string curve = {};   ///< only rows of this curve
+  std::string metric = {};  ///< only rows of this metric
+  /// A column or expression, or a word of FindWeighting (for the fit to resolve); empty: ones.
+  std::string weights = {};
   /// A column that names what repeats; empty: `model`, where there is one.
   std::string cluster = {};
+  std::string sample_size = {};  ///< column; empty: `sample_size`, where there is one
+  std::vector<std::string> covariates =
+      {};                      ///< settings; empty: learning rate, batch size, … where there
   std::string kind = "final";  ///< point_kind to fit: final, intermediate, cooldown or all
 };
 
@@ -32,7 +36,12 @@ struct PointGroup {
   std::vector<ExcludedPoint> excluded;
   std::vector<std::string> warnings;
   std::vector<std::size_t> rows;
+  std::vector<std::pair<std::size_t, std::string>> missing =
+      {};  ///< rows left out for an empty cell, why
 };
+
+/// Is this a name that --map gives to what is observed (E, L, drop, y)?
+[[nodiscard]] bool IsObservable(const std::string& name);
 
 /// Splits "a=b,c=max(d,e)" at the commas outside brackets and quotes, and each part at its first
 /// "=". Throws Failure(kUsage) naming `option`.

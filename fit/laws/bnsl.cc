@@ -116,12 +116,34 @@ std::vector<Parameter> Parameters(std::size_t breaks) {
   return parameters;
 }
 
+std::string Latex(std::size_t breaks) {
+  std::string text = R"(<a> + <b> \, x^{-<c0>})";
+  for (std::size_t k = 1; k <= breaks; ++k)
+    text +=
+        fmt::format(R"( \left(1 + (x / <d{0}>)^{{1/<f{0}>}}\right)^{{-<c{0}> \cdot <f{0}>}})", k);
+  return text;
+}
+
+// Each break as exp(-c f ln(1 + exp(s))), which no x overflows.
+LawCode Code(std::size_t breaks) {
+  LawCode code;
+  code.result = "a + b * pow(x, -c0)";
+  for (std::size_t k = 1; k <= breaks; ++k) {
+    code.lines.push_back({fmt::format("s{}", k), fmt::format("log(x / d{0}) / f{0}", k)});
+    code.result +=
+        fmt::format(" * exp(-c{0} * f{0} * (max(s{0}, 0.0) + log1p(exp(-abs(s{0})))))", k);
+  }
+  return code;
+}
+
 template <std::size_t kBreaks>
 Law BrokenLaw() {
   return {
       .name = fmt::format("bnsl{}", kBreaks),
       .formula = fmt::format(
           "a + b * x^-c0 * product over i = 1..{} of (1 + (x/d_i)^(1/f_i))^(-c_i*f_i)", kBreaks),
+      .latex = Latex(kBreaks),
+      .code = Code(kBreaks),
       .source = "Caballero et al. 2023, Broken neural scaling laws (arXiv:2210.14891)",
       .variables = {"x"},
       .parameters = Parameters(kBreaks),

@@ -55,6 +55,8 @@ Law ChinchillaLaw() {
   };
   return {.name = "chinchilla",
           .formula = "E + A * N^-alpha + B * D^-beta",
+          .latex = R"(<E> + <A> \, N^{-<alpha>} + <B> \, D^{-<beta>})",
+          .code = {.lines = {}, .result = "E + A * pow(N, -alpha) + B * pow(D, -beta)"},
           .source = "Hoffmann et al. 2022 (arXiv:2203.15556), approach 3",
           .variables = {"N", "D"},
           .parameters =

@@ -83,30 +83,43 @@ Law DataConstrainedLaw() {
                      .can_vanish = vanishes,
                      .meaning = meaning};
   };
-  return {.name = "data_constrained",
-          .formula =
-              "E + A * N'^-alpha + B * D'^-beta, D' = U + U*r_star*(1 - exp(-(D/U - 1)/r_star)), "
-              "N' likewise from Un = min(N, (U*G)^(beta/alpha)*G) with rn_star, G = "
-              "(alpha*A/(beta*B))^(1/(alpha+beta))",
-          .source = "Muennighoff et al. 2023 (arXiv:2305.16264)",
-          .variables = {"N", "D", "U"},
-          .parameters = {positive("E", "what neither size nor data removes", true),
-                         positive("A", "size part at N' = 1"),
-                         positive("B", "data part at D' = 1"),
-                         {.name = "alpha", .lower = 1e-6, .meaning = "exponent of size"},
-                         {.name = "beta", .lower = 1e-6, .meaning = "exponent of data"},
-                         positive("r_star",
-                                  "repetitions until repeated data has lost most of its worth"),
-                         positive("rn_star",
-                                  "the same for parameters beyond what the unique data warrants")},
-          .bind =
-              [](const PointTable& points, const Constants&) {
-                return BindDual<kParameters>(
-                    points.size(),
-                    DataConstrainedFormula{
-                        Logarithms(points, "N", 1), Logarithms(points, "D", 1), LogUnique(points)});
-              },
-          .starts = DataConstrainedStarts};
+  return {
+      .name = "data_constrained",
+      .formula =
+          "E + A * N'^-alpha + B * D'^-beta, D' = U + U*r_star*(1 - exp(-(D/U - 1)/r_star)), "
+          "N' likewise from Un = min(N, (U*G)^(beta/alpha)*G) with rn_star, G = "
+          "(alpha*A/(beta*B))^(1/(alpha+beta))",
+      .latex =
+          R"(<E> + <A> \, N'^{-<alpha>} + <B> \, D'^{-<beta>},\ )"
+          R"(D' = U \left(1 + <r_star> \left(1 - e^{-(D/U - 1)/<r_star>}\right)\right),\ )"
+          R"(N' = U_N \left(1 + <rn_star> \left(1 - e^{-(N/U_N - 1)/<rn_star>}\right)\right),\ )"
+          R"(U_N = \min(N, (U G)^{\beta/\alpha} G),\ )"
+          R"(G = (\alpha A / (\beta B))^{1/(\alpha + \beta)})",
+      .code = {.lines = {{"G", "pow(alpha * A / (beta * B), 1 / (alpha + beta))"},
+                         {"u_d", "min(U, D)"},
+                         {"u_n", "min(N, pow(u_d * G, beta / alpha) * G)"},
+                         {"d_eff", "u_d * (1 + r_star * (1 - exp(-(D / u_d - 1) / r_star)))"},
+                         {"n_eff", "u_n * (1 + rn_star * (1 - exp(-(N / u_n - 1) / rn_star)))"}},
+               .result = "E + A * pow(n_eff, -alpha) + B * pow(d_eff, -beta)"},
+      .source = "Muennighoff et al. 2023 (arXiv:2305.16264)",
+      .variables = {"N", "D", "U"},
+      .parameters = {positive("E", "what neither size nor data removes", true),
+                     positive("A", "size part at N' = 1"),
+                     positive("B", "data part at D' = 1"),
+                     {.name = "alpha", .lower = 1e-6, .meaning = "exponent of size"},
+                     {.name = "beta", .lower = 1e-6, .meaning = "exponent of data"},
+                     positive("r_star",
+                              "repetitions until repeated data has lost most of its worth"),
+                     positive("rn_star",
+                              "the same for parameters beyond what the unique data warrants")},
+      .bind =
+          [](const PointTable& points, const Constants&) {
+            return BindDual<kParameters>(
+                points.size(),
+                DataConstrainedFormula{
+                    Logarithms(points, "N", 1), Logarithms(points, "D", 1), LogUnique(points)});
+          },
+      .starts = DataConstrainedStarts};
 }
 
 }  // namespace sweep

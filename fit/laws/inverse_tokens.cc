@@ -53,15 +53,15 @@ Starts InverseTokensStarts(const StartRequest& request) {
   return starts;
 }
 
-// The smallest number of tokens that costs one unit of drop (one point where the drop is in
-// percent), for each size.
+// The smallest number of tokens that costs no more than the tolerated drop (in the drop's own
+// unit), for each size.
 std::map<std::string, double> SmallestTokens(const PointTable& points,
                                              std::span<const double> p,
                                              const Constants& constants) {
   std::map<std::string, double> tokens;
   for (const double size : points.Column("N")) {
-    const double reach = 1 / (p[kK] * std::pow(size / 1e8, -p[kA]));
-    tokens[fmt::format("tokens_at_drop_1_N_{:g}", size)] =
+    const double reach = constants.at("tolerance") / (p[kK] * std::pow(size / 1e8, -p[kA]));
+    tokens[fmt::format("tokens_at_drop_{:g}_N_{:g}", constants.at("tolerance"), size)] =
         constants.at("T0") / std::pow(1 + reach, 1 / p[kB]);
   }
   return tokens;
@@ -72,6 +72,8 @@ std::map<std::string, double> SmallestTokens(const PointTable& points,
 Law InverseTokensLaw() {
   return {.name = "inverse_tokens",
           .formula = "k * (N/1e8)^-a * ((T0/T)^b - 1)",
+          .latex = R"(<k> \, (N / 10^{8})^{-<a>} \left( (<T0> / T)^{<b>} - 1 \right))",
+          .code = {.lines = {}, .result = "k * pow(N / 1e8, -a) * expm1(b * log(T0 / T))"},
           .source =
               "form fitted to the curves of Li et al. 2023, CLIPA (arXiv:2305.07017): larger "
               "models bear shorter sequences",
@@ -87,7 +89,7 @@ Law InverseTokensLaw() {
                           .lower = 0,
                           .upper = kInfinity,
                           .meaning = "how fast it rises with the reduction T0/T"}},
-          .constants = {{"T0", 197}},
+          .constants = {{"T0", 197}, {"tolerance", 1}},
           .bind =
               [](const PointTable& points, const Constants& constants) {
                 return BindDual<kParameters>(points.size(), Bound(points, constants));

@@ -39,6 +39,11 @@ Parameter Coefficient(const char* name, const char* meaning) {
 Law JointBatchLaw() {
   return {.name = "joint_batch",
           .formula = "e_inf + a * N^-alpha + b * D^-beta + c * B^-gamma + d * (D/B)^-sigma",
+          .latex = R"(<e_inf> + <a> \, N^{-<alpha>} + <b> \, D^{-<beta>} + <c> \, B^{-<gamma>})"
+                   R"( + <d> \, (D/B)^{-<sigma>})",
+          .code = {.lines = {},
+                   .result = "e_inf + a * pow(N, -alpha) + b * pow(D, -beta) + c * pow(B, -gamma) "
+                             "+ d * pow(D / B, -sigma)"},
           .source =
               "size and data as in Hoffmann et al. 2022; batch and steps after the batch tables of "
               "SigLIP (Zhai et al. 2023)",

@@ -68,6 +68,8 @@ Law KaplanLaw() {
   };
   return {.name = "kaplan",
           .formula = "((Nc/N)^(alphaN/alphaD) + Dc/D)^alphaD",
+          .latex = R"(\left( (<Nc> / N)^{<alphaN> / <alphaD>} + <Dc> / D \right)^{<alphaD>})",
+          .code = {.lines = {}, .result = "pow(pow(Nc / N, alphaN / alphaD) + Dc / D, alphaD)"},
           .source = "Kaplan et al. 2020 (arXiv:2001.08361), equation 1.5",
           .variables = {"N", "D"},
           .parameters = {positive("Nc", "scale of size"),

@@ -94,6 +94,12 @@ Law M4Law() {
   };
   return {.name = "m4",
           .formula = "(y - e_inf) / (e_0 - y)^alpha = beta * x^c, solved for y",
+          .latex = R"(y : \ \frac{y - <e_inf>}{(<e_0> - y)^{<alpha>}} = <beta> \, x^{<c>})",
+          .code = {.lines = {},
+                   .result = {},
+                   .root_low = "e_inf",
+                   .root_high = "e_0",
+                   .root_above = "y - e_inf < beta * pow(x, c) * pow(e_0 - y, alpha)"},
           .source = "Alabdulmohsin et al. 2022, Revisiting neural scaling laws (arXiv:2209.06640)",
           .variables = {"x"},
           .parameters = {positive("e_inf", "level at much x", true),

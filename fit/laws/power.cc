@@ -37,6 +37,8 @@ Law PowerLaw() {
   return {
       .name = "power",
       .formula = "beta * C^alpha",
+      .latex = R"(<beta> \, C^{<alpha>})",
+      .code = {.lines = {}, .result = "beta * pow(C, alpha)"},
       .source = "Hestness et al. 2017; as used for CLIP by Cherti et al. 2023 (LAION scaling laws)",
       .variables = {"C"},
       .parameters =

@@ -18,6 +18,8 @@ Law PowerFloorLaw() {
   return {
       .name = "power_floor",
       .formula = "e_inf + beta * C^alpha",
+      .latex = R"(<e_inf> + <beta> \, C^{<alpha>})",
+      .code = {.lines = {}, .result = "e_inf + beta * pow(C, alpha)"},
       .source = "Rosenfeld et al. 2020; Henighan et al. 2020",
       .variables = {"C"},
       .parameters = {{.name = "e_inf",

@@ -139,6 +139,8 @@ Law PowerOffsetLaw() {
   };
   return {.name = "power_offset",
           .formula = "d + a * (C + b)^c",
+          .latex = R"(<d> + <a> \, (C + <b>)^{<c>})",
+          .code = {.lines = {}, .result = "d + a * pow(C + b, c)"},
           .source = "Zhai et al. 2022, Scaling vision transformers (arXiv:2106.04560)",
           .variables = {"C"},
           .parameters = {positive("a", "reducible part at C + b = 1", false),

@@ -61,6 +61,8 @@ Law SigmoidLaw() {
   };
   return {.name = "sigmoid",
           .formula = "e_inf + (e_0 - e_inf) / (1 + (C/c_half)^s)",
+          .latex = R"(<e_inf> + \frac{<e_0> - <e_inf>}{1 + (C / <c_half>)^{<s>}})",
+          .code = {.lines = {}, .result = "e_inf + (e_0 - e_inf) / (1 + pow(C / c_half, s))"},
           .source =
               "logistic in ln C; used for bounded metrics, for instance by Ruan et al. 2024 "
               "(arXiv:2405.10938)",

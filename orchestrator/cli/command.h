@@ -31,6 +31,9 @@ void AddStatusCommand(CLI::App& app, const GlobalOptions& global, Action& action
 void AddFitCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddLawsCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddCompareCommand(CLI::App& app, const GlobalOptions& global, Action& action);
+void AddAllocateCommand(CLI::App& app, const GlobalOptions& global, Action& action);
+void AddMultiverseCommand(CLI::App& app, const GlobalOptions& global, Action& action);
+void AddForecastCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddPredictCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddImportCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddExportCommand(CLI::App& app, const GlobalOptions& global, Action& action);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cmath>
 #include <set>
 
@@ -19,22 +20,42 @@ const std::vector<std::string> kDesign = {"model",
                                           "global_batch_size",
                                           "learning_rate",
                                           "schedule"};
-constexpr double kSameSamples = 0.05;
+constexpr double kSameNumber = 0.05;
 
-double SamplesOf(const CurvePoints& curve, std::size_t row) {
-  return std::stod(curve.rows.rows[row][curve.rows.Find("samples_seen")]);
+const std::vector<std::string> kMatch = {"model", "samples_seen"};
+
+std::optional<double> AsNumber(const std::string& cell) {
+  double value = 0;
+  const auto [stop, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
+  if (error != std::errc() || stop != cell.data() + cell.size()) return std::nullopt;
+  return value;
 }
 
-// The lowest error among the second curve's points with this model and as many samples.
+bool Agree(const std::string& a, const std::string& b) {
+  if (a == b) return !a.empty();
+  const std::optional<double> x = AsNumber(a), y = AsNumber(b);
+  return x && y && *x > 0 && *y > 0 && std::abs(std::log(*x / *y)) <= kSameNumber;
+}
+
+std::vector<std::string> CellsOf(const Table& rows,
+                                 std::size_t row,
+                                 const std::vector<std::string>& columns) {
+  std::vector<std::string> cells;
+  for (const std::string& column : columns) cells.push_back(rows.rows[row][rows.Find(column)]);
+  return cells;
+}
+
+// The lowest error among the second curve's points that agree.
 std::optional<std::size_t> BestMatch(const CurvePoints& second,
                                      const CurveCell& b,
-                                     const std::string& model,
-                                     double samples) {
+                                     const std::vector<std::string>& wanted,
+                                     const std::vector<std::string>& columns) {
   std::optional<std::size_t> best;
   for (std::size_t j = 0; j < b.group.points.size(); ++j) {
-    const std::size_t row = b.group.rows[j];
-    if (second.rows.rows[row][second.rows.Find("model")] != model) continue;
-    if (std::abs(std::log(SamplesOf(second, row) / samples)) > kSameSamples) continue;
+    const std::vector<std::string> cells = CellsOf(second.rows, b.group.rows[j], columns);
+    bool agree = true;
+    for (std::size_t c = 0; c < cells.size(); ++c) agree = agree && Agree(wanted[c], cells[c]);
+    if (!agree) continue;
     if (!best || b.group.points.y[j] < b.group.points.y[*best]) best = j;
   }
   return best;
@@ -63,9 +84,11 @@ CurveFit FitMatched(const CurveCell& cell, const std::vector<std::size_t>& point
 
 }  // namespace
 
-Axes AxesOf(const Table& rows, const std::vector<std::size_t>& members) {
+Axes AxesOf(const Table& rows,
+            const std::vector<std::size_t>& members,
+            const std::vector<std::string>& columns) {
   Axes axes;
-  for (const std::string& column : kDesign) {
+  for (const std::string& column : columns.empty() ? kDesign : columns) {
     const std::size_t index = rows.Find(column);
     if (index == rows.columns.size()) continue;
     std::set<std::string> values;
@@ -81,23 +104,21 @@ MatchedComparison CompareMatched(const CurvePoints& first,
                                  const CurveCell& a,
                                  const CurvePoints& second,
                                  const CurveCell& b,
-                                 double level) {
+                                 double level,
+                                 const std::vector<std::string>& match) {
   MatchedComparison matched;
-  if (!first.rows.Has("model") || !second.rows.Has("model") || !first.rows.Has("samples_seen") ||
-      !second.rows.Has("samples_seen")) {
-    return matched;
+  matched.columns = match.empty() ? kMatch : match;
+  for (const std::string& column : matched.columns) {
+    if (!first.rows.Has(column) || !second.rows.Has(column)) return matched;
   }
   std::vector<std::size_t> of_first, of_second;
   std::set<double> computes;
   for (std::size_t i = 0; i < a.group.points.size(); ++i) {
-    const std::size_t row = a.group.rows[i];
-    const std::string& model = first.rows.rows[row][first.rows.Find("model")];
-    const double samples = SamplesOf(first, row);
-    const std::optional<std::size_t> j = BestMatch(second, b, model, samples);
+    std::vector<std::string> cells = CellsOf(first.rows, a.group.rows[i], matched.columns);
+    const std::optional<std::size_t> j = BestMatch(second, b, cells, matched.columns);
     if (!j) continue;
-    matched.cells.push_back({model,
-                             samples,
-                             SamplesOf(second, b.group.rows[*j]),
+    matched.cells.push_back({std::move(cells),
+                             CellsOf(second.rows, b.group.rows[*j], matched.columns),
                              a.group.points.y[i],
                              b.group.points.y[*j]});
     of_first.push_back(i);
@@ -120,12 +141,16 @@ Json ToJson(const Axes& axes) {
 Json ToJson(const MatchedComparison& matched) {
   Json cells = Json::array();
   for (const MatchedCell& cell : matched.cells) {
-    cells.push_back({{"model", cell.model},
-                     {"samples_seen", {cell.samples_first, cell.samples_second}},
-                     {"error", {cell.error_first, cell.error_second}}});
+    Json json = {{"error", {cell.error_first, cell.error_second}}};
+    for (std::size_t c = 0; c < matched.columns.size(); ++c) {
+      const std::optional<double> x = AsNumber(cell.first[c]), y = AsNumber(cell.second[c]);
+      json[matched.columns[c]] = x && y ? Json{*x, *y} : Json(cell.first[c]);
+    }
+    cells.push_back(std::move(json));
   }
   const auto or_null = [](const std::optional<double>& v) { return v ? Json(*v) : Json(nullptr); };
-  return {{"cells", cells},
+  return {{"columns", matched.columns},
+          {"cells", cells},
           {"exponents", matched.exponents ? ToJson(*matched.exponents) : Json(nullptr)},
           {"mean_log_ratio", matched.cells.empty() ? Json(nullptr) : Json(matched.mean_log_ratio)},
           {"low", or_null(matched.low)},

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "core/failure.h"
+#include "fit/formula.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/cli/fit_options.h"
 #include "orchestrator/cli/fit_table.h"
@@ -29,6 +30,15 @@ void PrintJson(const FittedGroups& fitted) {
   fmt::print("{}\n", json.dump(1));
 }
 
+// --format: only what was fitted, to read or to paste.
+void PrintFormula(const FittedGroups& fitted, FormulaStyle style) {
+  std::vector<FitReport> reports;
+  for (const FitOutcome& outcome : fitted.outcomes) {
+    if (outcome.report) reports.push_back(*outcome.report);
+  }
+  fmt::print("{}", FormulaText(reports, style));
+}
+
 void PrintText(const FittedGroups& fitted) {
   if (fitted.groups.size() <= kInFull) {
     for (std::size_t g = 0; g < fitted.groups.size(); ++g) {
@@ -44,10 +54,19 @@ void PrintText(const FittedGroups& fitted) {
   fmt::print("{}", FitTables(reports));
 }
 
-int RunFit(const GlobalOptions& global, const FitWords& words) {
+struct FitCommandWords {
+  FitWords fit;
+  std::string format = "text";
+};
+
+int RunFit(const GlobalOptions& global, const FitCommandWords& command_words) {
+  const FitWords& words = command_words.fit;
+  const FormulaStyle style = ParseFormulaStyle(command_words.format);
   const FittedGroups fitted = FitGroups(LoadRows(global, words), words);
   if (global.json) {
     PrintJson(fitted);
+  } else if (style != FormulaStyle::kText) {
+    PrintFormula(fitted, style);
   } else {
     PrintText(fitted);
   }
@@ -64,7 +83,7 @@ int RunFit(const GlobalOptions& global, const FitWords& words) {
 }  // namespace
 
 void AddFitCommand(CLI::App& app, const GlobalOptions& global, Action& action) {
-  auto words = std::make_shared<FitWords>();
+  auto words = std::make_shared<FitCommandWords>();
   CLI::App* command =
       app.add_subcommand("fit", "Fit a scaling law to the store's points, or to a CSV file's");
   command->footer(
@@ -73,8 +92,15 @@ void AddFitCommand(CLI::App& app, const GlobalOptions& global, Action& action) {
       "and metric\n"
       "  sweep fit --law power_floor --curve laion --json\n"
       "  sweep fit --table runs.csv --law power --map C=flops,E='err/100' --by family --select "
-      "pareto");
-  AddFitWords(*command, *words);
+      "pareto\n"
+      "  sweep fit --curve laion --format latex          coefficients for a paper; also csv, "
+      "python, "
+      "cpp");
+  AddFitWords(*command, words->fit);
+  command
+      ->add_option(
+          "--format", words->format, "text, csv, latex, python or cpp: coefficients to paste")
+      ->capture_default_str();
   command->callback(
       [&global, &action, words] { action = [&global, words] { return RunFit(global, *words); }; });
 }

@@ -49,4 +49,24 @@ struct CurvePoints {
                                         const PublishedCurves& published,
                                         const FitWords& words);
 
+/// The curves that a command speaks of, with their cells:
+/// - with --map, groups of the table: the first column of --by names the curve, further ones the
+///   evaluation set; `names` keeps some of them;
+/// - else curves of the table or store by their `curve` column, or published ones; without `names`
+///   the store's, or openai and laion.
+/// Throws Failure(kUsage) for a curve that there is not, and for --map without --by.
+[[nodiscard]] std::vector<CurvePoints> CollectCurves(const GlobalOptions& global,
+                                                     const FitWords& words,
+                                                     const std::vector<std::string>& names);
+
+/// One evaluation set's cell of one curve. Refers to both.
+struct CellMember {
+  const CurvePoints* curve;
+  const CurveCell* cell;
+};
+using CellMembers = std::vector<CellMember>;
+
+/// The cells of all curves by evaluation set, in order of first appearance.
+[[nodiscard]] std::vector<CellMembers> CellsOfCurves(const std::vector<CurvePoints>& curves);
+
 }  // namespace sweep

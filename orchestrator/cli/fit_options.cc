@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
-#include <filesystem>
 #include <thread>
 
 #include "core/failure.h"
@@ -92,23 +91,50 @@ void AddFitWords(CLI::App& command, FitWords& words) {
   command.add_option("--residual", words.residual, "log or linear (default: the law's own)");
   command.add_option("--loss", words.loss, "squared, huber:1e-3, lad, cauchy:c or tukey:c")
       ->capture_default_str();
-  command.add_option("--weights", query.weights, "Column or expression with the points' weights");
+  command.add_option("--weights",
+                     query.weights,
+                     "Column or expression with the points' weights, or binomial (errors by "
+                     "sample_size), or seed_variance");
+  command.add_option("--sample-size",
+                     query.sample_size,
+                     "Column with the evaluation's sample size (default: sample_size)");
+  command
+      .add_option(
+          "--seeds",
+          words.seeds,
+          "pooled: every run is a point; random: runs of one design are one, as a random effect")
+      ->capture_default_str();
   command.add_option(
-      "--cluster", query.cluster, "Column that names what repeats, for bootstrap:N:stratified");
+      "--chance",
+      words.chance,
+      "Observable at chance level (0.999 for 1000 classes): points there are left out");
+  command
+      .add_option("--covariates",
+                  query.covariates,
+                  "Settings to check for a correlation with compute (default: learning rate, batch "
+                  "size and the like, where there are such columns)")
+      ->delimiter(',');
+  command.add_option("--cluster",
+                     query.cluster,
+                     "Column that names what repeats, for bootstrap:N:stratified and :cluster");
   command.add_option("--const", words.constants, "Constants of the law: T0=197")
       ->allow_extra_args(false);
   command.add_option("--fix", words.fix, "Parameters to hold: d=0")->allow_extra_args(false);
   command.add_option("--bounds", words.bounds, "Ranges of parameters: alpha=0:2")
       ->allow_extra_args(false);
-  command.add_option("--start", words.start, "One starting point instead of a search: alpha=0.3")
+  command
+      .add_option("--start",
+                  words.start,
+                  "A starting point (and departures from it) instead of a search: alpha=0.3")
       ->allow_extra_args(false);
   command.add_option("--starts", words.starts, "Number of starting points, or grid");
   command.add_flag("--finish-all", words.finish_all, "Finish every start instead of racing them");
   command.add_option("--seed", words.seed, "Of starts and resamples")->capture_default_str();
   command
-      .add_option("--intervals",
-                  words.intervals,
-                  "auto, t, profile, delta, bootstrap:1000[:residual|stratified|bca] or none")
+      .add_option(
+          "--intervals",
+          words.intervals,
+          "auto, t, profile, delta, bootstrap:1000[:residual|stratified|cluster|bca] or none")
       ->capture_default_str();
   command.add_option("--level", words.level, "Of the intervals")->capture_default_str();
   command.add_option(
@@ -121,6 +147,9 @@ FitOptions ReadFitWords(const FitWords& words) {
   if (!words.select.empty()) options.select = ParseSelection(words.select);
   if (!words.residual.empty()) options.residual = ParseResidual(words.residual);
   options.loss = ParseLoss(words.loss);
+  options.weighting = FindWeighting(words.query.weights).value_or(Weighting::kGiven);
+  options.seeds = ParseSeeds(words.seeds);
+  options.chance = words.chance;
   options.fix = ReadNumbers(words.fix, "--fix");
   options.bounds = ReadBounds(words.bounds);
   options.constants = ReadNumbers(words.constants, "--const");
@@ -142,7 +171,7 @@ FitOptions ReadFitWords(const FitWords& words) {
 
 Table LoadRows(const GlobalOptions& global, const FitWords& words) {
   if (!words.table.empty()) return ReadCsv(words.table);
-  if (!std::filesystem::exists(global.store)) {
+  if (!Store::Exists(global.store)) {
     throw Failure(
         FailureCode::kUsage,
         fmt::format("there is no store {}: run a sweep first, or name a file with --table",

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@ struct FitWords {
   std::string select;    ///< empty: all points, or the curve's own recipe
   std::string residual;  ///< empty: the law's own
   std::string loss = "squared";
+  std::string seeds = "pooled";
+  std::optional<double> chance;
   std::vector<std::string> fix, bounds, constants, start;
   std::string starts;  ///< a number, or "grid"
   bool finish_all = false;

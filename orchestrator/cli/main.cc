@@ -30,6 +30,9 @@ int Main(int argc, char** argv) {
   AddFitCommand(app, global, action);
   AddCompareCommand(app, global, action);
   AddPredictCommand(app, global, action);
+  AddForecastCommand(app, global, action);
+  AddMultiverseCommand(app, global, action);
+  AddAllocateCommand(app, global, action);
   AddLawsCommand(app, global, action);
   AddExportCommand(app, global, action);
   AddDbCommand(app, global, action);

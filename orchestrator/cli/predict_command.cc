@@ -2,22 +2,18 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cmath>
-#include <filesystem>
 #include <memory>
 #include <optional>
 
-#include "core/compute.h"
 #include "core/failure.h"
+#include "db/store.h"
+#include "fit/average.h"
 #include "fit/fit.h"
 #include "fit/predict.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/cli/fit_curves.h"
 #include "orchestrator/cli/fit_options.h"
-#include "orchestrator/data_files.h"
-#include "orchestrator/sweep_file/catalog.h"
-#include "orchestrator/sweep_file/problem.h"
-#include "orchestrator/sweep_file/quantity.h"
+#include "orchestrator/cli/predict_target.h"
 
 namespace sweep {
 namespace {
@@ -27,67 +23,16 @@ struct PredictWords {
   std::vector<std::string> at;
   std::string model;
   std::string samples;
+  std::string then;      // law of the second step
+  std::string then_map;  // its observable
 };
-
-std::map<std::string, double> ReadTarget(const std::string& text) {
-  std::map<std::string, double> target;
-  for (const auto& [name, value] : ParseAssignments(text, "--at")) {
-    std::size_t used = 0;
-    try {
-      target[name] = std::stod(value, &used);
-    } catch (const std::exception&) {
-      used = 0;
-    }
-    if (used != value.size())
-      throw Failure(FailureCode::kUsage, fmt::format("--at {}: '{}' is not a number", name, value));
-  }
-  return target;
-}
-
-// The published tables count a model's GMACs in two decimals, and their curves are fitted to such
-// values.
-double PublishedGmacs(double gmacs) {
-  return std::round(gmacs * 100) / 100;
-}
-
-std::map<std::string, double> TargetOfModel(const PredictWords& words, bool published) {
-  const Catalog catalog = LoadCatalog(DataPath(""));
-  const std::optional<std::string> name = catalog.FullModelName(words.model);
-  if (!name) {
-    throw Failure(FailureCode::kUsage,
-                  fmt::format("--model {}: no such model{}; `sweep models` lists them",
-                              words.model,
-                              DidYouMean(words.model, catalog.ModelNames())));
-  }
-  const std::optional<Quantity> samples = ParseQuantity(words.samples, catalog.counts);
-  if (!samples || !(samples->value > 0)) {
-    throw Failure(FailureCode::kUsage,
-                  fmt::format("--samples '{}': expected a count such as 128k, 12.8B or laion:34B",
-                              words.samples));
-  }
-  const ModelSpec& model = catalog.models.at(*name).spec;
-  const double gmacs = CountForwardGmacs(model).total();
-  return {{"C", (published ? PublishedGmacs(gmacs) : gmacs) * samples->value},
-          {"N", static_cast<double>(CountParameters(model).total())},
-          {"D", samples->value}};
-}
-
-// A law takes the variables it has from a target that may name more.
-std::map<std::string, double> ForLaw(const std::map<std::string, double>& target,
-                                     const FitReport& report) {
-  std::map<std::string, double> wanted;
-  for (const auto& [variable, value] : target) {
-    if (report.ranges.contains(variable)) wanted[variable] = value;
-  }
-  return wanted;
-}
 
 // A published curve is there without any store, with its own recipe.
 std::optional<FittedGroups> FitPublishedCurve(const GlobalOptions& global,
                                               const PredictWords& words) {
   const std::string& name = words.fit.query.curve;
   if (name.empty() || !words.fit.table.empty()) return std::nullopt;
-  if (std::filesystem::exists(global.store)) {
+  if (Store::Exists(global.store)) {
     const Table own = LoadRows(global, words.fit);
     const size_t column = own.Find("curve");
     for (const auto& row : own.rows) {
@@ -115,15 +60,8 @@ std::optional<FittedGroups> FitPublishedCurve(const GlobalOptions& global,
   return fitted;
 }
 
-std::string Target(const Prediction& prediction) {
-  std::string text;
-  for (const auto& [name, value] : prediction.at)
-    text += fmt::format("{}{} = {:.6g}", text.empty() ? "" : ", ", name, value);
-  return text;
-}
-
 void Print(const FitReport& fit, const Prediction& p) {
-  fmt::print("  at {}: {:.6g}", Target(p), p.value);
+  fmt::print("  at {}: {:.6g}", TargetText(p.at), p.value);
   if (p.low) {
     fmt::print("; {:.0f} % for a new point [{:.6g}, {:.6g}], for the law [{:.6g}, {:.6g}]",
                100 * fit.level,
@@ -134,6 +72,89 @@ void Print(const FitReport& fit, const Prediction& p) {
   }
   fmt::print("\n");
   if (!p.warning.empty()) fmt::print("    {}\n", p.warning);
+}
+
+void Print(const AveragedPrediction& p, double level) {
+  fmt::print("  over {} laws: {:.6g}", p.laws.size(), p.value);
+  if (p.low) {
+    fmt::print(
+        "; {:.0f} % with the choice of law for a new point [{:.6g}, {:.6g}], for the law [{:.6g}, "
+        "{:.6g}]",
+        100 * level,
+        *p.low,
+        *p.high,
+        *p.mean_low,
+        *p.mean_high);
+  }
+  fmt::print("\n");
+  for (const LawShare& share : p.laws) {
+    if (share.weight >= 5e-3)
+      fmt::print(
+          "    {:<16} weight {:.2f}: {:.6g}\n", share.law, share.weight, share.prediction.value);
+  }
+}
+
+void Print(const ChainedPrediction& p, const FitReport& second) {
+  fmt::print("    then by {}: {:.6g}", second.law, p.second.value);
+  if (p.low) {
+    fmt::print("; {:.0f} % for a new point with both laws' uncertainty [{:.6g}, {:.6g}]",
+               100 * second.level,
+               *p.low,
+               *p.high);
+  }
+  fmt::print("\n");
+  if (!p.second.warning.empty()) fmt::print("    {}\n", p.second.warning);
+}
+
+// The second step's law on the same rows and groups: its variable is what the first step observes.
+std::optional<FittedGroups> FitSecondStep(const GlobalOptions& global, const PredictWords& words) {
+  if (words.then.empty()) return std::nullopt;
+  if (words.fit.query.map.empty() || words.then_map.empty())
+    throw Failure(
+        FailureCode::kUsage,
+        "--then LAW needs --map for the first step and --then-map for its own observable");
+  const Law& law = FindLaw(words.then);
+  if (law.variables.size() != 1)
+    throw Failure(FailureCode::kUsage, "--then takes a law of one variable, not " + words.then);
+  FitWords second = words.fit;
+  second.law = words.then;
+  second.fix.clear();
+  second.bounds.clear();
+  second.start.clear();
+  second.query.map = words.then_map;
+  for (const Assignment& part : ParseAssignments(words.fit.query.map, "--map")) {
+    if (IsObservable(part.name)) second.query.map += "," + law.variables.front() + "=" + part.value;
+  }
+  return FitGroups(LoadRows(global, words.fit), second);
+}
+
+const FitReport& SecondOf(const FittedGroups& second, const Json& group) {
+  for (std::size_t g = 0; g < second.groups.size(); ++g) {
+    if (second.groups[g].group != group) continue;
+    if (!second.outcomes[g].report)
+      throw Failure(FailureCode::kData, "--then: " + second.outcomes[g].failure);
+    return *second.outcomes[g].report;
+  }
+  throw Failure(FailureCode::kData, "--then: no rows of " + GroupName(group));
+}
+
+// Data that is new no more: a law without repetitions does not know that.
+std::string RepetitionWarning(const Table& table,
+                              const PointGroup& group,
+                              const std::map<std::string, double>& target) {
+  constexpr double kHarmless = 4;  // passes (Muennighoff et al. 2023)
+  if (!table.Has("data_scale") || !target.contains("D")) return "";
+  double unique = 0;
+  for (const std::size_t row : group.rows) {
+    const std::string& cell = table.rows[row][table.Find("data_scale")];
+    if (!cell.empty()) unique = std::max(unique, std::strtod(cell.c_str(), nullptr));
+  }
+  if (!(unique > 0) || target.at("D") <= kHarmless * unique) return "";
+  return fmt::format(
+      "the target repeats {:.3g} unique pairs {:.1f} times: a law of fresh data promises too much "
+      "there, use data_constrained",
+      unique,
+      target.at("D") / unique);
 }
 
 int RunPredict(const GlobalOptions& global, const PredictWords& words) {
@@ -149,7 +170,11 @@ int RunPredict(const GlobalOptions& global, const PredictWords& words) {
   std::vector<std::map<std::string, double>> targets;
   for (const std::string& at : words.at) targets.push_back(ReadTarget(at));
   const size_t exact_targets = targets.size();
-  if (!words.model.empty()) targets.push_back(TargetOfModel(words, published.has_value()));
+  if (!words.model.empty())
+    targets.push_back(TargetOfModel(words.model, words.samples, published.has_value()));
+  const std::optional<FittedGroups> second = FitSecondStep(global, words);
+  const std::optional<Table> table =
+      published ? std::nullopt : std::optional<Table>(LoadRows(global, words.fit));
   Json list = Json::array();
   int code = 0;
   for (std::size_t g = 0; g < fitted.groups.size(); ++g) {
@@ -167,6 +192,22 @@ int RunPredict(const GlobalOptions& global, const PredictWords& words) {
       const Prediction prediction = Predict(*outcome.report, target);
       predictions.push_back(ToJson(prediction));
       if (!global.json) Print(*outcome.report, prediction);
+      if (words.fit.law == "auto") {
+        const AveragedPrediction averaged =
+            PredictOverLaws(fitted.groups[g].points, ReadFitWords(words.fit), target);
+        predictions.back()["averaged"] = ToJson(averaged);
+        if (!global.json) Print(averaged, outcome.report->level);
+      }
+      if (second) {
+        const FitReport& report = SecondOf(*second, fitted.groups[g].group);
+        const ChainedPrediction chained = PredictChain(*outcome.report, report, target);
+        predictions.back()["then"] = ToJson(chained);
+        if (!global.json) Print(chained, report);
+      }
+      const std::string repeats =
+          table ? RepetitionWarning(*table, fitted.groups[g], targets[t]) : "";
+      if (!repeats.empty()) predictions.back()["repetition_warning"] = repeats;
+      if (!repeats.empty() && !global.json) fmt::print("    {}\n", repeats);
     }
     list.push_back({{"fit", ToJson(*outcome.report)}, {"predictions", predictions}});
   }
@@ -187,13 +228,19 @@ void AddPredictCommand(CLI::App& app, const GlobalOptions& global, Action& actio
       "  sweep predict --curve laion --model H/14 --samples laion:34B\n"
       "  sweep predict --at C=6.5e12 --metric acc1\n"
       "  sweep predict --table runs.csv --law chinchilla --map N=params,D=tokens,L=loss --at "
-      "N=7e10,D=1.4e12");
+      "N=7e10,D=1.4e12\n"
+      "  sweep predict --table runs.csv --law auto --map C=flops,L=loss --at C=1e24     over all "
+      "laws\n"
+      "  sweep predict --table runs.csv --law power_floor --map C=flops,L=loss --then sigmoid "
+      "--then-map E='1-acc' --at C=1e24");
   AddFitWords(*command, words->fit);
   command->add_option("--at", words->at, "Target, as C=1e12 or N=7e10,D=1.4e12; may be repeated")
       ->allow_extra_args(false);
   command->add_option("--model", words->model, "Target by a named model, with --samples");
   command->add_option(
       "--samples", words->samples, "Samples seen by that model: 128k, 12.8B, laion:34B");
+  command->add_option("--then", words->then, "Second step: a law of what the first one predicts");
+  command->add_option("--then-map", words->then_map, "Observable of the second step: E='1-acc'");
   command->callback([&global, &action, words] {
     action = [&global, words] { return RunPredict(global, *words); };
   });

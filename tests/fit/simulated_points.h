@@ -9,6 +9,20 @@
 
 namespace sweep {
 
+/// How many experiments a simulation makes, and how far its share may be off: under sanitizers,
+/// which look for other mistakes, a twentieth of them.
+#ifdef SWEEP_SHORT_SIMULATIONS
+inline constexpr bool kShortSimulations = true;
+#else
+inline constexpr bool kShortSimulations = false;
+#endif
+inline constexpr int Experiments(int full) {
+  return kShortSimulations ? (full + 19) / 20 : full;
+}
+inline constexpr double Margin(double full) {
+  return kShortSimulations ? 0.4 : full;
+}
+
 /// n values spaced evenly in the logarithm from low to high.
 inline std::vector<double> LogSpaced(double low, double high, std::size_t n) {
   std::vector<double> values;

@@ -1,46 +1,13 @@
 // `sweep fit`, `compare`, `predict` and `laws` as processes: the interface that scripts stand on.
-#include <sys/wait.h>
-
 #include <catch2/catch.hpp>
 #include <chrono>
-#include <cstdio>
 
-#include "core/files.h"
 #include "core/json.h"
-#include "tests/support/temporary_directory.h"
+#include "tests/support/sweep_program.h"
 
 using namespace sweep;
 
 namespace {
-
-struct Ended {
-  int code = -1;
-  std::string out;
-  std::string err;
-};
-
-class SweepProgram {
- public:
-  Ended operator()(const std::string& arguments) const {
-    const std::string errors = (folder_.path() / "stderr").string();
-    const std::string command = "cd " + folder_.path().string() + " && " + SWEEP_BINARY_DIR +
-                                "/bin/sweep " + arguments + " 2>" + errors;
-    Ended ended;
-    FILE* pipe = ::popen(command.c_str(), "r");
-    char buffer[4096];
-    for (std::size_t read = 0; (read = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;)
-      ended.out.append(buffer, read);
-    ended.code = WEXITSTATUS(::pclose(pipe));
-    ended.err = ReadFile(errors);
-    return ended;
-  }
-  void Write(const std::string& name, const std::string& text) const {
-    WriteFileAtomic(folder_.path() / name, text);
-  }
-
- private:
-  TemporaryDirectory folder_;
-};
 
 const std::string kPublished =
     std::string(SWEEP_SOURCE_DIR) + "/sweeps/published/clip_zeroshot.csv";

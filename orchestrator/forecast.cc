@@ -1,0 +1,140 @@
+#include "orchestrator/forecast.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <set>
+
+#include "core/failure.h"
+#include "core/files.h"
+#include "core/hash.h"
+#include "fit/statistics.h"
+
+namespace sweep {
+namespace {
+
+double Now() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration<double>(since).count();
+}
+
+// The files of a folder whose names are the hashes of their bytes, and those where they are not.
+struct Sealed {
+  std::string hash;
+  std::string bytes;
+  bool changed;
+};
+
+std::vector<Sealed> ReadSealed(const std::filesystem::path& folder) {
+  std::vector<Sealed> files;
+  if (!std::filesystem::exists(folder)) return files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".json") continue;
+    Sealed file{
+        .hash = entry.path().stem().string(), .bytes = ReadFile(entry.path()), .changed = false};
+    file.changed = Sha256Hex(file.bytes) != file.hash;
+    files.push_back(std::move(file));
+  }
+  std::sort(
+      files.begin(), files.end(), [](const Sealed& a, const Sealed& b) { return a.hash < b.hash; });
+  return files;
+}
+
+std::string Publish(const std::filesystem::path& folder, const Json& content) {
+  const std::string bytes = content.dump(1) + "\n";
+  const std::string hash = Sha256Hex(bytes);
+  MakeDirectories(folder);
+  (void)PublishFileOnce(folder / (hash + ".json"), bytes);
+  return hash;
+}
+
+// The share s at which P(X >= k) or P(X <= k) of n trials has half of 5 %.
+double BetaBound(double p, double a, double b) {
+  double low = 0, high = 1;
+  for (int i = 0; i < 100; ++i) {
+    const double middle = 0.5 * (low + high);
+    (IncompleteBeta(a, b, middle) < p ? low : high) = middle;
+  }
+  return 0.5 * (low + high);
+}
+
+}  // namespace
+
+ForecastArchive::ForecastArchive(std::filesystem::path store)
+    : folder_(std::move(store) / "forecasts") {}
+
+std::string ForecastArchive::Seal(Json forecast) const {
+  forecast["schema"] = "sweep.forecast/1";
+  forecast["sealed_at"] = Now();
+  forecast["earlier"] = Json::array();
+  for (const Entry& entry : Read()) forecast["earlier"].push_back(entry.seal);
+  return Publish(folder_, forecast);
+}
+
+void ForecastArchive::Score(const std::string& seal, Json score) const {
+  score["schema"] = "sweep.forecast_score/1";
+  score["seal"] = seal;
+  score["scored_at"] = Now();
+  (void)Publish(folder_ / "scores", score);
+}
+
+std::vector<ForecastArchive::Entry> ForecastArchive::Read() const {
+  std::map<std::string, Entry> entries;
+  std::set<std::string> known;
+  for (const Sealed& file : ReadSealed(folder_)) {
+    Entry entry{.seal = file.hash, .changed = file.changed, .forecast = nullptr};
+    if (!file.changed) {
+      entry.forecast = ParseJson(file.bytes, file.hash);
+      for (const Json& earlier : entry.forecast.at("earlier"))
+        known.insert(earlier.get<std::string>());
+    }
+    entries.emplace(file.hash, std::move(entry));
+  }
+  for (const std::string& seal : known) {
+    if (!entries.contains(seal))
+      entries.emplace(seal, Entry{.seal = seal, .missing = true, .forecast = nullptr});
+  }
+  for (const Sealed& file : ReadSealed(folder_ / "scores")) {
+    const Json score = Json::parse(file.bytes, nullptr, false);
+    if (!score.is_object() || !score.contains("seal")) continue;
+    const auto entry = entries.find(score.at("seal").get<std::string>());
+    if (entry == entries.end()) continue;
+    if (file.changed) {
+      entry->second.score_changed = true;
+    } else if (!entry->second.score ||
+               score.at("scored_at") < entry->second.score->at("scored_at")) {
+      entry->second.score = score;
+    }
+  }
+  std::vector<Entry> sorted;
+  for (auto& [seal, entry] : entries) sorted.push_back(std::move(entry));
+  const auto sealed_at = [](const Entry& entry) {
+    return entry.forecast.is_null() ? 0.0 : entry.forecast.at("sealed_at").get<double>();
+  };
+  std::stable_sort(sorted.begin(), sorted.end(), [&](const Entry& a, const Entry& b) {
+    return sealed_at(a) < sealed_at(b);
+  });
+  return sorted;
+}
+
+ForecastRecord RecordOf(const std::vector<ForecastArchive::Entry>& entries) {
+  ForecastRecord record;
+  for (const ForecastArchive::Entry& entry : entries) {
+    if (!entry.score || entry.forecast.is_null()) continue;
+    ++record.scored;
+    record.hits += entry.score->at("hit").get<bool>() ? 1U : 0U;
+    record.nominal += entry.forecast.at("level").get<double>();
+    record.mean_log_error += std::log(entry.forecast.at("prediction").at("value").get<double>() /
+                                      entry.score->at("measured").get<double>());
+  }
+  if (record.scored == 0) return record;
+  const auto n = static_cast<double>(record.scored);
+  const auto k = static_cast<double>(record.hits);
+  record.nominal /= n;
+  record.mean_log_error /= n;
+  if (record.hits > 0) record.low = BetaBound(0.025, k, n - k + 1);
+  if (record.hits < record.scored) record.high = BetaBound(0.975, k + 1, n - k);
+  return record;
+}
+
+}  // namespace sweep
