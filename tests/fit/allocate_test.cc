@@ -6,6 +6,7 @@
 
 #include "core/failure.h"
 #include "fit/sequences.h"
+#include "simulated_points.h"
 
 using namespace sweep;
 
