@@ -113,7 +113,7 @@ class RowExpression {
                 const std::string& text,
                 const std::string& option,
                 const std::vector<std::string>& variables)
-      : expression_(text) {
+      : expression_(table.Has(text) ? "\"" + text + "\"" : text) {  // a whole name needs no quotes
     for (const std::string& name : expression_.names()) {
       const auto variable = std::find(variables.begin(), variables.end(), name);
       if (!table.Has(name) && variable != variables.end()) {

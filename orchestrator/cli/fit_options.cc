@@ -74,9 +74,11 @@ void AddFitWords(CLI::App& command, FitWords& words) {
   command.add_option("--table", words.table, "CSV file with the points (default: the store's)");
   command.add_option("--law", words.law, "Law to fit (`sweep laws` lists them), or auto")
       ->capture_default_str();
-  command.add_option("--map",
-                     query.map,
-                     "Variables and observable as columns or expressions: C=flops,E='err/100'");
+  command
+      .add_option("--map",
+                  query.map,
+                  "Variables and observable as columns or expressions: C=flops,E='err/100'")
+      ->join(',');
   command.add_option("--where", query.where, "Keep rows where this holds; may be repeated")
       ->allow_extra_args(false);
   command.add_option("--by", query.by, "Columns that make a group, one fit each")->delimiter(',');
