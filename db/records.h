@@ -61,8 +61,10 @@ struct RunProgress {
 struct OpenAttempt {
   std::string run_id;
   int64_t attempt = 0;
-  std::string host;
-  int64_t pid = 0;
+  std::string executor;
+  std::string host;  ///< empty for a job of a scheduler
+  int64_t pid = 0;   ///< 0 for a job of a scheduler
+  std::string job;   ///< the scheduler's name for it; empty for a process
 };
 
 /// What a trainer said of its own failure.

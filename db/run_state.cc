@@ -56,8 +56,8 @@ bool CanTransition(RunState from, RunState to) {
     case kSubmitting:
     case kQueued:
     case kRunning:
-      return to != from && !(from == kRunning && IsOneOf(to, {kSubmitting, kQueued})) &&
-             !(from == kQueued && to == kSubmitting);
+      // Running to queued: its scheduler took the machine away and queued it again.
+      return to != from && to != kSubmitting;
     case kFailed:
     case kDiverged:
     case kCancelled:

@@ -202,8 +202,12 @@ SELECT run_id, attempt, seq,
 FROM events WHERE type = 'step';
 )sql";
 
+constexpr const char* kVersion2 = R"sql(
+ALTER TABLE attempts ADD COLUMN job TEXT NOT NULL DEFAULT '';  -- a scheduler's name for it
+)sql";
+
 // Entry i brings version i to i + 1. Never edit one that has been released: add the next.
-constexpr std::array<const char*, 1> kMigrations = {kVersion1};
+constexpr std::array<const char*, 2> kMigrations = {kVersion1, kVersion2};
 
 int StoredVersion(SQLite::Database& database) {
   return database.execAndGet("PRAGMA user_version").getInt();

@@ -54,6 +54,8 @@ class Store {
   /// The last `failure` event of an attempt.
   [[nodiscard]] std::optional<ReportedFailure> FailureOf(const std::string& run_id,
                                                          int64_t attempt) const;
+  /// Did this attempt save a checkpoint?
+  [[nodiscard]] bool HasCheckpointed(const std::string& run_id, int64_t attempt) const;
   [[nodiscard]] int64_t EventOffset(const std::string& run_id, int64_t attempt) const;
   /// Any SELECT, as text; `parameters` bind ?1, ?2, …
   [[nodiscard]] QueryTable Query(const std::string& sql,
@@ -90,7 +92,7 @@ class StoreTransaction {
                   const std::string& failure_class = "",
                   const std::string& message = "");
 
-  void StartAttempt(const OpenAttempt& attempt, const std::string& executor);
+  void StartAttempt(const OpenAttempt& attempt);
   void EndAttempt(const std::string& run_id, int64_t attempt, const AttemptEnd& end);
 
   // What run folders say; recording the same thing twice changes nothing.

@@ -78,14 +78,17 @@ std::set<std::string> Store::FinishedEvaluations() const {
 
 std::vector<OpenAttempt> Store::OpenAttempts() const {
   return TranslateSqlite(root_, [&] {
-    SQLite::Statement& query =
-        impl_->Prepare("SELECT run_id, attempt, host, pid FROM attempts WHERE outcome IS NULL");
+    SQLite::Statement& query = impl_->Prepare(
+        "SELECT run_id, attempt, executor, host, pid, job FROM attempts WHERE outcome "
+        "IS NULL");
     std::vector<OpenAttempt> open;
     while (query.executeStep()) {
       open.push_back({query.getColumn(0).getString(),
                       query.getColumn(1).getInt64(),
                       query.getColumn(2).getString(),
-                      query.getColumn(3).getInt64()});
+                      query.getColumn(3).getString(),
+                      query.getColumn(4).getInt64(),
+                      query.getColumn(5).getString()});
     }
     return open;
   });
@@ -117,6 +120,17 @@ std::optional<ReportedFailure> Store::FailureOf(const std::string& run_id, int64
     if (!query.executeStep()) return std::nullopt;
     const Json body = Json::parse(query.getColumn(0).getString());
     return ReportedFailure{body.value("class", "error"), body.value("message", "")};
+  });
+}
+
+bool Store::HasCheckpointed(const std::string& run_id, int64_t attempt) const {
+  return TranslateSqlite(root_, [&] {
+    return impl_
+        ->Prepare(
+            "SELECT 1 FROM events WHERE run_id = ? AND attempt = ? AND type = 'checkpoint' LIMIT 1",
+            run_id,
+            attempt)
+        .executeStep();
   });
 }
 

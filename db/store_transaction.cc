@@ -102,14 +102,15 @@ void StoreTransaction::Transition(const std::string& run_id,
                      {"message", message}});
 }
 
-void StoreTransaction::StartAttempt(const OpenAttempt& attempt, const std::string& executor) {
+void StoreTransaction::StartAttempt(const OpenAttempt& attempt) {
   ApplyJournalEntry({{"type", "attempt_started"},
                      {"at", UnixTime()},
                      {"run_id", attempt.run_id},
                      {"attempt", attempt.attempt},
-                     {"executor", executor},
+                     {"executor", attempt.executor},
                      {"host", attempt.host},
-                     {"pid", attempt.pid}});
+                     {"pid", attempt.pid},
+                     {"job", attempt.job}});
 }
 
 void StoreTransaction::EndAttempt(const std::string& run_id,
@@ -160,13 +161,14 @@ void StoreTransaction::ApplyJournalEntry(const Json& entry) {
           entry.value("reason", ""));
     } else if (type == "attempt_started") {
       impl.Execute(
-          "INSERT INTO attempts (run_id, attempt, executor, host, pid, started_at) VALUES (?, ?, "
-          "?, ?, ?, ?)",
+          "INSERT INTO attempts (run_id, attempt, executor, host, pid, job, started_at) VALUES (?, "
+          "?, ?, ?, ?, ?, ?)",
           run_id,
           AsInteger(entry, "attempt"),
           entry.value("executor", ""),
           entry.value("host", ""),
           AsInteger(entry, "pid"),
+          entry.value("job", ""),
           at);
     } else if (type == "attempt_ended") {
       impl.Execute(

@@ -40,9 +40,37 @@ AttemptVerdict JudgeFailure(const std::optional<ReportedFailure>& reported,
   return verdict;
 }
 
+bool IsInterruption(const std::string& cause) {
+  return cause == "preempted" || cause == "node_failure" || cause == "lost" ||
+         cause == "not_submitted";
+}
+
+// The end was not the trainer's doing.
+AttemptVerdict JudgeCause(const std::string& cause, bool checkpointed) {
+  AttemptVerdict verdict;
+  if (cause == "cancelled") {
+    verdict.verdict = Verdict::kCancelled;
+    verdict.failure_class = cause;
+    verdict.message = "its job was cancelled; `sweep run --retry-failed` starts it again";
+  } else if (IsInterruption(cause) || (cause == "time_limit" && checkpointed)) {
+    verdict.verdict = Verdict::kInterrupted;
+    verdict.counts = !checkpointed && cause != "not_submitted";
+  } else if (cause == "time_limit") {
+    verdict.failure_class = cause;
+    verdict.message =
+        "the time limit came before the first checkpoint: raise executor.time_limit or lower "
+        "trainer.checkpoint_every_seconds";
+  } else {
+    verdict.failure_class = cause;
+    verdict.message = "its scheduler ended it: " + cause;
+  }
+  return verdict;
+}
+
 AttemptVerdict Judge(const IngestedRun& ingested,
                      const std::optional<ReportedFailure>& reported,
                      const ProcessEnd& end,
+                     bool checkpointed,
                      const std::string& log) {
   AttemptVerdict verdict;
   if (ingested.result) {
@@ -58,22 +86,25 @@ AttemptVerdict Judge(const IngestedRun& ingested,
     }
     return verdict;
   }
+  if (!end.cause.empty() && !end.asked_to_stop) return JudgeCause(end.cause, checkpointed);
   if (end.asked_to_stop || end.lost ||
       end.exit_code == static_cast<int>(FailureCode::kInterrupted)) {
     verdict.verdict = Verdict::kInterrupted;
+    verdict.counts = !checkpointed;
     return verdict;
   }
   return JudgeFailure(reported, end, log);
 }
 
 std::string OutcomeWord(const AttemptVerdict& verdict, const ProcessEnd& end) {
-  if (end.lost) return "lost";
+  if (end.lost || end.cause == "lost") return "lost";
   switch (verdict.verdict) {
     case Verdict::kTrained:
       return verdict.failure_class.empty() ? "succeeded" : "failed";
     case Verdict::kDiverged:
       return "succeeded";
     case Verdict::kInterrupted:
+    case Verdict::kCancelled:
       return "interrupted";
     case Verdict::kFailed:
       return "failed";
@@ -102,6 +133,13 @@ void MoveRun(const Store& store,
       if (now == RunState::kPlanned) return;
       transaction.Transition(run_id, RunState::kPlanned, attempt_text + " was interrupted");
       return;
+    case Verdict::kCancelled:
+      transaction.Transition(run_id,
+                             RunState::kCancelled,
+                             attempt_text + " was cancelled",
+                             verdict.failure_class,
+                             verdict.message);
+      return;
     case Verdict::kFailed:
       transaction.Transition(run_id,
                              RunState::kFailed,
@@ -123,7 +161,8 @@ AttemptVerdict CloseAttempt(const Store& store,
   const IngestedRun ingested = IngestRun(store, transaction, run_id);
   notes.insert(notes.end(), ingested.warnings.begin(), ingested.warnings.end());
   const std::string log = (store.run_directory(run_id).attempt(attempt) / "stderr.log").string();
-  AttemptVerdict verdict = Judge(ingested, store.FailureOf(run_id, attempt), end, log);
+  AttemptVerdict verdict = Judge(
+      ingested, store.FailureOf(run_id, attempt), end, store.HasCheckpointed(run_id, attempt), log);
   transaction.EndAttempt(run_id,
                          attempt,
                          {OutcomeWord(verdict, end),

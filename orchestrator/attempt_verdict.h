@@ -12,6 +12,7 @@ namespace sweep {
 struct ProcessEnd {
   std::optional<int> exit_code;
   std::optional<int> signal;
+  std::string cause;           ///< as AttemptNews has it; empty: the trainer's own doing
   bool asked_to_stop = false;  ///< by `sweep`: anything but a result means "interrupted"
   bool lost = false;           ///< nobody saw the end: the `sweep` that watched it died
 };
@@ -21,6 +22,7 @@ enum class Verdict {
   kTrained,      ///< result.json says completed (its evaluations may still be missing)
   kDiverged,     ///< a result too
   kInterrupted,  ///< goes on from its checkpoint at the next start
+  kCancelled,    ///< by a person, in the scheduler
   kFailed,
 };
 
@@ -29,6 +31,9 @@ struct AttemptVerdict {
   std::string failure_class;
   std::string message;
   bool worth_retrying = false;  ///< the same attempt may succeed when it is made again
+  /// Against the limit of attempts. An interruption counts only if no checkpoint was saved, so that
+  /// a run that is preempted again and again ends, and one that never advances does not go on.
+  bool counts = true;
 };
 
 /// Takes in what the run's folder holds, decides what the attempt achieved - from its files first,

@@ -13,18 +13,34 @@ namespace sweep {
 struct AttemptJob {
   std::string run_id;
   int64_t attempt = 0;
-  std::vector<std::string> argv;
+  std::filesystem::path run_directory;
+  std::vector<std::string> argv;  ///< with the run's folder and the attempt as its last two words
   std::filesystem::path stdout_log;
   std::filesystem::path stderr_log;
 };
 
-/// One attempt that has ended, as the outside world tells it. What it achieved is read from its
-/// files, never from this.
-struct AttemptExit {
+/// What identifies a started attempt, recorded with it.
+struct AttemptHandle {
+  std::string host;   ///< where its process is; empty for a job of a scheduler
+  int64_t pid = 0;    ///< its process; 0 for a job of a scheduler
+  std::string job;    ///< the scheduler's name for it; empty for a process
+  bool runs = false;  ///< at work already; else news will say so
+};
+
+/// What the outside world tells of an attempt. What it achieved is read from its files, never from
+/// this.
+struct AttemptNews {
+  enum class Kind { kQueued, kRunning, kEnded };
   std::string run_id;
   int64_t attempt = 0;
+  Kind kind = Kind::kEnded;
+  std::string detail;  ///< for people: "slurm job 1234_5"
+  // Of an end:
   std::optional<int> exit_code;
   std::optional<int> signal;
+  /// Why it ended, where that was not the trainer's doing: `preempted`, `node_failure`,
+  /// `time_limit`, `out_of_memory`, `cancelled`, `lost` or `not_submitted`.
+  std::string cause;
 };
 
 /// The outside world: where attempts run. Unit tests fake this interface and nothing else.
@@ -38,21 +54,29 @@ class Executor {
   /// Is there room for one more attempt now?
   [[nodiscard]] virtual bool CanStart() const = 0;
 
-  /// Starts it and returns its process or job number. Throws Failure when the command cannot be
-  /// started at all.
-  virtual int64_t Start(const AttemptJob& job) = 0;
+  /// Starts it, or promises to at the next Poll. Throws Failure when it cannot be started at all.
+  virtual AttemptHandle Start(const AttemptJob& job) = 0;
 
-  /// Attempts that ended; waits up to `timeout` for the first one.
-  [[nodiscard]] virtual std::vector<AttemptExit> Poll(std::chrono::milliseconds timeout) = 0;
+  /// Watches an attempt that an earlier process started here and that has not been seen to end.
+  virtual void Adopt(const AttemptJob& job, const AttemptHandle& handle) = 0;
+
+  /// What has changed; waits up to `timeout` for the first change.
+  [[nodiscard]] virtual std::vector<AttemptNews> Poll(std::chrono::milliseconds timeout) = 0;
 
   enum class StopMode {
     kCheckpoint,  ///< ask: save and exit
     kKill,        ///< at once
   };
-  /// Acts on everything that is still running; exits are reported by Poll as ever.
+  /// Acts on everything that is still running; ends are reported by Poll as ever.
   virtual void Stop(StopMode mode) = 0;
 
+  /// Do attempts go on when this process ends?
+  [[nodiscard]] virtual bool OutlivesSweep() const = 0;
+
   [[nodiscard]] virtual size_t running() const = 0;
+
+  /// Lines for the user since the last call: a scheduler that does not answer, say.
+  [[nodiscard]] virtual std::vector<std::string> TakeNotes() { return {}; }
 };
 
 }  // namespace sweep

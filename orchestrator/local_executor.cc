@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "core/failure.h"
+#include "db/lease.h"
 
 namespace sweep {
 namespace {
@@ -70,7 +71,7 @@ LocalExecutor::~LocalExecutor() {
   for (const auto& [pid, child] : children_) ::close(child.pidfd);
 }
 
-int64_t LocalExecutor::Start(const AttemptJob& job) {
+AttemptHandle LocalExecutor::Start(const AttemptJob& job) {
   int error_pipe[2] = {-1, -1};
   if (::pipe2(error_pipe, O_CLOEXEC) != 0) {
     throw Failure(FailureCode::kInternal,
@@ -98,30 +99,39 @@ int64_t LocalExecutor::Start(const AttemptJob& job) {
   }
   const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
   children_[pid] = Child{job.run_id, job.attempt, pidfd};
-  return pid;
+  return {HostName(), pid, "", true};
 }
 
-std::vector<AttemptExit> LocalExecutor::Poll(std::chrono::milliseconds timeout) {
+void LocalExecutor::Adopt(const AttemptJob& job, const AttemptHandle& handle) {
+  throw Failure(FailureCode::kInternal,
+                fmt::format("attempt {} of run {} cannot be adopted: process {}",
+                            job.attempt,
+                            job.run_id,
+                            handle.pid));
+}
+
+std::vector<AttemptNews> LocalExecutor::Poll(std::chrono::milliseconds timeout) {
   std::vector<pollfd> waiting;
   for (const auto& [pid, child] : children_) waiting.push_back({child.pidfd, POLLIN, 0});
   // A signal (Ctrl-C) ends the wait early, which is what the caller wants.
   (void)::poll(waiting.data(), waiting.size(), static_cast<int>(timeout.count()));
 
-  std::vector<AttemptExit> exits;
+  std::vector<AttemptNews> ends;
   for (auto child = children_.begin(); child != children_.end();) {
     int status = 0;
     if (::waitpid(child->first, &status, WNOHANG) != child->first) {
       ++child;
       continue;
     }
-    AttemptExit exit{child->second.run_id, child->second.attempt, std::nullopt, std::nullopt};
-    if (WIFEXITED(status)) exit.exit_code = WEXITSTATUS(status);
-    if (WIFSIGNALED(status)) exit.signal = WTERMSIG(status);
-    exits.push_back(std::move(exit));
+    AttemptNews& end = ends.emplace_back();
+    end.run_id = child->second.run_id;
+    end.attempt = child->second.attempt;
+    if (WIFEXITED(status)) end.exit_code = WEXITSTATUS(status);
+    if (WIFSIGNALED(status)) end.signal = WTERMSIG(status);
     ::close(child->second.pidfd);
     child = children_.erase(child);
   }
-  return exits;
+  return ends;
 }
 
 void LocalExecutor::Stop(StopMode mode) {

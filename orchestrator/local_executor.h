@@ -18,9 +18,12 @@ class LocalExecutor : public Executor {
 
   [[nodiscard]] std::string name() const override { return "local"; }
   [[nodiscard]] bool CanStart() const override { return children_.size() < slots_; }
-  int64_t Start(const AttemptJob& job) override;
-  [[nodiscard]] std::vector<AttemptExit> Poll(std::chrono::milliseconds timeout) override;
+  AttemptHandle Start(const AttemptJob& job) override;
+  /// Never needed: recovery ends what a dead `sweep` left on this machine.
+  void Adopt(const AttemptJob& job, const AttemptHandle& handle) override;
+  [[nodiscard]] std::vector<AttemptNews> Poll(std::chrono::milliseconds timeout) override;
   void Stop(StopMode mode) override;
+  [[nodiscard]] bool OutlivesSweep() const override { return false; }
   [[nodiscard]] size_t running() const override { return children_.size(); }
 
  private:

@@ -28,6 +28,8 @@ const char* VerdictWord(const AttemptVerdict& verdict, bool will_retry) {
       return "diverged";
     case Verdict::kInterrupted:
       return "interrupted";
+    case Verdict::kCancelled:
+      return "cancelled";
     case Verdict::kFailed:
       return will_retry ? "retrying" : "failed";
   }

@@ -103,6 +103,7 @@ void WaitForOrphan(const OpenAttempt& attempt, std::vector<std::string>& notes) 
 
 void CloseOpenAttempts(Store& store, std::vector<std::string>& notes) {
   for (const OpenAttempt& open : store.OpenAttempts()) {
+    if (!open.job.empty()) continue;  // with a scheduler, which goes on without us
     if (open.host != HostName()) {
       throw Failure(
           FailureCode::kStoreHeld,
@@ -143,8 +144,11 @@ void WaitForLock(const RunDirectory& directory) {
 
 // The intent to start was recorded, the start was not.
 void ResetHalfStartedRuns(Store& store) {
+  std::set<std::string> with_a_scheduler;
+  for (const OpenAttempt& open : store.OpenAttempts()) with_a_scheduler.insert(open.run_id);
   std::vector<std::string> half_started;
   for (const auto& [run_id, record] : store.Runs()) {
+    if (with_a_scheduler.contains(run_id)) continue;
     if (record.state == RunState::kSubmitting || record.state == RunState::kRunning)
       half_started.push_back(run_id);
   }

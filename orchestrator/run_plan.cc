@@ -65,6 +65,31 @@ std::optional<RunWork> RunPlan::TakeReady() {
   return work;
 }
 
+template <class Container>
+std::optional<RunWork> RunPlan::Extract(Container& works, const std::string& run_id) {
+  const auto found = std::find_if(works.begin(), works.end(), [&](const auto& entry) {
+    return entry.second.run->run_id == run_id;
+  });
+  if (found == works.end()) return std::nullopt;
+  RunWork work = std::move(found->second);
+  works.erase(found);
+  return work;
+}
+
+std::optional<RunWork> RunPlan::TakeOngoing(const std::string& run_id) {
+  std::optional<RunWork> work = Extract(ready_, run_id);
+  if (!work) work = Extract(waiting_, run_id);
+  if (!work) {
+    const auto run = std::find_if(sweep_.runs.begin(), sweep_.runs.end(), [&](const RunRow& row) {
+      return row.run_id == run_id;
+    });
+    if (run == sweep_.runs.end()) return std::nullopt;
+    work = RunWork{&*run, false, {}};
+  }
+  taken_[run_id] = *work;
+  return work;
+}
+
 void RunPlan::Done(const std::string& run_id) {
   taken_.erase(run_id);
   ReleaseChildren(run_id);

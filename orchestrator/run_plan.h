@@ -32,6 +32,10 @@ class RunPlan {
   /// when nothing is ready now.
   [[nodiscard]] std::optional<RunWork> TakeReady();
 
+  /// Takes the work of a run whose attempt goes on already; nullopt for a run that is not of this
+  /// sweep.
+  [[nodiscard]] std::optional<RunWork> TakeOngoing(const std::string& run_id);
+
   /// Reports on work that was taken.
   void Done(const std::string& run_id);
   void Failed(const std::string& run_id);  ///< its descendants will never be ready
@@ -49,6 +53,8 @@ class RunPlan {
 
  private:
   void ReleaseChildren(const std::string& run_id);
+  template <class Container>
+  static std::optional<RunWork> Extract(Container& works, const std::string& run_id);
 
   const SweepRow& sweep_;
   std::multimap<double, RunWork> ready_;         // by compute

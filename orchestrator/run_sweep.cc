@@ -9,22 +9,17 @@
 #include "orchestrator/interrupt.h"
 #include "orchestrator/local_executor.h"
 #include "orchestrator/recovery.h"
+#include "orchestrator/slurm_executor.h"
 #include "orchestrator/sweep_file/expand.h"
 
 namespace sweep {
 namespace {
 
 SweepJob MakeJob(const SweepFile& file, const RunSweepOptions& options) {
-  if (file.executor.kind != "local") {
-    throw Failure(
-        FailureCode::kUsage,
-        fmt::format(
-            "/executor/kind is '{}', but this version runs sweeps on this machine only (local)",
-            file.executor.kind));
-  }
   CheckFitRequests(file.fits);
-  SweepJob job = MakeSweepJob(file, Expand(file));
-  if (options.slots > 0) job.execution.slots = options.slots;
+  SweepJob job{Expand(file), file.executor, file.trainer};
+  if (options.slots > 0) job.executor.slots = options.slots;
+  if (!options.executor.empty()) job.executor.kind = options.executor;
   return job;
 }
 
@@ -46,20 +41,26 @@ double ComputeToSpend(const std::vector<RunWork>& remaining) {
 
 // Nothing is started when something that all of it needs is missing.
 void RequireInputs(const SweepJob& job, const std::vector<RunWork>& remaining) {
-  if (remaining.empty()) return;
   std::vector<const RunRow*> runs;
   for (const RunWork& work : remaining) runs.push_back(work.run);
   RequireLocations(job, runs);
-  (void)TrainerCommand(job.execution);
+  (void)TrainerCommand(job.trainer);
+}
+
+std::unique_ptr<Executor> MakeExecutor(const Store& store, const ExecutorSettings& settings) {
+  if (settings.kind == "slurm")
+    return std::make_unique<SlurmExecutor>(settings, store.root() / "submissions");
+  return std::make_unique<LocalExecutor>(LocalSlots(settings));
 }
 
 SweepOutcome Execute(Store& store, const SweepJob& job, RunPlan& plan) {
   const std::vector<RunWork> remaining = plan.Remaining();
+  if (remaining.empty() && store.OpenAttempts().empty()) return {};
   RequireInputs(job, remaining);
-  LocalExecutor executor(LocalSlots(job.execution));
+  const std::unique_ptr<Executor> executor = MakeExecutor(store, job.executor);
   Progress progress(stderr, plan.total_runs(), plan.already_done(), ComputeToSpend(remaining));
   const InterruptGuard interrupts;
-  return Scheduler(store, job, plan, executor, progress).Run(interrupts);
+  return Scheduler(store, job, plan, *executor, progress).Run(interrupts);
 }
 
 }  // namespace

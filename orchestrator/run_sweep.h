@@ -13,6 +13,7 @@ struct RunSweepOptions {
   std::filesystem::path sweep_file;
   std::filesystem::path store;
   int64_t slots = 0;          ///< overrides the sweep file's; 0: as the file says
+  std::string executor;       ///< overrides the sweep file's; empty: as the file says
   bool retry_failed = false;  ///< start failed, diverged and cancelled runs again
 };
 

@@ -28,14 +28,14 @@ bool IsExecutable(const std::filesystem::path& path) {
 
 }  // namespace
 
-size_t LocalSlots(const ExecutionSettings& execution) {
-  if (execution.slots > 0) return static_cast<size_t>(execution.slots);
+size_t LocalSlots(const ExecutorSettings& settings) {
+  if (settings.slots) return static_cast<size_t>(*settings.slots);
   const size_t cores = std::max(1U, std::thread::hardware_concurrency());
-  return std::max<size_t>(1, cores / static_cast<size_t>(execution.threads_per_run));
+  return std::max<size_t>(1, cores / static_cast<size_t>(settings.threads_per_run));
 }
 
-std::vector<std::string> TrainerCommand(const ExecutionSettings& execution) {
-  const std::vector<std::string>& command = execution.trainer_command;
+std::vector<std::string> TrainerCommand(const TrainerSettings& settings) {
+  const std::vector<std::string>& command = settings.command;
   if (!command.empty() && command != std::vector<std::string>{kTrainerName}) return command;
   std::error_code unreadable;
   const auto beside =
@@ -61,15 +61,36 @@ Scheduler::Scheduler(
     : store_(store), job_(job), plan_(plan), executor_(executor), progress_(progress) {}
 
 SweepOutcome Scheduler::Run(const InterruptGuard& interrupts) {
+  AdoptOngoing();
   while (!plan_.Finished() && interrupts.count() == 0) {
     StartReady();
-    TakeInExits(kCycle);
+    TakeInNews(kCycle);
     TakeInProgress();
     progress_.Draw(executor_.running());
   }
   if (interrupts.count() > 0) StopEverything(interrupts);
   outcome_.blocked = plan_.blocked();
   return outcome_;
+}
+
+// Attempts that an earlier `sweep` handed to a scheduler are still there.
+void Scheduler::AdoptOngoing() {
+  for (const OpenAttempt& open : store_.OpenAttempts()) {
+    const std::optional<RunWork> work = plan_.TakeOngoing(open.run_id);
+    if (!work) continue;
+    if (open.executor != executor_.name()) {
+      throw Failure(
+          FailureCode::kStoreHeld,
+          fmt::format("attempt {} of run {} is with the executor {} (job {}): run the sweep "
+                      "with that executor, or cancel the job first",
+                      open.attempt,
+                      open.run_id,
+                      open.executor,
+                      open.job));
+    }
+    executor_.Adopt(JobFor(open.run_id, open.attempt), {open.host, open.pid, open.job, false});
+    active_[open.run_id] = Active{*work, std::chrono::steady_clock::now()};
+  }
 }
 
 void Scheduler::StartReady() {
@@ -80,21 +101,42 @@ void Scheduler::StartReady() {
   }
 }
 
+AttemptRequest Scheduler::RequestFor(const RunWork& work) const {
+  const RunRow& run = *work.run;
+  const std::vector<int64_t> earlier = store_.run_directory(run.run_id).AttemptNumbers();
+  AttemptRequest request;
+  request.run_id = run.run_id;
+  request.attempt = earlier.empty() ? 1 : earlier.back() + 1;
+  request.device = job_.trainer.device;
+  request.threads = job_.executor.threads_per_run;
+  if (const auto smaller = micro_batches_.find(run.run_id); smaller != micro_batches_.end())
+    request.micro_batch = smaller->second;
+  request.checkpoint_every_seconds = job_.trainer.checkpoint_every_seconds;
+  request.locations = LocationsFor(run);
+  request.keep_at = CheckpointsToKeep(run);
+  request.evaluations = work.evaluations;
+  return request;
+}
+
+AttemptJob Scheduler::JobFor(const std::string& run_id, int64_t attempt) const {
+  const RunDirectory directory = store_.run_directory(run_id);
+  AttemptJob job;
+  job.run_id = run_id;
+  job.attempt = attempt;
+  job.run_directory = std::filesystem::absolute(directory.root());
+  job.argv = TrainerCommand(job_.trainer);
+  job.argv.push_back(job.run_directory.string());
+  job.argv.push_back(std::to_string(attempt));
+  job.stdout_log = directory.attempt(attempt) / "stdout.log";
+  job.stderr_log = directory.attempt(attempt) / "stderr.log";
+  return job;
+}
+
 // Intent first, then the act, then its confirmation: a crash between any two is mended by recovery.
 void Scheduler::StartAttempt(const RunWork& work) {
   const RunRow& run = *work.run;
   const RunDirectory directory = store_.run_directory(run.run_id);
-  const std::vector<int64_t> earlier = directory.AttemptNumbers();
-  AttemptRequest request;
-  request.run_id = run.run_id;
-  request.attempt = earlier.empty() ? 1 : earlier.back() + 1;
-  request.device = job_.execution.device;
-  request.threads = job_.execution.threads_per_run;
-  request.checkpoint_every_seconds = job_.execution.checkpoint_every_seconds;
-  request.locations = LocationsFor(run);
-  request.keep_at = CheckpointsToKeep(run);
-  request.evaluations = work.evaluations;
-
+  const AttemptRequest request = RequestFor(work);
   const RunState state = store_.FindRun(run.run_id)->state;
   if (work.train) {
     StoreTransaction intent(store_);
@@ -107,21 +149,13 @@ void Scheduler::StartAttempt(const RunWork& work) {
   MakeDirectories(directory.evaluations());
   PublishFileOnce(directory.spec(), SpecFileText(run.spec));
   WriteFileAtomic(directory.request(request.attempt), FieldsToJson(request).dump(1) + "\n");
-
-  AttemptJob attempt;
-  attempt.run_id = run.run_id;
-  attempt.attempt = request.attempt;
-  attempt.argv = TrainerCommand(job_.execution);
-  attempt.argv.push_back(std::filesystem::absolute(directory.root()).string());
-  attempt.argv.push_back(std::to_string(request.attempt));
-  attempt.stdout_log = directory.attempt(request.attempt) / "stdout.log";
-  attempt.stderr_log = directory.attempt(request.attempt) / "stderr.log";
-  const int64_t pid = executor_.Start(attempt);
+  const AttemptHandle handle = executor_.Start(JobFor(run.run_id, request.attempt));
 
   StoreTransaction confirmation(store_);
-  confirmation.StartAttempt({run.run_id, request.attempt, HostName(), pid}, executor_.name());
-  if (work.train)
-    confirmation.Transition(run.run_id, RunState::kRunning, fmt::format("process {}", pid));
+  confirmation.StartAttempt(
+      {run.run_id, request.attempt, executor_.name(), handle.host, handle.pid, handle.job});
+  if (work.train && handle.runs)
+    confirmation.Transition(run.run_id, RunState::kRunning, fmt::format("process {}", handle.pid));
   confirmation.Commit();
   ++attempts_made_[run.run_id];
   active_[run.run_id] = Active{work, std::chrono::steady_clock::now()};
@@ -150,26 +184,41 @@ std::vector<int64_t> Scheduler::CheckpointsToKeep(const RunRow& run) const {
   return {samples.begin(), samples.end()};
 }
 
-void Scheduler::TakeInExits(std::chrono::milliseconds wait) {
-  for (const AttemptExit& exit : executor_.Poll(wait)) Settle(exit);
+void Scheduler::TakeInNews(std::chrono::milliseconds wait) {
+  for (const AttemptNews& news : executor_.Poll(wait)) {
+    if (news.kind == AttemptNews::Kind::kEnded) {
+      Settle(news);
+    } else {
+      Move(news);
+    }
+  }
+  for (const std::string& note : executor_.TakeNotes()) progress_.Note(note);
 }
 
-void Scheduler::Settle(const AttemptExit& exit) {
-  const Active active = active_.at(exit.run_id);
-  active_.erase(exit.run_id);
+void Scheduler::Move(const AttemptNews& news) {
+  const RunState now = store_.FindRun(news.run_id)->state;
+  const RunState to =
+      news.kind == AttemptNews::Kind::kQueued ? RunState::kQueued : RunState::kRunning;
+  if (now == to || now == RunState::kCompleted) return;  // completed: it evaluates
+  StoreTransaction transaction(store_);
+  transaction.Transition(news.run_id, to, news.detail);
+  transaction.Commit();
+}
+
+void Scheduler::Settle(const AttemptNews& news) {
+  const Active active = active_.at(news.run_id);
+  active_.erase(news.run_id);
   std::vector<std::string> notes;
   StoreTransaction transaction(store_);
-  ProcessEnd end{exit.exit_code, exit.signal, stopping_, false};
+  const ProcessEnd end{news.exit_code, news.signal, news.cause, stopping_, false};
   const AttemptVerdict verdict =
-      CloseAttempt(store_, transaction, exit.run_id, exit.attempt, end, notes);
+      CloseAttempt(store_, transaction, news.run_id, news.attempt, end, notes);
   transaction.Commit();
   for (const std::string& note : notes) progress_.Note("warning: " + note);
 
   const RunRow& run = *active.work.run;
-  const bool good = verdict.verdict == Verdict::kTrained && verdict.failure_class.empty();
-  const bool retry = !good && !stopping_ &&
-                     attempts_made_[run.run_id] < job_.execution.max_attempts &&
-                     (verdict.worth_retrying || verdict.verdict == Verdict::kInterrupted);
+  if (!verdict.counts) --attempts_made_[run.run_id];
+  const bool retry = IsWorthRetrying(run, verdict);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - active.started).count();
   progress_.RunEnded(run, verdict, retry, seconds);
@@ -184,21 +233,40 @@ void Scheduler::Settle(const AttemptExit& exit) {
   } else {
     plan_.Failed(run.run_id);
   }
-  if (good) {
+  Count(run, verdict);
+}
+
+bool Scheduler::IsWorthRetrying(const RunRow& run, const AttemptVerdict& verdict) {
+  if (stopping_) return false;
+  // The loss is exact in any number of pieces, so the run is the same with less memory.
+  if (verdict.failure_class == "out_of_memory" && !micro_batches_.contains(run.run_id)) {
+    constexpr int64_t kPieces = 4;
+    micro_batches_[run.run_id] = std::max<int64_t>(1, run.spec.global_batch_size / kPieces);
+    return true;
+  }
+  return attempts_made_[run.run_id] < job_.executor.max_attempts &&
+         (verdict.worth_retrying || verdict.verdict == Verdict::kInterrupted);
+}
+
+void Scheduler::Count(const RunRow& run, const AttemptVerdict& verdict) {
+  if (verdict.verdict == Verdict::kInterrupted && stopping_) return;
+  if (verdict.verdict == Verdict::kTrained && verdict.failure_class.empty()) {
     ++outcome_.completed;
-  } else if (verdict.verdict == Verdict::kDiverged) {
+    return;
+  }
+  if (verdict.verdict == Verdict::kDiverged) {
     ++outcome_.diverged;
-  } else if (verdict.verdict != Verdict::kInterrupted) {
+  } else {
     ++outcome_.failed;
   }
-  if (!good && verdict.verdict != Verdict::kInterrupted) {
-    outcome_.problems.push_back(fmt::format("run {} ({} {}): {}: {}",
-                                            run.run_id,
-                                            run.model,
-                                            run.dataset,
-                                            verdict.failure_class,
-                                            verdict.message));
-  }
+  const bool interrupted = verdict.verdict == Verdict::kInterrupted;
+  outcome_.problems.push_back(
+      fmt::format("run {} ({} {}): {}: {}",
+                  run.run_id,
+                  run.model,
+                  run.dataset,
+                  interrupted ? "interrupted" : verdict.failure_class,
+                  interrupted ? "again and again before its first checkpoint" : verdict.message));
 }
 
 void Scheduler::TakeInProgress() {
@@ -217,6 +285,14 @@ void Scheduler::TakeInProgress() {
 void Scheduler::StopEverything(const InterruptGuard& interrupts) {
   stopping_ = true;
   outcome_.interrupted = true;
+  if (executor_.OutlivesSweep()) {
+    progress_.Note(
+        fmt::format("{} attempts stay with {}: the same command watches them again, "
+                    "`sweep cancel` ends them",
+                    active_.size(),
+                    executor_.name()));
+    return;
+  }
   if (!active_.empty()) {
     progress_.Note(fmt::format("stopping: {} runs save their state (Ctrl-C again to stop at once)",
                                active_.size()));
@@ -228,7 +304,7 @@ void Scheduler::StopEverything(const InterruptGuard& interrupts) {
       executor_.Stop(Executor::StopMode::kKill);
       killed = true;
     }
-    TakeInExits(kCycle);
+    TakeInNews(kCycle);
     progress_.Draw(executor_.running());
   }
 }

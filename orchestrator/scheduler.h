@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "core/run_directory.h"
 #include "db/store.h"
+#include "orchestrator/attempt_verdict.h"
 #include "orchestrator/executor.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/progress.h"
@@ -40,10 +42,16 @@ class Scheduler {
     std::chrono::steady_clock::time_point started;
   };
 
+  void AdoptOngoing();
   void StartReady();
   void StartAttempt(const RunWork& work);
-  void TakeInExits(std::chrono::milliseconds wait);
-  void Settle(const AttemptExit& exit);
+  [[nodiscard]] AttemptRequest RequestFor(const RunWork& work) const;
+  [[nodiscard]] AttemptJob JobFor(const std::string& run_id, int64_t attempt) const;
+  void TakeInNews(std::chrono::milliseconds wait);
+  void Move(const AttemptNews& news);
+  void Settle(const AttemptNews& end);
+  [[nodiscard]] bool IsWorthRetrying(const RunRow& run, const AttemptVerdict& verdict);
+  void Count(const RunRow& run, const AttemptVerdict& verdict);
   void TakeInProgress();
   void StopEverything(const InterruptGuard& interrupts);
   [[nodiscard]] std::map<std::string, std::string> LocationsFor(const RunRow& run) const;
@@ -57,15 +65,16 @@ class Scheduler {
   SweepOutcome outcome_;
   std::map<std::string, Active> active_;          // by run
   std::map<std::string, int64_t> attempts_made_;  // by run, in this invocation
+  std::map<std::string, int64_t> micro_batches_;  // by run, after it ran out of memory
   std::chrono::steady_clock::time_point next_progress_;
   bool stopping_ = false;
 };
 
 /// Attempts at once on this machine: the settings', or as many as its cores carry.
-[[nodiscard]] size_t LocalSlots(const ExecutionSettings& execution);
+[[nodiscard]] size_t LocalSlots(const ExecutorSettings& settings);
 
 /// The trainer to start: the sweep file's command, else clip_train beside this program, else on
 /// PATH. Throws Failure(kUsage) with advice when there is none.
-[[nodiscard]] std::vector<std::string> TrainerCommand(const ExecutionSettings& execution);
+[[nodiscard]] std::vector<std::string> TrainerCommand(const TrainerSettings& settings);
 
 }  // namespace sweep

@@ -8,25 +8,6 @@
 #include "core/failure.h"
 
 namespace sweep {
-namespace {
-
-ExecutionSettings MakeExecution(const SweepFile& file) {
-  ExecutionSettings execution;
-  execution.slots = file.executor.slots.value_or(0);
-  execution.max_attempts = file.executor.max_attempts;
-  execution.threads_per_run = file.executor.threads_per_run;
-  execution.device = file.trainer.device;
-  execution.checkpoint_every_seconds = file.trainer.checkpoint_every_seconds;
-  execution.trainer_command = file.trainer.command;
-  return execution;
-}
-
-}  // namespace
-
-SweepJob MakeSweepJob(const SweepFile& file, ExpandedSweep expanded) {
-  return {std::move(expanded), MakeExecution(file)};
-}
-
 void RequireLocations(const SweepJob& job, const std::vector<const RunRow*>& runs) {
   std::set<std::string> needed;
   for (const RunRow* run : runs) {

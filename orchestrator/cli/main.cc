@@ -24,6 +24,7 @@ int Main(int argc, char** argv) {
   AddModelsCommand(app, global, action);
   AddPlanCommand(app, global, action);
   AddRunCommand(app, global, action);
+  AddCancelCommand(app, global, action);
   AddStatusCommand(app, global, action);
   AddImportCommand(app, global, action);
   AddFitCommand(app, global, action);

@@ -131,7 +131,7 @@ Json PlanJson(const SweepJob& job,
 int Plan(const GlobalOptions& global, const PlanOptions& options) {
   const SweepFile file = ReadSweepFile(options.sweep_file, LoadCatalog(DataPath("")));
   CheckFitRequests(file.fits);
-  const SweepJob job = MakeSweepJob(file, Expand(file));
+  const SweepJob job = SweepJob{Expand(file), file.executor, file.trainer};
   const RunPlan plan = MakePlan(job, global.store, options.retry_failed);
   const std::vector<RunWork> remaining = plan.Remaining();
   const PlanTotals totals = Add(remaining);

@@ -68,6 +68,9 @@ void AddRunCommand(CLI::App& app, const GlobalOptions& global, Action& action) {
                    options->slots,
                    "Runs at once on this machine (default: the sweep file's, or one a core)")
       ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--executor", options->executor, "Where runs work (default: the sweep file's)")
+      ->check(CLI::IsMember({"local", "slurm"}));
   command->add_flag(
       "--retry-failed", options->retry_failed, "Start failed, diverged and cancelled runs again");
   command->callback([&global, &action, options] {

@@ -26,6 +26,8 @@ struct ExecutorSettings {
   int64_t max_attempts = 2;
   std::optional<double> time_limit_seconds;
   std::optional<int64_t> max_running;
+  double poll_every_seconds = 30;
+  double answer_timeout_seconds = 60;
   std::string partition;
   std::string account;
   std::string qos;

@@ -36,6 +36,8 @@ def tiny_sweep(**changes):
 
 
 class SweepTest(unittest.TestCase):
+    TIMEOUT = 600  # seconds, of one command
+
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="sweep-e2e-")
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
@@ -55,7 +57,7 @@ class SweepTest(unittest.TestCase):
     def sweep(self, *arguments, expect=0, store=None, env=None):
         """Runs `sweep`, checks its exit code, returns what it printed on stdout."""
         done = subprocess.run(self.command(*arguments, store=store), capture_output=True, text=True,
-                              env={**os.environ, **(env or {})}, timeout=600)
+                              env={**os.environ, **(env or {})}, timeout=self.TIMEOUT)
         self.last_stderr = done.stderr
         self.assertEqual(done.returncode, expect, f"{arguments}\n{done.stdout}\n{done.stderr}")
         return done.stdout

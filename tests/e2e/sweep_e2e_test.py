@@ -143,9 +143,10 @@ class MistakesTest(SweepTest):
         self.assertIn("/fits/0", self.last_stderr)
         self.assertFalse(os.path.exists(self.store))
 
-    def test_a_cluster_is_refused_rather_than_run_here(self):
-        self.sweep("run", self.write_sweep(tiny_sweep(executor={"kind": "slurm"})), expect=2)
-        self.assertIn("slurm", self.last_stderr)
+    def test_a_cluster_that_is_not_there_is_exit_code_8(self):
+        file = self.write_sweep(tiny_sweep(executor={"kind": "slurm"}))
+        self.sweep("run", file, expect=8, env={"SLURM_CONF": "/dev/null"})
+        self.assertIn("scontrol show config", self.last_stderr)
 
     def test_a_store_that_is_not_there_is_exit_code_6(self):
         self.sweep("status", expect=6)

@@ -11,12 +11,17 @@ namespace sweep {
 namespace {
 
 AttemptJob Shell(const TemporaryDirectory& directory, const std::string& script) {
-  return {"run", 1, {"/bin/sh", "-c", script}, directory.path() / "out", directory.path() / "err"};
+  return {"run",
+          1,
+          directory.path(),
+          {"/bin/sh", "-c", script},
+          directory.path() / "out",
+          directory.path() / "err"};
 }
 
-AttemptExit WaitForOne(LocalExecutor& executor) {
+AttemptNews WaitForOne(LocalExecutor& executor) {
   for (;;) {
-    const std::vector<AttemptExit> exits = executor.Poll(std::chrono::seconds(10));
+    const std::vector<AttemptNews> exits = executor.Poll(std::chrono::seconds(10));
     if (!exits.empty()) return exits.front();
   }
 }
@@ -28,7 +33,7 @@ TEST_CASE("LocalExecutor reports exit codes and keeps the output") {
   LocalExecutor executor(1);
   executor.Start(Shell(directory, "echo out; echo err >&2; exit 3"));
   CHECK_FALSE(executor.CanStart());
-  const AttemptExit exit = WaitForOne(executor);
+  const AttemptNews exit = WaitForOne(executor);
   CHECK(exit.exit_code == 3);
   CHECK(executor.CanStart());
   CHECK(ReadFile(directory.path() / "out") == "out\n");

@@ -46,16 +46,18 @@ struct Invocation {
 Invocation RunOnce(const std::filesystem::path& root,
                    const std::vector<RunRow>& runs,
                    const FakeExecutor::Script& script,
-                   bool retry_failed = false) {
+                   bool retry_failed = false,
+                   const std::string& cause = "") {
   std::vector<std::string> notes;
   const auto store = OpenForWriting(root, notes);
   SweepJob job;
   static_cast<SweepRow&>(job.sweep) = SampleSweepRow(runs);
-  job.execution.trainer_command = {"fake"};
+  job.trainer.command = {"fake"};
   AddSweepToStore(*store, job.sweep);
   RunPlan plan(
       job.sweep, store->Runs(job.sweep.sweep_id), store->FinishedEvaluations(), retry_failed);
   FakeExecutor executor(2, script);
+  executor.cause = cause;
   std::FILE* quiet = std::fopen("/dev/null", "w");
   Invocation invocation;
   {
@@ -118,6 +120,61 @@ TEST_CASE("Adding an evaluation to a finished run evaluates its checkpoint and t
   CHECK(store.FindRun(run.run_id)->attempts == 2);
   CHECK(store.Query("SELECT count(*) FROM transitions WHERE to_state = 'running'").rows[0][0] ==
         "1");
+}
+
+TEST_CASE("A run that runs out of memory is tried once with smaller micro-batches") {
+  const TemporaryDirectory directory;
+  const RunRow run = RunWithEvaluation(0);
+  std::vector<int64_t> micro_batches;
+  const auto out_of_memory = [&](const RunDirectory& where, const AttemptRequest& request) {
+    micro_batches.push_back(request.micro_batch);
+    std::ofstream(where.events(request.attempt)) << SealEventLine(
+        {{"seq", 1}, {"type", "failure"}, {"class", "out_of_memory"}, {"message", "12 GiB"}});
+    return 1;
+  };
+  const Invocation invocation = RunOnce(directory.path(), {run}, out_of_memory);
+  CHECK(micro_batches == std::vector<int64_t>{0, run.spec.global_batch_size / 4});
+  CHECK(invocation.outcome.failed == 1);
+  CHECK(StateOf(directory.path(), run) == RunState::kFailed);
+}
+
+TEST_CASE("Preemption costs no attempt while checkpoints advance, and ends a run that never does") {
+  const RunRow run = RunWithEvaluation(0);
+  int starts = 0;
+  const auto saves = [&](const RunDirectory& where, const AttemptRequest& request) {
+    if (++starts == 7) return TrainWell(where, request);
+    std::ofstream(where.events(request.attempt))
+        << SealEventLine({{"seq", 1}, {"type", "checkpoint"}, {"samples_seen", 1}});
+    return 130;
+  };
+  const TemporaryDirectory advancing;
+  CHECK(RunOnce(advancing.path(), {run}, saves, false, "preempted").outcome.completed == 1);
+  CHECK(starts == 7);
+
+  const TemporaryDirectory stuck;
+  const auto never_saves = [](const RunDirectory&, const AttemptRequest&) { return 130; };
+  const Invocation invocation = RunOnce(stuck.path(), {run}, never_saves, false, "preempted");
+  CHECK(invocation.started.size() == 2);
+  CHECK(invocation.outcome.failed == 1);
+  CHECK_THAT(invocation.outcome.problems.at(0), Catch::Contains("before its first checkpoint"));
+  CHECK(StateOf(stuck.path(), run) == RunState::kPlanned);
+}
+
+TEST_CASE(
+    "A time limit before the first checkpoint, a full memory and a cancelled job stay ended") {
+  const auto nothing = [](const RunDirectory&, const AttemptRequest&) { return 1; };
+  for (const auto& [cause, state] : {std::pair("time_limit", RunState::kFailed),
+                                     std::pair("out_of_memory", RunState::kFailed),
+                                     std::pair("cancelled", RunState::kCancelled)}) {
+    const TemporaryDirectory directory;
+    const RunRow run = RunWithEvaluation(0);
+    const Invocation invocation = RunOnce(directory.path(), {run}, nothing, false, cause);
+    CAPTURE(cause);
+    CHECK(StateOf(directory.path(), run) == state);
+    CHECK_THAT(invocation.outcome.problems.at(0), Catch::Contains(cause));
+    CHECK(RunOnce(directory.path(), {run}, TrainWell).started.empty());
+    CHECK(RunOnce(directory.path(), {run}, TrainWell, true).outcome.completed == 1);
+  }
 }
 
 TEST_CASE("A child starts after its parent and finds its checkpoint") {

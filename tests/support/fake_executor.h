@@ -9,6 +9,7 @@
 #include "core/files.h"
 #include "core/json_fields.h"
 #include "core/run_directory.h"
+#include "db/lease.h"
 #include "orchestrator/executor.h"
 
 namespace sweep {
@@ -22,22 +23,31 @@ class FakeExecutor : public Executor {
 
   [[nodiscard]] std::string name() const override { return "fake"; }
   [[nodiscard]] bool CanStart() const override { return waiting_.size() < slots_; }
-  int64_t Start(const AttemptJob& job) override {
+  AttemptHandle Start(const AttemptJob& job) override {
     started.push_back(job.run_id);
     waiting_.push_back(job);
-    return static_cast<int64_t>(started.size());
+    return {HostName(), static_cast<int64_t>(started.size()), "", true};
   }
-  [[nodiscard]] std::vector<AttemptExit> Poll(std::chrono::milliseconds /*timeout*/) override {
+  void Adopt(const AttemptJob& job, const AttemptHandle& /*handle*/) override {
+    waiting_.push_back(job);
+  }
+  [[nodiscard]] std::vector<AttemptNews> Poll(std::chrono::milliseconds /*timeout*/) override {
     if (waiting_.empty()) return {};
     const AttemptJob job = waiting_.front();
     waiting_.pop_front();
     const RunDirectory directory(job.argv.at(job.argv.size() - 2));
-    const int code = script_(directory, ReadAttemptRequest(directory, job.attempt));
-    return {AttemptExit{job.run_id, job.attempt, code, std::nullopt}};
+    AttemptNews end;
+    end.run_id = job.run_id;
+    end.attempt = job.attempt;
+    end.exit_code = script_(directory, ReadAttemptRequest(directory, job.attempt));
+    end.cause = cause;
+    return {end};
   }
   void Stop(StopMode /*mode*/) override {}
+  [[nodiscard]] bool OutlivesSweep() const override { return false; }
   [[nodiscard]] size_t running() const override { return waiting_.size(); }
 
+  std::string cause;                 ///< of every end
   std::vector<std::string> started;  ///< run ids in the order they were started
 
  private:

@@ -1,0 +1,62 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "core/failure.h"
+#include "db/store.h"
+#include "orchestrator/cli/command.h"
+#include "orchestrator/slurm_executor.h"
+
+namespace sweep {
+namespace {
+
+struct CancelOptions {
+  std::vector<std::string> runs;
+  bool all = false;
+};
+
+bool IsChosen(const CancelOptions& options, const std::string& run_id) {
+  return options.all || std::any_of(options.runs.begin(), options.runs.end(), [&](const auto& id) {
+           return run_id.starts_with(id);
+         });
+}
+
+// Writes nothing: whoever watches the store learns of it from the scheduler.
+int Cancel(const GlobalOptions& global, const CancelOptions& options) {
+  if (options.runs.empty() && !options.all)
+    throw Failure(FailureCode::kUsage, "cancel: expected run ids or --all");
+  const Store store(global.store, Store::Access::kRead);
+  std::vector<std::string> names;
+  for (const OpenAttempt& open : store.OpenAttempts()) {
+    if (open.executor == "slurm" && IsChosen(options, open.run_id)) names.push_back(open.job);
+  }
+  const size_t cancelled = names.empty() ? 0 : CancelSlurmTasks(names);
+  if (global.json) {
+    fmt::print("{}\n", Json{{"schema", "sweep.cancel/1"}, {"cancelled", cancelled}}.dump(1));
+  } else {
+    fmt::print("{} jobs cancelled; the next `sweep run` takes note\n", cancelled);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void AddCancelCommand(CLI::App& app, const GlobalOptions& global, Action& action) {
+  auto options = std::make_shared<CancelOptions>();
+  CLI::App* command =
+      app.add_subcommand("cancel", "Cancel the jobs of a cluster's scheduler that work on runs");
+  command->footer(
+      "Example:\n"
+      "  sweep cancel 3ec45cd2\n"
+      "  sweep cancel --all\n"
+      "Runs on this machine stop with Ctrl-C. A cancelled run is left alone until `sweep run "
+      "--retry-failed`.");
+  command->add_option("runs", options->runs, "Ids of runs, or how they begin");
+  command->add_flag("--all", options->all, "Every run of the store");
+  command->callback([&global, &action, options] {
+    action = [&global, options] { return Cancel(global, *options); };
+  });
+}
+
+}  // namespace sweep

@@ -1,0 +1,155 @@
+#include "orchestrator/slurm_queue.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <vector>
+
+namespace sweep {
+namespace {
+
+constexpr std::string_view kTokenPrefix = "sweep-";
+
+std::optional<int64_t> ParseNumber(std::string_view text) {
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || text.empty()) return std::nullopt;
+  return number;
+}
+
+std::string_view NextLine(std::string_view& text) {
+  const size_t end = text.find('\n');
+  const std::string_view line = text.substr(0, end);
+  text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  return line;
+}
+
+std::string_view Trimmed(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t\r\n");
+  if (begin == std::string_view::npos) return "";
+  return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
+}
+
+std::vector<std::string_view> Split(std::string_view line, char separator) {
+  std::vector<std::string_view> parts;
+  for (;;) {
+    const size_t end = line.find(separator);
+    parts.push_back(line.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    line.remove_prefix(end + 1);
+  }
+}
+
+template <size_t N>
+bool IsOneOf(std::string_view word, const std::array<std::string_view, N>& words) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+template <size_t N>
+bool HasOneOf(std::string_view text, const std::array<std::string_view, N>& parts) {
+  return std::any_of(parts.begin(), parts.end(), [&](std::string_view part) {
+    return text.find(part) != std::string_view::npos;
+  });
+}
+
+// Job state codes of squeue(1).
+constexpr std::array<std::string_view, 6> kQueuedStates = {
+    "PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"};
+constexpr std::array<std::string_view, 7> kRunningStates = {
+    "RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT"};
+constexpr std::array<std::string_view, 10> kEndedStates = {"COMPLETED",
+                                                           "FAILED",
+                                                           "TIMEOUT",
+                                                           "CANCELLED",
+                                                           "PREEMPTED",
+                                                           "NODE_FAIL",
+                                                           "BOOT_FAIL",
+                                                           "OUT_OF_MEMORY",
+                                                           "DEADLINE",
+                                                           "REVOKED"};
+
+// sbatch says these when nothing was queued and trying later may help.
+constexpr std::array<std::string_view, 8> kBusyMessages = {"Unable to contact slurm controller",
+                                                           "Connection refused",
+                                                           "job submit limit",
+                                                           "MaxSubmit",
+                                                           "Slurm temporarily unable",
+                                                           "maximum number of jobs",
+                                                           "Resource temporarily unavailable",
+                                                           "in standby mode"};
+// And these when the answer was lost on the way.
+constexpr std::array<std::string_view, 4> kUncertainMessages = {
+    "Socket timed out", "Zero Bytes were transmitted", "Transport endpoint", "Protocol"};
+
+}  // namespace
+
+std::string SlurmTaskName(const std::string& token, int64_t index) {
+  return fmt::format("{}_{}", token, index);
+}
+
+std::map<std::string, SlurmTask> ParseSqueue(std::string_view text) {
+  std::map<std::string, SlurmTask> tasks;
+  while (!text.empty()) {
+    const std::vector<std::string_view> parts = Split(NextLine(text), '|');
+    if (parts.size() < 5 || !parts[0].starts_with(kTokenPrefix)) continue;
+    const auto array = ParseNumber(parts[1]);
+    const auto index = ParseNumber(parts[2]);
+    if (!array || !index || *array <= 0 || *index < 0) continue;
+    tasks[SlurmTaskName(std::string(parts[0]), *index)] = {
+        fmt::format("{}_{}", *array, *index), std::string(parts[3]), std::string(parts[4])};
+  }
+  return tasks;
+}
+
+SlurmPhase PhaseOf(const SlurmTask& task) {
+  if (IsOneOf(task.state, kQueuedStates)) return SlurmPhase::kQueued;
+  if (IsOneOf(task.state, kRunningStates)) return SlurmPhase::kRunning;
+  if (IsOneOf(task.state, kEndedStates)) return SlurmPhase::kEnded;
+  return SlurmPhase::kUnknown;
+}
+
+std::string CauseOf(const SlurmTask& task) {
+  if (task.state == "PREEMPTED") return "preempted";
+  if (task.state == "NODE_FAIL" || task.state == "BOOT_FAIL" || task.state == "REVOKED")
+    return "node_failure";
+  if (task.state == "TIMEOUT" || task.state == "DEADLINE") return "time_limit";
+  if (task.state == "OUT_OF_MEMORY") return "out_of_memory";
+  if (task.state == "CANCELLED") return "cancelled";
+  return "";
+}
+
+std::optional<int64_t> SlurmConfigValue(std::string_view config, std::string_view name) {
+  while (!config.empty()) {
+    const std::string_view line = NextLine(config);
+    const size_t equals = line.find('=');
+    if (equals == std::string_view::npos || Trimmed(line.substr(0, equals)) != name) continue;
+    return ParseNumber(Trimmed(line.substr(equals + 1)));
+  }
+  return std::nullopt;
+}
+
+SbatchAnswer ReadSbatchAnswer(std::optional<int> exit_code,
+                              std::string_view out,
+                              std::string_view error) {
+  if (exit_code == 0) {
+    // --parsable: "1234" or "1234;cluster", after whatever a site's wrapper prints.
+    std::optional<int64_t> job;
+    while (!out.empty()) {
+      const auto number = ParseNumber(Split(Trimmed(NextLine(out)), ';').front());
+      if (number && *number > 0) job = number;
+    }
+    if (job) return {SbatchAnswer::Kind::kAccepted, std::to_string(*job), ""};
+    return {SbatchAnswer::Kind::kUncertain, "", "sbatch succeeded but named no job"};
+  }
+  const std::string message(Trimmed(error));
+  if (!exit_code) return {SbatchAnswer::Kind::kUncertain, "", "sbatch did not answer in time"};
+  if (HasOneOf(message, kUncertainMessages)) return {SbatchAnswer::Kind::kUncertain, "", message};
+  if (HasOneOf(message, kBusyMessages)) return {SbatchAnswer::Kind::kBusy, "", message};
+  return {SbatchAnswer::Kind::kRefused,
+          "",
+          message.empty() ? fmt::format("sbatch ended with exit code {}", *exit_code) : message};
+}
+
+}  // namespace sweep

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sweep {
+
+/// What a command said and how it ended.
+struct CommandResult {
+  std::optional<int> exit_code;  ///< nullopt: ended by a signal, or by us after the time-out
+  bool timed_out = false;
+  std::string out;
+  std::string error;
+
+  [[nodiscard]] bool ok() const { return exit_code == 0; }
+};
+
+/// Runs a command of a scheduler and waits for it, killing it after `timeout`. A program that is
+/// not there gives exit code 127, as in a shell.
+[[nodiscard]] CommandResult RunCommand(const std::vector<std::string>& argv,
+                                       std::chrono::milliseconds timeout);
+
+}  // namespace sweep

@@ -1,0 +1,240 @@
+"""`sweep run` on a real Slurm of three virtual nodes, with what clusters do to it."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+from harness import SOURCE, SweepTest, tiny_sweep
+
+sys.path.insert(0, os.path.join(SOURCE, "tests/support"))
+import slurm_cluster
+
+CLUSTER = None
+SLOW = {"TINY_TRAINER_STEP_SECONDS": "1"}
+
+
+def setUpModule():
+    global CLUSTER
+    if not slurm_cluster.available():
+        raise unittest.SkipTest("needs root, slurm-wlm and munge (scripts/setup --dev)")
+    CLUSTER = slurm_cluster.SlurmCluster()
+
+
+def tearDownModule():
+    if CLUSTER:
+        CLUSTER.stop()
+
+
+def slurm_sweep(executor=None, **changes):
+    return tiny_sweep(executor={"kind": "slurm", "poll_every": 1, "answer_timeout": 5, **(executor or {})}, **changes)
+
+
+class ClusterTest(SweepTest):
+    TIMEOUT = 120
+
+    def start_sweep(self, file, env=None):
+        with open(self.path("stderr"), "w") as log:
+            process = subprocess.Popen(self.command("run", file), env={**os.environ, **(env or {})},
+                                       stdout=subprocess.DEVNULL, stderr=log)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def states(self):
+        return self.sweep_json("status")["sweeps"][0]["runs_by_state"]
+
+    def attempts(self):
+        return [run["attempts"] for run in self.sweep_json("status")["sweeps"][0]["runs"]]
+
+    def program_first_on_path(self, name, script):
+        """Puts a program that lies before the true one."""
+        folder = self.path("bin")
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, name), "w") as out:
+            out.write("#!/bin/bash\n" + script)
+        os.chmod(os.path.join(folder, name), 0o755)
+        return {"PATH": folder + ":" + os.environ["PATH"]}
+
+    def submissions(self):
+        return os.listdir(os.path.join(self.store, "submissions"))
+
+    def assert_same_as_a_local_run(self):
+        local = self.path("local")
+        self.sweep("run", self.write_sweep(tiny_sweep(), "local.json"), store=local)
+        self.assertEqual(self.points(), self.points(store=local))
+        self.assertEqual(self.sweep("db", "check").strip().splitlines()[-1].endswith("ok"), True)
+
+
+class SlurmTest(ClusterTest):
+    def test_a_grid_is_one_job_array_and_gives_what_a_local_run_gives(self):
+        file = self.write_sweep(slurm_sweep())
+        report = self.sweep_json("run", file)
+        self.assertEqual((report["completed"], report["failed"]), (6, 0))
+        self.assertEqual(len(self.submissions()), 1)
+        self.assertEqual(self.attempts(), [1] * 6)
+        self.assert_same_as_a_local_run()
+        self.assertEqual(self.sweep_json("run", file)["already_done"], 6)
+        transitions = self.sweep("export", "transitions")
+        self.assertIn("slurm job", transitions)
+        self.assertIn("queued", transitions)
+
+    def test_linked_runs_wait_for_their_parents(self):
+        sweep = slurm_sweep(grid={"model": ["w32"], "samples_seen": [1024]},
+                            include=[{"model": "w32", "samples_seen": 2048,
+                                      "start": {"from": {"samples_seen": 1024}}}])
+        self.assertEqual(self.sweep_json("run", self.write_sweep(sweep))["completed"], 2)
+        self.assertEqual(len(self.submissions()), 2)
+
+    def test_jobs_go_on_without_sweep_and_the_next_one_watches_them(self):
+        file = self.write_sweep(slurm_sweep())
+        first = self.start_sweep(file, SLOW)
+        self.wait_until(lambda: any(job[2] == "RUNNING" for job in CLUSTER.jobs()))
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        report = self.sweep_json("run", file, env=SLOW)
+        self.assertEqual((report["completed"], report["failed"]), (6, 0))
+        self.assertEqual(self.attempts(), [1] * 6)
+        self.assertEqual(len(self.submissions()), 1)
+        self.assert_same_as_a_local_run()
+
+    def test_ctrl_c_leaves_the_jobs_in_the_queue(self):
+        file = self.write_sweep(slurm_sweep())
+        first = self.start_sweep(file, SLOW)
+        self.wait_until(lambda: any(job[2] == "RUNNING" for job in CLUSTER.jobs()))
+        first.send_signal(signal.SIGINT)
+        self.assertEqual(first.wait(timeout=20), 130)
+        self.assertEqual(self.sweep_json("run", file)["completed"], 6)
+        self.assertEqual(self.attempts(), [1] * 6)
+
+    def test_an_sbatch_whose_answer_is_lost_is_not_repeated(self):
+        env = self.program_first_on_path("sbatch", f"{slurm_cluster.shutil.which('sbatch')} \"$@\" >/dev/null; sleep 60\n")
+        report = self.sweep_json("run", self.write_sweep(slurm_sweep({"answer_timeout": 2})), env=env)
+        self.assertIn("did not answer in time", self.last_stderr)
+        self.assertEqual((report["completed"], report["failed"]), (6, 0))
+        self.assertEqual((self.attempts(), len(self.submissions())), ([1] * 6, 1))
+        self.assert_same_as_a_local_run()
+
+    def test_an_sbatch_that_answers_garbage_is_looked_for_in_the_queue(self):
+        env = self.program_first_on_path("sbatch", f"{slurm_cluster.shutil.which('sbatch')} \"$@\" >/dev/null; echo welcome\n")
+        self.assertEqual(self.sweep_json("run", self.write_sweep(slurm_sweep()), env=env)["completed"], 6)
+        self.assertEqual((self.attempts(), len(self.submissions())), ([1] * 6, 1))
+
+    def test_a_job_that_comes_after_it_was_given_up_does_nothing(self):
+        # The first sbatch hangs and its job reaches the queue only when another was sent in its place.
+        true = slurm_cluster.shutil.which("sbatch")
+        env = self.program_first_on_path("sbatch", f"""
+if mkdir {self.path('first')} 2>/dev/null; then
+  setsid bash -c 'while [ $(ls {self.store}/submissions | wc -l) -lt 2 ]; do sleep 0.1; done; "$0" "$@" && touch {self.path('late')}' \\
+    {true} "$@" >/dev/null 2>&1 &
+  sleep 60
+fi
+exec {true} "$@"
+""")
+        report = self.sweep_json("run", self.write_sweep(slurm_sweep({"answer_timeout": 2})), env=env)
+        self.assertEqual((report["completed"], report["failed"]), (6, 0))
+        self.wait_until(lambda: os.path.exists(self.path("late")))
+        self.wait_until(lambda: all(job[2] == "COMPLETED" for job in CLUSTER.jobs()))
+        self.assertEqual(len(self.submissions()), 2)
+        # The first attempts have an intent and nothing else: no trainer was started for them.
+        runs = os.path.join(self.store, "runs")
+        for run in os.listdir(runs):
+            self.assertFalse(os.path.exists(os.path.join(runs, run, "attempts/1/events.jsonl")))
+        self.assert_same_as_a_local_run()
+
+    def test_a_controller_that_goes_away_is_waited_for(self):
+        file = self.write_sweep(slurm_sweep())
+        process = self.start_sweep(file, {"TINY_TRAINER_STEP_SECONDS": "3"})
+        self.wait_until(lambda: any(job[2] == "RUNNING" for job in CLUSTER.jobs()))
+        CLUSTER.kill_controller()
+        time.sleep(6)
+        CLUSTER.start_controller()
+        self.assertEqual(process.wait(timeout=120), 0)
+        self.assertEqual(self.attempts(), [1] * 6)
+        with open(self.path("stderr")) as file:
+            self.assertIn("squeue", file.read())
+        self.assert_same_as_a_local_run()
+
+    def test_a_controller_that_is_not_there_is_exit_code_8(self):
+        env = {"SLURM_CONF": "/dev/null"}
+        self.sweep("run", self.write_sweep(slurm_sweep()), expect=8, env=env)
+        self.assertIn("scontrol show config failed", self.last_stderr)
+
+    def test_a_partition_that_does_not_exist_is_a_usage_error(self):
+        self.sweep("run", self.write_sweep(slurm_sweep({"partition": "nowhere"})), expect=2)
+        self.assertIn("invalid partition", self.last_stderr)
+        self.assertEqual(self.sweep_json("run", self.write_sweep(slurm_sweep()))["completed"], 6)
+
+    def test_cancelled_runs_stay_so_until_they_are_retried(self):
+        file = self.write_sweep(slurm_sweep())
+        process = self.start_sweep(file, SLOW)
+        self.wait_until(lambda: any(job[2] == "RUNNING" for job in CLUSTER.jobs()))
+        self.assertGreaterEqual(self.sweep_json("cancel", "--all")["cancelled"], 3)
+        self.assertEqual(process.wait(timeout=60), 3)
+        self.assertGreaterEqual(self.states()["cancelled"], 3)
+        report = self.sweep_json("run", file)
+        self.assertEqual(report["completed"], 0)
+        self.sweep("run", file, "--retry-failed")
+        self.assertEqual(self.states(), {"completed": 6})
+
+    def test_a_trainer_that_fails_is_told_with_its_exit_code(self):
+        sweep = slurm_sweep(trainer={"command": ["/bin/sh", "-c", "echo broken >&2; exit 9"]},
+                            grid={"model": ["w32"], "samples_seen": [1024]})
+        out = self.sweep("run", self.write_sweep(sweep), expect=3)
+        self.assertIn("exit code 9", out)
+
+    def test_a_sweep_with_jobs_in_the_queue_is_not_run_elsewhere(self):
+        file = self.write_sweep(slurm_sweep())
+        process = self.start_sweep(file, SLOW)
+        self.wait_until(lambda: any(job[2] == "RUNNING" for job in CLUSTER.jobs()))
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=20)
+        self.sweep("run", file, "--executor", "local", expect=5)
+        self.assertIn("is with the executor slurm", self.last_stderr)
+        self.assertEqual(self.sweep_json("run", file)["completed"], 6)
+
+
+class RealTrainingOnSlurmTest(ClusterTest):
+    """The real trainer, with everything a cluster does to it in the middle: a preemption, a time limit, the requeue after
+    each, a restart of the controller. In the end the results are those of an undisturbed run, digit by digit."""
+    TIMEOUT = 600
+    SAMPLES = int(os.environ.get("SLURM_TEST_SAMPLES", "400000"))
+
+    def sweep_file(self, executor, name):
+        sweep = {"version": 1, "name": "real", "executor": executor,
+                 "grid": {"model": ["scenes-s"], "samples_seen": [self.SAMPLES], "seed": [0, 1]},
+                 "fixed": {"dataset": "fashion_scenes", "global_batch_size": 128, "learning_rate": 0.001},
+                 "evaluations": ["fashion_items"]}
+        return self.write_sweep(sweep, name)
+
+    def starts(self):
+        """samples_seen at which each start of a trainer went on; None from scratch."""
+        runs = os.path.join(self.store, "runs")
+        lines = [line for run in os.listdir(runs) for line in open(os.path.join(runs, run, "attempts/1/events.jsonl"))]
+        return [event.get("resumed_from") for event in map(json.loads, lines) if event["type"] == "started"]
+
+    def test_preemption_time_limit_and_restart_change_nothing(self):
+        executor = {"kind": "slurm", "poll_every": 1, "time_limit": "60s"}
+        process = self.start_sweep(self.sweep_file(executor, "slurm.json"))
+        self.wait_until(lambda: len([job for job in CLUSTER.jobs() if job[2] == "RUNNING"]) == 2)
+        time.sleep(5)
+        subprocess.run(["sbatch", "--partition=urgent", "--nodes=3", "--ntasks-per-node=1", "--output=/dev/null",
+                        "--wrap=sleep 3"], check=True, capture_output=True)
+        self.wait_until(lambda: any(job[0] == "wrap" and job[2] == "COMPLETED" for job in CLUSTER.jobs()))
+        self.wait_until(lambda: any(job[0] != "wrap" and job[2] == "RUNNING" for job in CLUSTER.jobs()), 180)
+        CLUSTER.kill_controller()
+        CLUSTER.start_controller()
+        self.assertEqual(process.wait(timeout=self.TIMEOUT), 0)
+        self.assertEqual(self.attempts(), [1, 1])
+        resumed = [start for start in self.starts() if start]
+        self.assertGreaterEqual(len(resumed), 3, self.starts())  # the preemption of both, and a time limit
+        local = self.path("local")
+        self.sweep("run", self.sweep_file({"kind": "local"}, "local.json"), store=local)
+        self.assertEqual(self.points(), self.points(store=local))
+
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,143 @@
+"""A real Slurm of a few virtual nodes on this machine, for as long as a test takes: munged, slurmctld and one slurmd a node,
+without systemd, cgroups or accounting. Needs root and Debian's slurm-wlm and munge."""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol")
+
+CONFIG = """ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge/socket,cred_expire=5
+CredType=cred/munge
+SlurmctldPort={port}
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool.%n
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+SchedulerType=sched/backfill
+SchedulerParameters=sched_interval=2,bf_interval=2,sched_min_interval=100000
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+MaxArraySize={max_array_size}
+MinJobAge={min_job_age}
+ReturnToService=2
+MpiDefault=none
+SwitchType=switch/none
+KillWait=5
+SlurmdParameters=config_overrides
+MailProg=/bin/true
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+{nodes}
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10
+"""
+
+
+def available():
+    return os.geteuid() == 0 and all(shutil.which(program) for program in PROGRAMS)
+
+
+def free_ports(count):
+    """`count` neighbouring ports that nobody listens on now."""
+    for base in range(20000 + os.getpid() % 20000, 60000, count):
+        sockets = [socket.socket() for _ in range(count)]
+        try:
+            for offset, sock in enumerate(sockets):
+                sock.bind(("127.0.0.1", base + offset))
+            return base
+        except OSError:
+            continue
+        finally:
+            for sock in sockets:
+                sock.close()
+    raise RuntimeError("no free ports")
+
+
+class SlurmCluster:
+    def __init__(self, nodes=3, cpus=1, max_array_size=1001, min_job_age=300):
+        self.folder = tempfile.mkdtemp(prefix="slurm-")
+        os.chmod(self.folder, 0o755)
+        self.nodes = [f"n{i + 1}" for i in range(nodes)]
+        port = free_ports(nodes + 1)
+        host = socket.gethostname().split(".")[0]
+        lines = [f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port + 1 + i} CPUs={cpus} RealMemory=2000"
+                 for i, name in enumerate(self.nodes)]
+        self.config = os.path.join(self.folder, "slurm.conf")
+        with open(self.config, "w") as out:
+            out.write(CONFIG.format(host=host, folder=self.folder, port=port, nodes="\n".join(lines),
+                                    max_array_size=max_array_size, min_job_age=min_job_age))
+        os.environ["SLURM_CONF"] = self.config
+        self.start_munge()
+        self.start_controller()
+        for name in self.nodes:
+            os.makedirs(os.path.join(self.folder, f"spool.{name}"))
+            subprocess.run(["slurmd", "-f", self.config, "-N", name], check=True)
+        self.wait_for_nodes()
+
+    def start_munge(self):
+        os.makedirs(os.path.join(self.folder, "munge"), 0o755)
+        key = os.path.join(self.folder, "munge.key")
+        with open(os.open(key, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as out:
+            out.write(os.urandom(1024))
+        subprocess.run(["munged", "--force", f"--key-file={key}", f"--socket={self.folder}/munge/socket",
+                        f"--pid-file={self.folder}/munged.pid", f"--log-file={self.folder}/munged.log",
+                        f"--seed-file={self.folder}/munge.seed"], check=True)
+
+    def start_controller(self):
+        os.makedirs(os.path.join(self.folder, "state"), exist_ok=True)
+        subprocess.run(["slurmctld", "-f", self.config], check=True)
+
+    def kill_controller(self):
+        """As a crash, but with the jobs that run now in its saved state: it forgets those it started since it last saved."""
+        state = os.path.join(self.folder, "state", "job_state")
+        seen = time.time()
+        while not os.path.exists(state) or os.path.getmtime(state) < seen:
+            time.sleep(0.1)
+        with open(os.path.join(self.folder, "slurmctld.pid")) as file:
+            os.kill(int(file.read()), signal.SIGKILL)
+
+    def wait_for_nodes(self):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            states = subprocess.run(["sinfo", "--noheader", "--Node", "--format=%T", "--partition=main"],
+                                    capture_output=True, text=True).stdout.split()
+            if states == ["idle"] * len(self.nodes):
+                return
+            time.sleep(0.2)
+        raise RuntimeError("the test's Slurm did not come up; see " + self.folder)
+
+    def jobs(self, states="all"):
+        """(name, index, state, restarts) of every task Slurm still knows."""
+        out = subprocess.run(["squeue", "--noheader", "--array", f"--states={states}", "--format=%j|%K|%T|%i"],
+                             capture_output=True, text=True).stdout
+        return [tuple(line.split("|")) for line in out.splitlines()]
+
+    def stop(self):
+        subprocess.run(["scancel", "--user=root"], capture_output=True, timeout=30)
+        pids = []
+        for name in os.listdir(self.folder):
+            if name.endswith(".pid"):
+                with open(os.path.join(self.folder, name)) as file:
+                    pids.append(int(file.read().strip() or 0))
+        for pid in filter(None, pids):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        os.environ.pop("SLURM_CONF", None)
+        shutil.rmtree(self.folder, ignore_errors=True)
