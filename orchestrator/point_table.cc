@@ -495,6 +495,13 @@ class Grouper {
       ++count;
       if (model != kNoColumn) ++holes[table_.rows[row][model]];
     }
+    const std::size_t curve = table_.Find("curve");
+    const auto known = curve < table_.columns.size() && !group.rows.empty()
+                           ? table_.holes.find(table_.rows[group.rows.front()][curve])
+                           : table_.holes.end();
+    if (known != table_.holes.end())
+      group.warnings.push_back("runs of this curve have no result: " + known->second +
+                               "; failed runs are not missing at random");
     if (count == 0) return;
     std::string text;
     for (const auto& [name, of_model] : holes)
