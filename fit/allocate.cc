@@ -22,6 +22,7 @@ namespace {
 
 using Indices = std::vector<std::size_t>;
 
+constexpr double kWidestBudget = 0.25;  // in ln C: beyond it neighbours only chain up
 constexpr double kSameBudget = 0.1;     // in ln C
 constexpr std::size_t kLeastSizes = 4;  // of a parabola: three would pass through it
 constexpr std::size_t kEnvelopeGrid = 1500;
@@ -150,6 +151,12 @@ struct Vertex {
 Vertex MinimumOf(const Runs& runs, const Indices& members, const ComputeRule& rule) {
   std::map<double, std::size_t> sizes;
   double log_c = 0;
+  const auto [least, most] = std::minmax_element(
+      members.begin(), members.end(), [&](auto a, auto b) { return runs.c[a] < runs.c[b]; });
+  if (std::log(runs.c[*most] / runs.c[*least]) > kWidestBudget)
+    return {{},
+            fmt::format(
+                "no one budget: computes from {:.3g} to {:.3g}", runs.c[*least], runs.c[*most])};
   for (const std::size_t i : members) {
     ++sizes[runs.n[i]];
     log_c += std::log(runs.c[i]) / static_cast<double>(members.size());
