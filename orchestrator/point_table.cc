@@ -82,7 +82,7 @@ class Numbers {
  private:
   // Text that is no number is kept apart from a missing cell by being refused only where it is
   // used: it is remembered as missing, and Refuse says what it was.
-  std::vector<double> Parse(std::size_t column) const {
+  [[nodiscard]] std::vector<double> Parse(std::size_t column) const {
     std::vector<double> values;
     values.reserve(table_.rows.size());
     for (std::size_t r = 0; r < table_.rows.size(); ++r) {
@@ -276,6 +276,7 @@ struct Sorter {
   std::vector<std::size_t> columns;
   [[nodiscard]] std::vector<std::string> Key(const Table& table, std::size_t row) const {
     std::vector<std::string> key;
+    key.reserve(columns.size());
     for (const std::size_t column : columns) key.push_back(table.rows[row][column]);
     return key;
   }
@@ -370,7 +371,7 @@ class Grouper {
     return groups_[found->second];
   }
 
-  std::string Observable(std::size_t row) const {
+  [[nodiscard]] std::string Observable(std::size_t row) const {
     if (!mapping_.observable.empty()) return mapping_.observable;
     const bool error = metric_of_row_ == kNoColumn || IsBoundedUp(table_.rows[row][metric_of_row_]);
     return error ? "E" : "L";
