@@ -45,7 +45,7 @@ bool IsNetworkFileSystem(const std::filesystem::path& path) {
 }
 
 std::filesystem::path DatabaseForReading(const std::filesystem::path& root) {
-  const std::filesystem::path snapshot = root / kSnapshotName;
+  std::filesystem::path snapshot = root / kSnapshotName;
   if (IsNetworkFileSystem(root) && std::filesystem::exists(snapshot)) return snapshot;
   return root / "sweep.db";
 }

@@ -165,7 +165,7 @@ QueryTable Store::Points() const {
 
 std::string Store::IntegrityReport() const {
   return TranslateSqlite(root_, [&] {
-    const std::string integrity = impl_->database->execAndGet("PRAGMA integrity_check").getString();
+    std::string integrity = impl_->database->execAndGet("PRAGMA integrity_check").getString();
     if (integrity != "ok") return integrity;
     SQLite::Statement foreign_keys(*impl_->database, "PRAGMA foreign_key_check");
     if (foreign_keys.executeStep()) {

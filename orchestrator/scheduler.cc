@@ -97,8 +97,31 @@ void Scheduler::StartReady() {
   while (executor_.CanStart()) {
     const std::optional<RunWork> work = plan_.TakeReady();
     if (!work) return;
-    StartAttempt(*work);
+    if (IsDoneAlready(*work)) {
+      plan_.Done(work->run->run_id);
+      ++outcome_.completed;
+    } else {
+      StartAttempt(*work);
+    }
   }
+}
+
+// What an attempt that the store lost sight of has left is as good as any: `sweep` was killed
+// before it could record the attempt, and the trainer came to its end.
+bool Scheduler::IsDoneAlready(const RunWork& work) {
+  const std::string& run_id = work.run->run_id;
+  const RunDirectory directory = store_.run_directory(run_id);
+  if (directory.AttemptNumbers().empty()) return false;
+  const std::optional<RunResult> result = ReadResult(directory);
+  if (!result || result->outcome != "completed") return false;
+  for (const EvaluationRequest& evaluation : work.evaluations) {
+    if (!std::filesystem::exists(directory.evaluation(evaluation.eval_id))) return false;
+  }
+  StoreTransaction transaction(store_);
+  (void)IngestRun(store_, transaction, run_id);
+  if (work.train) transaction.Transition(run_id, RunState::kCompleted, "its files say so");
+  transaction.Commit();
+  return true;
 }
 
 AttemptRequest Scheduler::RequestFor(const RunWork& work) const {

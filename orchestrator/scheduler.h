@@ -44,6 +44,7 @@ class Scheduler {
 
   void AdoptOngoing();
   void StartReady();
+  [[nodiscard]] bool IsDoneAlready(const RunWork& work);
   void StartAttempt(const RunWork& work);
   [[nodiscard]] AttemptRequest RequestFor(const RunWork& work) const;
   [[nodiscard]] AttemptJob JobFor(const std::string& run_id, int64_t attempt) const;

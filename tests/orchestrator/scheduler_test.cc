@@ -122,6 +122,25 @@ TEST_CASE("Adding an evaluation to a finished run evaluates its checkpoint and t
         "1");
 }
 
+TEST_CASE("A run that was done by an attempt the store lost sight of is not started again") {
+  const TemporaryDirectory directory;
+  const RunRow run = RunWithEvaluation(0);
+  AttemptRequest request;
+  request.run_id = run.run_id;
+  request.attempt = 1;
+  request.evaluations = run.evaluations;
+  const RunDirectory files(directory.path() / "runs" / run.run_id);
+  MakeDirectories(files.attempt(1));
+  MakeDirectories(files.evaluations());
+  PublishFileOnce(files.spec(), SpecFileText(run.spec));
+  TrainWell(files, request);
+  const Invocation invocation = RunOnce(directory.path(), {run}, TrainWell);
+  CHECK(invocation.started.empty());
+  CHECK(invocation.outcome.completed == 1);
+  CHECK(StateOf(directory.path(), run) == RunState::kCompleted);
+  CHECK(Store(directory.path(), Store::Access::kRead).Points().rows.size() == 1);
+}
+
 TEST_CASE("A run that runs out of memory is tried once with smaller micro-batches") {
   const TemporaryDirectory directory;
   const RunRow run = RunWithEvaluation(0);
