@@ -401,6 +401,7 @@ Allocation Allocate(const PointTable& points, const FitOptions& options) {
 ExponentInterval ExponentIntervalOf(const AllocationApproach& approach, double level) {
   if (approach.draws.size() < kLeastDraws) return {};
   std::vector<double> exponents;
+  exponents.reserve(approach.draws.size());
   for (const AllocationLine& draw : approach.draws) exponents.push_back(draw.exponent);
   return {Percentile(exponents, 0.5 * (1 - level)), Percentile(exponents, 0.5 * (1 + level))};
 }
@@ -416,6 +417,7 @@ AllocationTarget TargetOf(const Allocation& allocation,
     target.loss = Predict(*allocation.law, {{"N", target.n}, {"D", target.d}}).value;
   if (approach.draws.size() < kLeastDraws) return target;
   std::vector<double> sizes;
+  sizes.reserve(approach.draws.size());
   for (const AllocationLine& draw : approach.draws)
     sizes.push_back(std::exp(draw.log_g + draw.exponent * x));
   target.n_low = Percentile(sizes, 0.5 * (1 - allocation.level));
