@@ -22,6 +22,7 @@ namespace {
 
 using Indices = std::vector<std::size_t>;
 
+constexpr double kWidestBudget = 0.25;  // in ln C: beyond it neighbours only chain up
 constexpr double kSameBudget = 0.1;     // in ln C
 constexpr std::size_t kLeastSizes = 4;  // of a parabola: three would pass through it
 constexpr std::size_t kEnvelopeGrid = 1500;
@@ -150,6 +151,12 @@ struct Vertex {
 Vertex MinimumOf(const Runs& runs, const Indices& members, const ComputeRule& rule) {
   std::map<double, std::size_t> sizes;
   double log_c = 0;
+  const auto [least, most] = std::minmax_element(
+      members.begin(), members.end(), [&](auto a, auto b) { return runs.c[a] < runs.c[b]; });
+  if (std::log(runs.c[*most] / runs.c[*least]) > kWidestBudget)
+    return {{},
+            fmt::format(
+                "no one budget: computes from {:.3g} to {:.3g}", runs.c[*least], runs.c[*most])};
   for (const std::size_t i : members) {
     ++sizes[runs.n[i]];
     log_c += std::log(runs.c[i]) / static_cast<double>(members.size());
@@ -394,6 +401,7 @@ Allocation Allocate(const PointTable& points, const FitOptions& options) {
 ExponentInterval ExponentIntervalOf(const AllocationApproach& approach, double level) {
   if (approach.draws.size() < kLeastDraws) return {};
   std::vector<double> exponents;
+  exponents.reserve(approach.draws.size());
   for (const AllocationLine& draw : approach.draws) exponents.push_back(draw.exponent);
   return {Percentile(exponents, 0.5 * (1 - level)), Percentile(exponents, 0.5 * (1 + level))};
 }
@@ -409,6 +417,7 @@ AllocationTarget TargetOf(const Allocation& allocation,
     target.loss = Predict(*allocation.law, {{"N", target.n}, {"D", target.d}}).value;
   if (approach.draws.size() < kLeastDraws) return target;
   std::vector<double> sizes;
+  sizes.reserve(approach.draws.size());
   for (const AllocationLine& draw : approach.draws)
     sizes.push_back(std::exp(draw.log_g + draw.exponent * x));
   target.n_low = Percentile(sizes, 0.5 * (1 - allocation.level));

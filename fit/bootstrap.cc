@@ -164,6 +164,7 @@ std::vector<std::vector<double>> Jackknife(const Problem& problem, const SearchR
 
 std::vector<double> ColumnOf(const std::vector<std::vector<double>>& rows, std::size_t k) {
   std::vector<double> column;
+  column.reserve(rows.size());
   for (const auto& row : rows) column.push_back(row[k]);
   return column;
 }

@@ -255,6 +255,7 @@ void FillRanges(const Problem& problem, FitReport& report) {
 void FillDerived(const Problem& problem, FitReport& report) {
   if (!problem.law->derived) return;
   std::vector<double> natural;
+  natural.reserve(report.estimates.size());
   for (const Estimate& estimate : report.estimates) natural.push_back(estimate.value);
   for (const auto& [name, value] :
        problem.law->derived(problem.points, natural, problem.constants)) {
@@ -303,6 +304,7 @@ Selected Informative(const PointTable& points, const Law& law, const FitOptions&
 PointTable Labelled(PointTable points) {
   if (!points.labels.empty()) return points;
   std::vector<std::string> labels;
+  labels.reserve(points.size());
   for (std::size_t i = 0; i < points.size(); ++i) labels.push_back(points.Label(i));
   points.labels = std::move(labels);
   return points;

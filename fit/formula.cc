@@ -39,6 +39,7 @@ struct Coefficient {
 // Parameters, and those constants that the formula has.
 std::vector<Coefficient> Coefficients(const FitReport& report) {
   std::vector<Coefficient> all;
+  all.reserve(report.estimates.size() + report.constants.size());
   for (const Estimate& estimate : report.estimates) all.push_back({estimate.name, estimate.value});
   const std::string& formula = FindLaw(report.law).formula;
   for (const auto& [name, value] : report.constants) {

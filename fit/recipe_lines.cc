@@ -17,6 +17,7 @@ constexpr std::size_t kLeastDraws = 20;
 
 std::vector<double> Logs(const std::vector<double>& values) {
   std::vector<double> logs;
+  logs.reserve(values.size());
   for (const double value : values) logs.push_back(std::log(value));
   return logs;
 }
@@ -124,6 +125,7 @@ std::optional<Line> LineOfRecipe(const PointTable& points, const Selection& sele
   const Frontier frontier = FindFrontier(points, select, "C");
   std::vector<double> x = Logs(frontier.along);
   std::vector<double> y;
+  y.reserve(frontier.kept.size());
   for (const std::size_t i : frontier.kept) y.push_back(std::log(points.y[i]));
   if (x.size() < 2) return std::nullopt;
   const auto [low, high] = std::minmax_element(x.begin(), x.end());

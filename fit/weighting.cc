@@ -19,6 +19,7 @@ std::vector<Indices> Cells(const PointTable& points) {
   std::vector<Indices> cells;
   for (std::size_t i = 0; i < points.size(); ++i) {
     std::vector<double> key;
+    key.reserve(points.columns.size());
     for (const auto& column : points.columns) key.push_back(column[i]);
     const auto [found, added] = index.try_emplace(std::move(key), cells.size());
     if (added) cells.emplace_back();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,8 @@ namespace sweep {
 /// the store's `points` view gives.
 struct Table : QueryTable {
   std::string origin;  ///< file name or "the store"
+  /// What is known to be missing from a curve's points, in words: runs without a result, by model.
+  std::map<std::string, std::string> holes = {};
   std::vector<std::string>
       labels;  ///< one a row: "line 7", with the run's name where the table has one
 

@@ -60,8 +60,8 @@ double BetaBound(double p, double a, double b) {
 
 }  // namespace
 
-ForecastArchive::ForecastArchive(std::filesystem::path store)
-    : folder_(std::move(store) / "forecasts") {}
+ForecastArchive::ForecastArchive(const std::filesystem::path& store)
+    : folder_(store / "forecasts") {}
 
 std::string ForecastArchive::Seal(Json forecast) const {
   forecast["schema"] = "sweep.forecast/1";
@@ -107,6 +107,7 @@ std::vector<ForecastArchive::Entry> ForecastArchive::Read() const {
     }
   }
   std::vector<Entry> sorted;
+  sorted.reserve(entries.size());
   for (auto& [seal, entry] : entries) sorted.push_back(std::move(entry));
   const auto sealed_at = [](const Entry& entry) {
     return entry.forecast.is_null() ? 0.0 : entry.forecast.at("sealed_at").get<double>();

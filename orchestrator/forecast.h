@@ -20,10 +20,10 @@ namespace sweep {
 /// there before it, so that one taken away shows as well.
 class ForecastArchive {
  public:
-  explicit ForecastArchive(std::filesystem::path store);
+  explicit ForecastArchive(const std::filesystem::path& store);
 
   /// Publishes a forecast ("schema", "earlier" and "sealed_at" are filled in) and returns its seal.
-  std::string Seal(Json forecast) const;
+  [[nodiscard]] std::string Seal(Json forecast) const;
   /// Publishes a score of `seal`.
   void Score(const std::string& seal, Json score) const;
 

@@ -82,7 +82,7 @@ class Numbers {
  private:
   // Text that is no number is kept apart from a missing cell by being refused only where it is
   // used: it is remembered as missing, and Refuse says what it was.
-  std::vector<double> Parse(std::size_t column) const {
+  [[nodiscard]] std::vector<double> Parse(std::size_t column) const {
     std::vector<double> values;
     values.reserve(table_.rows.size());
     for (std::size_t r = 0; r < table_.rows.size(); ++r) {
@@ -113,7 +113,7 @@ class RowExpression {
                 const std::string& text,
                 const std::string& option,
                 const std::vector<std::string>& variables)
-      : expression_(text) {
+      : expression_(table.Has(text) ? "\"" + text + "\"" : text) {  // a whole name needs no quotes
     for (const std::string& name : expression_.names()) {
       const auto variable = std::find(variables.begin(), variables.end(), name);
       if (!table.Has(name) && variable != variables.end()) {
@@ -276,6 +276,7 @@ struct Sorter {
   std::vector<std::size_t> columns;
   [[nodiscard]] std::vector<std::string> Key(const Table& table, std::size_t row) const {
     std::vector<std::string> key;
+    key.reserve(columns.size());
     for (const std::size_t column : columns) key.push_back(table.rows[row][column]);
     return key;
   }
@@ -370,7 +371,7 @@ class Grouper {
     return groups_[found->second];
   }
 
-  std::string Observable(std::size_t row) const {
+  [[nodiscard]] std::string Observable(std::size_t row) const {
     if (!mapping_.observable.empty()) return mapping_.observable;
     const bool error = metric_of_row_ == kNoColumn || IsBoundedUp(table_.rows[row][metric_of_row_]);
     return error ? "E" : "L";
@@ -495,6 +496,13 @@ class Grouper {
       ++count;
       if (model != kNoColumn) ++holes[table_.rows[row][model]];
     }
+    const std::size_t curve = table_.Find("curve");
+    const auto known = curve < table_.columns.size() && !group.rows.empty()
+                           ? table_.holes.find(table_.rows[group.rows.front()][curve])
+                           : table_.holes.end();
+    if (known != table_.holes.end())
+      group.warnings.push_back("runs of this curve have no result: " + known->second +
+                               "; failed runs are not missing at random");
     if (count == 0) return;
     std::string text;
     for (const auto& [name, of_model] : holes)

@@ -77,7 +77,7 @@ void PrintExponents(const Allocation& allocation) {
   std::vector<std::vector<std::string>> rows;
   for (const AllocationApproach& approach : allocation.approaches) {
     if (!approach.failure.empty()) {
-      rows.push_back({approach.name, "-", "-", "-", approach.failure});
+      rows.push_back({approach.name, "-", "-", "-", "not to be had"});
       continue;
     }
     const double m = allocation.rule.m;
@@ -160,6 +160,11 @@ int RunAllocate(const GlobalOptions& global, const AllocateWords& words) {
   } else {
     PrintExponents(allocation);
     PrintTargets(allocation, budgets);
+    for (const AllocationApproach& approach : allocation.approaches) {
+      if (!approach.failure.empty()) fmt::print("{}: {}\n", approach.name, approach.failure);
+      for (const ExcludedPoint& left : approach.excluded)
+        fmt::print("{}: {} left out: {}\n", approach.name, left.label, left.reason);
+    }
     for (const std::string& warning : allocation.warnings) fmt::print("warning: {}\n", warning);
     if (sweep) {
       fmt::print("\n{}: a run at this budget for each of\n", words.write);

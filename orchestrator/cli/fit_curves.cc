@@ -53,6 +53,7 @@ class CurveRows {
     Table rows;
     rows.columns = table_.columns;
     rows.origin = table_.origin;
+    rows.holes = table_.holes;
     for (std::size_t r = 0; r < table_.rows.size(); ++r) {
       if (!Wanted(table_.rows[r])) continue;
       rows.rows.push_back(table_.rows[r]);

@@ -12,6 +12,11 @@
 namespace sweep {
 namespace {
 
+constexpr const char* kRunsWithoutResult =
+    "SELECT sweep_runs.curve, sweep_runs.model, runs.state, count(DISTINCT runs.run_id) "
+    "FROM sweep_runs JOIN runs USING (run_id) "
+    "WHERE runs.state IN ('failed', 'diverged', 'cancelled') GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
+
 double ReadNumber(const std::string& text, const std::string& option) {
   double value = 0;
   const char* const end = text.data() + text.size();
@@ -74,9 +79,11 @@ void AddFitWords(CLI::App& command, FitWords& words) {
   command.add_option("--table", words.table, "CSV file with the points (default: the store's)");
   command.add_option("--law", words.law, "Law to fit (`sweep laws` lists them), or auto")
       ->capture_default_str();
-  command.add_option("--map",
-                     query.map,
-                     "Variables and observable as columns or expressions: C=flops,E='err/100'");
+  command
+      .add_option("--map",
+                  query.map,
+                  "Variables and observable as columns or expressions: C=flops,E='err/100'")
+      ->join(',');
   command.add_option("--where", query.where, "Keep rows where this holds; may be repeated")
       ->allow_extra_args(false);
   command.add_option("--by", query.by, "Columns that make a group, one fit each")->delimiter(',');
@@ -178,7 +185,12 @@ Table LoadRows(const GlobalOptions& global, const FitWords& words) {
                     global.store));
   }
   Table table;
-  static_cast<QueryTable&>(table) = Store(global.store, Store::Access::kRead).Points();
+  const Store store(global.store, Store::Access::kRead);
+  static_cast<QueryTable&>(table) = store.Points();
+  for (const auto& row : store.Query(kRunsWithoutResult).rows) {
+    std::string& text = table.holes[row[0]];
+    text += fmt::format("{}{} {} of {}", text.empty() ? "" : ", ", row[3], row[2], row[1]);
+  }
   table.origin = "the store " + global.store;
   for (std::size_t r = 0; r < table.rows.size(); ++r)
     table.labels.push_back(fmt::format("point {}", r + 1));

@@ -168,6 +168,7 @@ int RunPredict(const GlobalOptions& global, const PredictWords& words) {
   const FittedGroups fitted =
       published ? *published : FitGroups(LoadRows(global, words.fit), words.fit);
   std::vector<std::map<std::string, double>> targets;
+  targets.reserve(words.at.size() + 1);
   for (const std::string& at : words.at) targets.push_back(ReadTarget(at));
   const size_t exact_targets = targets.size();
   if (!words.model.empty())

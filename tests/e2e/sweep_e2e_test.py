@@ -6,7 +6,7 @@ import subprocess
 import time
 import unittest
 
-from harness import SweepTest, tiny_sweep, tiny_model
+from harness import SweepTest, TINY_TRAINER, tiny_sweep, tiny_model
 
 
 class RunTest(SweepTest):
@@ -65,6 +65,29 @@ class RunTest(SweepTest):
         self.assertIn("exit code 9", out)
         self.assertIn("stderr.log", out)
         self.assertEqual(self.sweep_json("status")["sweeps"][0]["runs_by_state"], {"failed": 6})
+
+    def test_a_fit_says_which_models_have_no_result(self):
+        script = f"grep -q '\"width\": *64' $0/spec.json && exit 9; exec {' '.join(TINY_TRAINER)} $0 $1"
+        sweep = tiny_sweep(trainer={"command": ["/bin/sh", "-c", script]})
+        self.sweep("run", self.write_sweep(sweep), expect=3)
+        fit = self.sweep_json("fit", "--metric", "acc1", "--where", "eval_dataset=fashion_items")["fits"][0]
+        self.assertEqual(fit["n"], 3)
+        self.assertTrue(any("3 failed of w64" in warning for warning in fit["warnings"]), fit["warnings"])
+
+    def test_a_forecast_is_sealed_before_its_run_and_scored_after_it(self):
+        self.sweep("run", self.write_sweep(tiny_sweep()))
+        larger = tiny_sweep(grid={"model": ["w64"], "samples_seen": [262144]})
+        (run,) = self.sweep_json("plan", self.write_sweep(larger, "larger.json"))["runs"]
+        words = ["--metric", "acc1", "--where", "eval_dataset=fashion_items", "--at", f"C={run['compute_gmacs']!r}"]
+        self.sweep("forecast", "--seal", *words)
+        self.assertEqual(self.sweep_json("forecast", "--score")["record"]["scored"], 0)
+        self.sweep("run", self.path("larger.json"))
+        self.assertIn("the result exists", self.sweep("forecast", "--seal", *words, expect=6) + self.last_stderr)
+        listed = self.sweep_json("forecast", "--score")
+        self.assertEqual(listed["record"]["scored"], 1)
+        self.assertIn(listed["forecasts"][0]["state"], ("hit", "miss"))
+        self.sweep("db", "rebuild")
+        self.assertEqual(self.sweep_json("forecast", "list"), listed)
 
     def test_a_missing_trainer_is_a_usage_error(self):
         self.sweep("run", self.write_sweep(tiny_sweep(trainer={"command": ["/no/such/trainer"]})), expect=2)

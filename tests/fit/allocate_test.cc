@@ -166,6 +166,22 @@ TEST_CASE("Compute that grows faster than size moves the optimum as its derivati
   }
 }
 
+TEST_CASE("Computes that run into each other are no budget") {
+  const Truth truth;
+  PointTable points{.variables = {"N", "D"}, .columns = {{}, {}}, .observable = "L"};
+  for (int i = 0; i < 120; ++i) {
+    const double c = 1e19 * std::pow(1.05, i);
+    const double n = BestSize(truth, c) * std::pow(1.5, i % 9 - 4);
+    points.columns[0].push_back(n);
+    points.columns[1].push_back(c / (6 * n));
+    points.y.push_back(truth.At(n, c / (6 * n)));
+  }
+  const Allocation allocation = Allocate(points, Quick());
+  const AllocationApproach& parabolas = Approach(allocation, "isoflop");
+  CHECK_THAT(parabolas.failure, Catch::Contains("0 of 1 budgets"));
+  CHECK_THAT(parabolas.excluded.front().reason, Catch::Contains("no one budget"));
+}
+
 TEST_CASE("Approaches that a design does not allow say why instead of a number") {
   const PointTable all = Profiles({}, 0);
   std::vector<std::size_t> one_budget;

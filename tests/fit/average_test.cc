@@ -32,6 +32,7 @@ TEST_CASE("Akaike weights sum to one and favour the law that made the points") {
   for (const LawShare& share : p.laws) sum += share.weight;
   CHECK(sum == Approx(1));
   CHECK(p.laws.front().law == "power");
+  CHECK(p.laws.front().weight > 2 * p.laws.back().weight);
   CHECK(p.value == Approx(std::pow(1e6, -0.3)).epsilon(0.05));
   CHECK(Holds(p.low, p.high, std::pow(1e6, -0.3)));
 }

@@ -62,6 +62,15 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("A mapping that is a column's whole name needs no quotes of its own") {
+  const SweepProgram sweep;
+  sweep.Write("t.csv", "train FLOP (6ND),err-rate\n1e8,0.6\n1e9,0.5\n1e10,0.4\n");
+  const Ended ended = sweep("fit --table t.csv --json --map C='train FLOP (6ND)' --map E=err-rate");
+  CAPTURE(ended.err);
+  CHECK(ended.code == 0);
+  CHECK(sweep("fit --table t.csv --map 'C=train FLOP (6ND),E=err-rate'").code == 0);
+}
+
 TEST_CASE("Each kind of unusable cell ends with code 6 and names its line") {
   const SweepProgram sweep;
   struct Bad {
