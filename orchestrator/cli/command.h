@@ -27,6 +27,7 @@ void AddModelsCommand(CLI::App& app, const GlobalOptions& global, Action& action
 void AddPlanCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddRunCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddCancelCommand(CLI::App& app, const GlobalOptions& global, Action& action);
+void AddLogsCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddStatusCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddFitCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddLawsCommand(CLI::App& app, const GlobalOptions& global, Action& action);

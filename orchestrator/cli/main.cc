@@ -26,6 +26,7 @@ int Main(int argc, char** argv) {
   AddRunCommand(app, global, action);
   AddCancelCommand(app, global, action);
   AddStatusCommand(app, global, action);
+  AddLogsCommand(app, global, action);
   AddImportCommand(app, global, action);
   AddFitCommand(app, global, action);
   AddCompareCommand(app, global, action);

@@ -89,6 +89,21 @@ class RunTest(SweepTest):
         self.sweep("db", "rebuild")
         self.assertEqual(self.sweep_json("forecast", "list"), listed)
 
+    def test_logs_prints_what_a_trainer_said(self):
+        sweep = tiny_sweep(trainer={"command": ["/bin/sh", "-c", "echo working; echo broken >&2; exit 9"]},
+                           grid={"model": ["w32"], "samples_seen": [1024, 4096]})
+        self.sweep("run", self.write_sweep(sweep), expect=3)
+        run = self.sweep_json("status")["sweeps"][0]["runs"][0]["run_id"]
+        log = self.sweep("logs", run)
+        self.assertIn("working", log)
+        self.assertIn("broken", log)
+        self.sweep("logs", run, "--attempt", "7", expect=2)
+        self.assertIn("has no attempt 7, only 1 to 2", self.last_stderr)
+        self.sweep("logs", "xyz", expect=2)
+        self.assertIn("no run in", self.last_stderr)
+        self.sweep("logs", "", expect=2)
+        self.assertIn("2 runs begin with ''", self.last_stderr)
+
     def test_a_missing_trainer_is_a_usage_error(self):
         self.sweep("run", self.write_sweep(tiny_sweep(trainer={"command": ["/no/such/trainer"]})), expect=2)
         self.assertIn("/no/such/trainer", self.last_stderr)
