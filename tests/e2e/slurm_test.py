@@ -18,8 +18,9 @@ SLOW = {"TINY_TRAINER_STEP_SECONDS": "1"}
 
 def setUpModule():
     global CLUSTER
-    if not slurm_cluster.available():
-        raise unittest.SkipTest("needs root, slurm-wlm and munge (scripts/setup --dev)")
+    missing = slurm_cluster.what_is_missing()
+    if missing:
+        raise unittest.SkipTest(missing)
     CLUSTER = slurm_cluster.SlurmCluster()
 
 
@@ -42,6 +43,16 @@ class ClusterTest(SweepTest):
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         return process
+
+    def tearDown(self):
+        super().tearDown()
+        CLUSTER.clear()
+
+    def jobs(self):
+        """Slurm's jobs of this test's sweep."""
+        folder = os.path.join(self.store, "submissions")
+        tokens = os.listdir(folder) if os.path.isdir(folder) else []
+        return [job for job in CLUSTER.jobs() if job[0] in tokens]
 
     def states(self):
         return self.sweep_json("status")["sweeps"][0]["runs_by_state"]
@@ -91,7 +102,7 @@ class SlurmTest(ClusterTest):
     def test_jobs_go_on_without_sweep_and_the_next_one_watches_them(self):
         file = self.write_sweep(slurm_sweep())
         first = self.start_sweep(file, SLOW)
-        self.wait_until(lambda: any(job[2] == "RUNNING" for job in CLUSTER.jobs()))
+        self.wait_until(lambda: any(job[2] == "RUNNING" for job in self.jobs()))
         first.send_signal(signal.SIGKILL)
         first.wait()
         report = self.sweep_json("run", file, env=SLOW)
@@ -103,7 +114,7 @@ class SlurmTest(ClusterTest):
     def test_ctrl_c_leaves_the_jobs_in_the_queue(self):
         file = self.write_sweep(slurm_sweep())
         first = self.start_sweep(file, SLOW)
-        self.wait_until(lambda: any(job[2] == "RUNNING" for job in CLUSTER.jobs()))
+        self.wait_until(lambda: any(job[2] == "RUNNING" for job in self.jobs()))
         first.send_signal(signal.SIGINT)
         self.assertEqual(first.wait(timeout=20), 130)
         self.assertEqual(self.sweep_json("run", file)["completed"], 6)
@@ -136,7 +147,7 @@ exec {true} "$@"
         report = self.sweep_json("run", self.write_sweep(slurm_sweep({"answer_timeout": 2})), env=env)
         self.assertEqual((report["completed"], report["failed"]), (6, 0))
         self.wait_until(lambda: os.path.exists(self.path("late")))
-        self.wait_until(lambda: all(job[2] == "COMPLETED" for job in CLUSTER.jobs()))
+        self.wait_until(lambda: len(self.jobs()) == 12 and all(job[2] == "COMPLETED" for job in self.jobs()))
         self.assertEqual(len(self.submissions()), 2)
         # The first attempts have an intent and nothing else: no trainer was started for them.
         runs = os.path.join(self.store, "runs")
@@ -147,7 +158,7 @@ exec {true} "$@"
     def test_a_controller_that_goes_away_is_waited_for(self):
         file = self.write_sweep(slurm_sweep())
         process = self.start_sweep(file, {"TINY_TRAINER_STEP_SECONDS": "3"})
-        self.wait_until(lambda: any(job[2] == "RUNNING" for job in CLUSTER.jobs()))
+        self.wait_until(lambda: any(job[2] == "RUNNING" for job in self.jobs()))
         CLUSTER.kill_controller()
         time.sleep(6)
         CLUSTER.start_controller()
@@ -170,7 +181,7 @@ exec {true} "$@"
     def test_cancelled_runs_stay_so_until_they_are_retried(self):
         file = self.write_sweep(slurm_sweep())
         process = self.start_sweep(file, SLOW)
-        self.wait_until(lambda: any(job[2] == "RUNNING" for job in CLUSTER.jobs()))
+        self.wait_until(lambda: any(job[2] == "RUNNING" for job in self.jobs()))
         self.assertGreaterEqual(self.sweep_json("cancel", "--all")["cancelled"], 3)
         self.assertEqual(process.wait(timeout=60), 3)
         self.assertGreaterEqual(self.states()["cancelled"], 3)
@@ -188,7 +199,7 @@ exec {true} "$@"
     def test_a_sweep_with_jobs_in_the_queue_is_not_run_elsewhere(self):
         file = self.write_sweep(slurm_sweep())
         process = self.start_sweep(file, SLOW)
-        self.wait_until(lambda: any(job[2] == "RUNNING" for job in CLUSTER.jobs()))
+        self.wait_until(lambda: any(job[2] == "RUNNING" for job in self.jobs()))
         process.send_signal(signal.SIGINT)
         process.wait(timeout=20)
         self.sweep("run", file, "--executor", "local", expect=5)
@@ -212,18 +223,21 @@ class RealTrainingOnSlurmTest(ClusterTest):
     def starts(self):
         """samples_seen at which each start of a trainer went on; None from scratch."""
         runs = os.path.join(self.store, "runs")
-        lines = [line for run in os.listdir(runs) for line in open(os.path.join(runs, run, "attempts/1/events.jsonl"))]
+        lines = []
+        for run in os.listdir(runs):
+            with open(os.path.join(runs, run, "attempts/1/events.jsonl")) as events:
+                lines += events.readlines()
         return [event.get("resumed_from") for event in map(json.loads, lines) if event["type"] == "started"]
 
     def test_preemption_time_limit_and_restart_change_nothing(self):
         executor = {"kind": "slurm", "poll_every": 1, "time_limit": "60s"}
         process = self.start_sweep(self.sweep_file(executor, "slurm.json"))
-        self.wait_until(lambda: len([job for job in CLUSTER.jobs() if job[2] == "RUNNING"]) == 2)
+        self.wait_until(lambda: len([job for job in self.jobs() if job[2] == "RUNNING"]) == 2)
         time.sleep(5)
         subprocess.run(["sbatch", "--partition=urgent", "--nodes=3", "--ntasks-per-node=1", "--output=/dev/null",
                         "--wrap=sleep 3"], check=True, capture_output=True)
         self.wait_until(lambda: any(job[0] == "wrap" and job[2] == "COMPLETED" for job in CLUSTER.jobs()))
-        self.wait_until(lambda: any(job[0] != "wrap" and job[2] == "RUNNING" for job in CLUSTER.jobs()), 180)
+        self.wait_until(lambda: any(job[2] == "RUNNING" for job in self.jobs()), 180)
         CLUSTER.kill_controller()
         CLUSTER.start_controller()
         self.assertEqual(process.wait(timeout=self.TIMEOUT), 0)

@@ -48,8 +48,16 @@ PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10
 """
 
 
-def available():
-    return os.geteuid() == 0 and all(shutil.which(program) for program in PROGRAMS)
+def what_is_missing():
+    """Why a cluster cannot be started here; empty if it can."""
+    if os.geteuid() != 0:
+        return "the user is not root"
+    missing = [program for program in PROGRAMS if not shutil.which(program)]
+    if missing:
+        return f"{', '.join(missing)} not installed (scripts/setup --dev)"
+    if not os.path.isdir("/sys/fs/cgroup") or not os.listdir("/sys/fs/cgroup"):
+        return "slurmd asks for a mounted /sys/fs/cgroup"
+    return ""
 
 
 def free_ports(count):
@@ -126,6 +134,18 @@ class SlurmCluster:
         out = subprocess.run(["squeue", "--noheader", "--array", f"--states={states}", "--format=%j|%K|%T|%i"],
                              capture_output=True, text=True).stdout
         return [tuple(line.split("|")) for line in out.splitlines()]
+
+    def clear(self):
+        """Ends every job and makes every node usable again."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            subprocess.run(["scancel", "--user=root"], capture_output=True)
+            if not subprocess.run(["squeue", "--noheader"], capture_output=True, text=True).stdout.strip():
+                break
+            time.sleep(0.5)
+        nodes = ",".join(self.nodes)
+        subprocess.run(["scontrol", "update", f"nodename={nodes}", "state=resume"], capture_output=True)
+        self.wait_for_nodes()
 
     def stop(self):
         subprocess.run(["scancel", "--user=root"], capture_output=True, timeout=30)
