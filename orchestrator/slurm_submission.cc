@@ -50,6 +50,8 @@ while kill -0 $child 2>/dev/null; do wait $child; done
 wait $child
 code=$?
 
+# A signal to the whole job may have ended the trainer before it reached this shell.
+[ $code -ge 128 ] && sleep 2
 if [ $code != 0 ] && [ $taken_away ]; then exit $code; fi
 if [ $code != 0 ] && [ $time_is_up ]; then
   if [ "$(newest_checkpoint)" != "$before" ]; then
