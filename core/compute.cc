@@ -5,7 +5,6 @@ namespace {
 
 constexpr double kMacsPerGmac = 1e9;
 constexpr double kLayerNormMacsPerElement = 5;
-constexpr double kTrainFlopsPerForwardMac = 6;
 
 // Weights and biases of one block: packed QKV and output projections, two MLP layers, two
 // LayerNorms.
@@ -74,7 +73,7 @@ ForwardGmacs CountForwardGmacs(const ModelSpec& model) {
 }
 
 double TrainFlopsPerSample(const ModelSpec& model) {
-  return kTrainFlopsPerForwardMac * kMacsPerGmac * CountForwardGmacs(model).total();
+  return kTrainFlopsPerGmac * CountForwardGmacs(model).total();
 }
 
 }  // namespace sweep

@@ -29,8 +29,11 @@ struct ForwardGmacs {
 /// scaling-laws-openclip's `gmacs`).
 [[nodiscard]] ForwardGmacs CountForwardGmacs(const ModelSpec& model);
 
-/// Floating-point operations of training per sample: a MAC is two, and backward costs twice
-/// forward: 6 * MACs.
+/// Floating-point operations of training for each forward GMAC: a MAC is two, and backward costs
+/// twice forward.
+inline constexpr double kTrainFlopsPerGmac = 6e9;
+
+/// Floating-point operations of training per sample.
 [[nodiscard]] double TrainFlopsPerSample(const ModelSpec& model);
 
 }  // namespace sweep

@@ -16,6 +16,7 @@
 #include "fit/problem.h"
 #include "fit/search.h"
 #include "fit/sequences.h"
+#include "fit/statistics.h"
 
 namespace sweep {
 namespace {
@@ -354,14 +355,6 @@ void FillDesignBias(const Runs& runs, const FitReport& law, Allocation& allocati
   }
 }
 
-double Percentile(std::vector<double> values, double q) {
-  std::sort(values.begin(), values.end());
-  const double at = q * static_cast<double>(values.size() - 1);
-  const auto below = static_cast<std::size_t>(at);
-  const std::size_t above = std::min(below + 1, values.size() - 1);
-  return values[below] + (at - static_cast<double>(below)) * (values[above] - values[below]);
-}
-
 }  // namespace
 
 double ComputeRule::Data(double c, double n) const {
@@ -403,7 +396,9 @@ ExponentInterval ExponentIntervalOf(const AllocationApproach& approach, double l
   std::vector<double> exponents;
   exponents.reserve(approach.draws.size());
   for (const AllocationLine& draw : approach.draws) exponents.push_back(draw.exponent);
-  return {Percentile(exponents, 0.5 * (1 - level)), Percentile(exponents, 0.5 * (1 + level))};
+  std::sort(exponents.begin(), exponents.end());
+  return {SampleQuantile(exponents, 0.5 * (1 - level)),
+          SampleQuantile(exponents, 0.5 * (1 + level))};
 }
 
 AllocationTarget TargetOf(const Allocation& allocation,
@@ -420,8 +415,9 @@ AllocationTarget TargetOf(const Allocation& allocation,
   sizes.reserve(approach.draws.size());
   for (const AllocationLine& draw : approach.draws)
     sizes.push_back(std::exp(draw.log_g + draw.exponent * x));
-  target.n_low = Percentile(sizes, 0.5 * (1 - allocation.level));
-  target.n_high = Percentile(sizes, 0.5 * (1 + allocation.level));
+  std::sort(sizes.begin(), sizes.end());
+  target.n_low = SampleQuantile(sizes, 0.5 * (1 - allocation.level));
+  target.n_high = SampleQuantile(sizes, 0.5 * (1 + allocation.level));
   target.d_low = allocation.rule.Data(budget, *target.n_high);
   target.d_high = allocation.rule.Data(budget, *target.n_low);
   return target;

@@ -112,14 +112,6 @@ Refitted RefitSelected(const Problem& problem,
   return minimum.inner;
 }
 
-// numpy's default (linear) quantile of sorted values.
-double Quantile(const std::vector<double>& sorted, double q) {
-  const double at = q * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<std::size_t>(std::floor(at));
-  const std::size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
-}
-
 struct Tails {
   double low;
   double high;
@@ -211,8 +203,8 @@ BootstrapResult BootstrapLimits(const Problem& problem,
     Tails tails{0.5 * (1 - options.level), 0.5 * (1 + options.level)};
     if (bca) tails = BcaTails(sorted, found.best.inner[k], ColumnOf(jackknife, k), options.level);
     const Parameter& parameter = problem.law->parameters[k];
-    result.limits[k] = {.low = ToNatural(parameter, Quantile(sorted, tails.low)),
-                        .high = ToNatural(parameter, Quantile(sorted, tails.high))};
+    result.limits[k] = {.low = ToNatural(parameter, SampleQuantile(sorted, tails.low)),
+                        .high = ToNatural(parameter, SampleQuantile(sorted, tails.high))};
   }
   return result;
 }

@@ -119,13 +119,6 @@ Result ResultOf(const Specification& s, std::size_t curve, double level) {
   return {&s, o.failure.empty() ? o.alpha : NAN, apart};
 }
 
-double Quantile(const std::vector<double>& sorted, double q) {
-  const double at = q * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<std::size_t>(at);
-  const std::size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
-}
-
 FactorEffect EffectOf(const std::string& factor,
                       const std::vector<Result>& results,
                       double mean,
@@ -178,9 +171,9 @@ MultiverseSummary Summarise(const Multiverse& multiverse, std::size_t curve) {
   std::sort(values.begin(), values.end());
   summary.least = values.front();
   summary.most = values.back();
-  summary.median = Quantile(values, 0.5);
-  summary.low_quartile = Quantile(values, 0.25);
-  summary.high_quartile = Quantile(values, 0.75);
+  summary.median = SampleQuantile(values, 0.5);
+  summary.low_quartile = SampleQuantile(values, 0.25);
+  summary.high_quartile = SampleQuantile(values, 0.75);
   return summary;
 }
 

@@ -6,6 +6,7 @@
 
 #include "fit/select.h"
 #include "fit/sequences.h"
+#include "fit/statistics.h"
 
 namespace sweep {
 namespace {
@@ -111,14 +112,6 @@ struct OverSets {
   bool complete = true;
 };
 
-double Percentile(std::vector<double> values, double q) {
-  std::sort(values.begin(), values.end());
-  const double at = q * static_cast<double>(values.size() - 1);
-  const auto below = static_cast<std::size_t>(at);
-  const std::size_t above = std::min(below + 1, values.size() - 1);
-  return values[below] + (at - static_cast<double>(below)) * (values[above] - values[below]);
-}
-
 }  // namespace
 
 std::optional<Line> LineOfRecipe(const PointTable& points, const Selection& select) {
@@ -203,10 +196,12 @@ ClusteredDifference CompareOverSets(const std::vector<SetPair>& sets,
     steeper.push_back(drawn.steeper);
   }
   if (means.size() < kLeastDraws) return difference;
-  difference.low = Percentile(means, 0.5 * (1 - level));
-  difference.high = Percentile(means, 0.5 * (1 + level));
-  difference.sets_low = Percentile(steeper, 0.5 * (1 - level));
-  difference.sets_high = Percentile(steeper, 0.5 * (1 + level));
+  std::sort(means.begin(), means.end());
+  std::sort(steeper.begin(), steeper.end());
+  difference.low = SampleQuantile(means, 0.5 * (1 - level));
+  difference.high = SampleQuantile(means, 0.5 * (1 + level));
+  difference.sets_low = SampleQuantile(steeper, 0.5 * (1 - level));
+  difference.sets_high = SampleQuantile(steeper, 0.5 * (1 + level));
   return difference;
 }
 

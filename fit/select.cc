@@ -14,6 +14,16 @@ namespace {
 using Indices = std::vector<std::size_t>;
 using Reasons = std::vector<std::string>;  // one a point; empty for those that stay
 
+Frontier Keep(const std::vector<bool>& stays, const std::vector<double>& x) {
+  Frontier frontier;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (!stays[i]) continue;
+    frontier.kept.push_back(i);
+    frontier.along.push_back(x[i]);
+  }
+  return frontier;
+}
+
 // A point stays when its observable is below that of every point with less (or as much) along the
 // axis; of exact ties the first stays.
 Frontier Pareto(const PointTable& points, const std::vector<double>& x, Reasons* reasons) {
@@ -36,13 +46,7 @@ Frontier Pareto(const PointTable& points, const std::vector<double>& x, Reasons*
           "not on the frontier: {} does as well or better at no more compute", points.Label(best));
     }
   }
-  Frontier frontier;
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    if (!stays[i]) continue;
-    frontier.kept.push_back(i);
-    frontier.along.push_back(x[i]);
-  }
-  return frontier;
+  return Keep(stays, x);
 }
 
 struct Bins {
@@ -114,13 +118,7 @@ Frontier Quantile(const PointTable& points,
         (*reasons)[i] = fmt::format("above the {} quantile of its bin", selection.quantile);
     }
   }
-  Frontier frontier;
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    if (!stays[i]) continue;
-    frontier.kept.push_back(i);
-    frontier.along.push_back(x[i]);
-  }
-  return frontier;
+  return Keep(stays, x);
 }
 
 void RefuseSecondVariable(const PointTable& points,

@@ -95,6 +95,13 @@ double FisherCdf(double f, double degrees1, double degrees2) {
   return IncompleteBeta(degrees1 / 2, degrees2 / 2, degrees1 * f / (degrees1 * f + degrees2));
 }
 
+double SampleQuantile(const std::vector<double>& sorted, double q) {
+  const double at = q * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(at);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
+
 double FisherQuantile(double p, double degrees1, double degrees2) {
   if (p <= 0) return 0;
   if (p >= 1) return kInfinity;

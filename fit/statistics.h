@@ -1,6 +1,12 @@
 #pragma once
 
+#include <vector>
+
 namespace sweep {
+
+/// The q-quantile of at least one sorted value, linear between neighbours (Hyndman and Fan's type
+/// 7, numpy's default).
+[[nodiscard]] double SampleQuantile(const std::vector<double>& sorted, double q);
 
 /// Regularised incomplete beta function I_x(a, b), 0 <= x <= 1, a > 0, b > 0: the continued
 /// fraction of Abramowitz and Stegun 26.5.8 by Lentz's method. Relative error below 1e-13 for the

@@ -185,7 +185,8 @@ void FillCompute(ImportedPoint& point) {
   if (!point.compute_gmacs && point.gmacs_per_sample && point.samples_seen) {
     point.compute_gmacs = *point.gmacs_per_sample * static_cast<double>(*point.samples_seen);
   }
-  if (!point.train_flops && point.compute_gmacs) point.train_flops = *point.compute_gmacs * 6e9;
+  if (!point.train_flops && point.compute_gmacs)
+    point.train_flops = *point.compute_gmacs * kTrainFlopsPerGmac;
 }
 
 void Complete(std::vector<ImportedPoint>& points) {

@@ -3,15 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <set>
 
-#include "core/expression.h"
 #include "core/failure.h"
 #include "fit/weighting.h"
+#include "orchestrator/row_expression.h"
 
 namespace sweep {
 namespace {
@@ -39,166 +38,6 @@ constexpr const char* kSettings[] = {"learning_rate",
 [[noreturn]] void Usage(const std::string& message) {
   throw Failure(FailureCode::kUsage, message);
 }
-
-bool IsMissing(const std::string& cell) {
-  static const std::set<std::string> words = {
-      "", "NA", "N/A", "n/a", "na", "null", "None", "NULL", "-"};
-  return words.contains(cell);
-}
-
-std::optional<double> Number(const std::string& cell) {
-  const char* begin = cell.data() + (cell.starts_with('+') ? 1 : 0);
-  const char* const end = cell.data() + cell.size();
-  double value = 0;
-  const auto [stop, error] = std::from_chars(begin, end, value);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return value;
-}
-
-std::string Columns(const Table& table) {
-  return fmt::format("{} has the columns {}", table.origin, fmt::join(table.columns, ", "));
-}
-
-std::size_t Require(const Table& table, const std::string& column, const std::string& option) {
-  const std::size_t index = table.Find(column);
-  if (index == table.columns.size())
-    Usage(fmt::format("{}: no column '{}'; {}", option, column, Columns(table)));
-  return index;
-}
-
-// Columns as numbers, each parsed when it is first asked for.
-class Numbers {
- public:
-  explicit Numbers(const Table& table) : table_(table), columns_(table.columns.size()) {}
-
-  [[nodiscard]] bool IsMissingAt(std::size_t column, std::size_t row) const {
-    return IsMissing(table_.rows[row][column]);
-  }
-  double At(std::size_t column, std::size_t row) {
-    if (columns_[column].empty()) columns_[column] = Parse(column);
-    return columns_[column][row];
-  }
-
- private:
-  // Text that is no number is kept apart from a missing cell by being refused only where it is
-  // used: it is remembered as missing, and Refuse says what it was.
-  [[nodiscard]] std::vector<double> Parse(std::size_t column) const {
-    std::vector<double> values;
-    values.reserve(table_.rows.size());
-    for (std::size_t r = 0; r < table_.rows.size(); ++r) {
-      const std::string& cell = table_.rows[r][column];
-      const std::optional<double> number = IsMissing(cell) ? kMissing : Number(cell);
-      if (!number) {
-        throw Failure(
-            FailureCode::kData,
-            fmt::format("{}: column {} is '{}', expected a number{}",
-                        table_.labels[r],
-                        table_.columns[column],
-                        cell,
-                        cell.ends_with('%') ? " (without the sign; then map E='err/100')" : ""));
-      }
-      values.push_back(*number);
-    }
-    return values;
-  }
-
-  const Table& table_;
-  std::vector<std::vector<double>> columns_;
-};
-
-// An expression over a row's columns, and over variables that were mapped before it.
-class RowExpression {
- public:
-  RowExpression(const Table& table,
-                const std::string& text,
-                const std::string& option,
-                const std::vector<std::string>& variables)
-      : expression_(table.Has(text) ? "\"" + text + "\"" : text) {  // a whole name needs no quotes
-    for (const std::string& name : expression_.names()) {
-      const auto variable = std::find(variables.begin(), variables.end(), name);
-      if (!table.Has(name) && variable != variables.end()) {
-        sources_.push_back({name, false, static_cast<std::size_t>(variable - variables.begin())});
-      } else {
-        sources_.push_back({name, true, Require(table, name, option)});
-      }
-    }
-  }
-
-  /// Adds the columns that the expression reads.
-  void AddColumns(std::set<std::string>& columns) const {
-    for (const Source& source : sources_) {
-      if (source.column) columns.insert(source.name);
-    }
-  }
-
-  double At(Numbers& numbers, std::size_t row, const std::vector<double>& variables) const {
-    return expression_.Evaluate([&](const std::string& name) {
-      for (const Source& source : sources_) {
-        if (source.name == name)
-          return source.column ? numbers.At(source.index, row) : variables[source.index];
-      }
-      return kMissing;
-    });
-  }
-  /// The first column whose cell is missing in `row`, or nothing.
-  [[nodiscard]] std::optional<std::string> Missing(const Numbers& numbers, std::size_t row) const {
-    for (const Source& source : sources_) {
-      if (source.column && numbers.IsMissingAt(source.index, row)) return source.name;
-    }
-    return std::nullopt;
-  }
-
- private:
-  struct Source {
-    std::string name;
-    bool column;
-    std::size_t index;
-  };
-  Expression expression_;
-  std::vector<Source> sources_;
-};
-
-// One --where: a comparison of numbers, or of a text column with a word (model!=ViT-B-32).
-class Filter {
- public:
-  Filter(const Table& table, const std::string& text) : text_(text) {
-    if (!AsText(table)) number_.emplace(table, text, "--where " + text, std::vector<std::string>{});
-  }
-  [[nodiscard]] const std::string& text() const { return text_; }
-  bool Keeps(const Table& table, Numbers& numbers, std::size_t row) const {
-    if (number_) return number_->At(numbers, row, {}) != 0 && !number_->Missing(numbers, row);
-    return (table.rows[row][column_] == word_) == equal_;
-  }
-
- private:
-  bool AsText(const Table& table) {
-    const std::size_t sign = text_.find('=');
-    if (sign == std::string::npos || sign == 0 || text_[sign - 1] == '<' || text_[sign - 1] == '>')
-      return false;
-    equal_ = text_[sign - 1] != '!';
-    const std::size_t after = text_.find_first_not_of('=', sign);
-    column_ = table.Find(Trimmed(text_.substr(0, equal_ ? sign : sign - 1)));
-    word_ = after == std::string::npos ? "" : Trimmed(text_.substr(after));
-    if (column_ == table.columns.size()) return false;
-    // A column of numbers is compared as numbers.
-    return std::any_of(table.rows.begin(), table.rows.end(), [&](const auto& row) {
-      return !IsMissing(row[column_]) && !Number(row[column_]);
-    });
-  }
-
-  static std::string Trimmed(std::string text) {
-    const auto unwanted = [](char c) { return c == ' ' || c == '"' || c == '\''; };
-    while (!text.empty() && unwanted(text.front())) text.erase(0, 1);
-    while (!text.empty() && unwanted(text.back())) text.pop_back();
-    return text;
-  }
-
-  std::string text_;
-  std::optional<RowExpression> number_;
-  std::size_t column_ = 0;
-  std::string word_;
-  bool equal_ = true;
-};
 
 // What is computed from each row.
 struct Mapping {
@@ -256,7 +95,7 @@ Mapping DefaultMapping(const Table& table, const Law& law) {
   const auto need = [&](const std::string& column) {
     if (!table.Has(column)) {
       Usage(fmt::format(
-          "--map is needed: no column '{}' to take a default from; {}", column, Columns(table)));
+          "--map is needed: no column '{}' to take a default from; {}", column, ColumnsOf(table)));
     }
   };
   for (const std::string& variable : law.variables) {
@@ -285,7 +124,7 @@ struct Sorter {
 Sorter MakeSorter(const Table& table, const PointQuery& query) {
   Sorter sorter;
   for (const std::string& column : query.by)
-    sorter.columns.push_back(Require(table, column, "--by"));
+    sorter.columns.push_back(RequireColumn(table, column, "--by"));
   if (!query.by.empty() || !query.map.empty()) return sorter;
   for (const std::string& column : kDefaultKey) {
     if (table.Has(column)) sorter.columns.push_back(table.Find(column));
@@ -306,23 +145,23 @@ class Grouper {
     for (const std::string& where : query.where) filters_.emplace_back(table, where);
     if (!query.weights.empty() && !FindWeighting(query.weights))
       weights_.emplace(table, query.weights, "--weights", mapping_.variables);
-    curve_ = query.curve.empty() ? kNoColumn : Require(table, "curve", "--curve");
-    metric_ = query.metric.empty() ? kNoColumn : Require(table, "metric", "--metric");
+    curve_ = query.curve.empty() ? kNoColumn : RequireColumn(table, "curve", "--curve");
+    metric_ = query.metric.empty() ? kNoColumn : RequireColumn(table, "metric", "--metric");
     metric_of_row_ = query.map.empty() && table.Has("metric") ? table.Find("metric") : kNoColumn;
     kind_ = query.kind != "all" && table.Has("point_kind") ? table.Find("point_kind") : kNoColumn;
     schedule_ = table.Has("schedule") ? table.Find("schedule") : kNoColumn;
     const std::string cluster = !query.cluster.empty() ? query.cluster
                                 : table.Has("model")   ? "model"
                                                        : "";
-    cluster_ = cluster.empty() ? kNoColumn : Require(table, cluster, "--cluster");
+    cluster_ = cluster.empty() ? kNoColumn : RequireColumn(table, cluster, "--cluster");
     const auto optional = [&](const std::string& asked, const char* usual, const char* option) {
-      if (!asked.empty()) return Require(table, asked, option);
+      if (!asked.empty()) return RequireColumn(table, asked, option);
       return table.Has(usual) ? table.Find(usual) : kNoColumn;
     };
     sample_size_ = optional(query.sample_size, "sample_size", "--sample-size");
     definition_ = optional("", "compute_definition", "");
     for (const std::string& name : query.covariates)
-      covariates_.push_back(Require(table, name, "--covariates"));
+      covariates_.push_back(RequireColumn(table, name, "--covariates"));
     if (query.covariates.empty()) covariates_ = UsualSettings();
   }
 
@@ -400,11 +239,11 @@ class Grouper {
 
   // Not a number where the cell is empty: binomial weights say so, other fits do not need it.
   [[nodiscard]] double SampleSize(std::size_t row) const {
-    return Number(table_.rows[row][sample_size_]).value_or(kMissing);
+    return NumberIn(table_.rows[row][sample_size_]).value_or(kMissing);
   }
 
   std::optional<std::string> WhyNot(std::size_t row) {
-    for (const Filter& filter : filters_) {
+    for (const RowFilter& filter : filters_) {
       if (!filter.Keeps(table_, numbers_, row)) return "--where " + filter.text();
     }
     if (kind_ != kNoColumn && !table_.rows[row][kind_].empty() &&
@@ -438,7 +277,7 @@ class Grouper {
     for (const std::size_t column : covariates_) {
       Covariate setting{.name = table_.columns[column], .values = {}};
       for (const std::size_t row : group.rows) {
-        const std::optional<double> value = Number(table_.rows[row][column]);
+        const std::optional<double> value = NumberIn(table_.rows[row][column]);
         if (!value || !std::isfinite(*value)) break;
         setting.values.push_back(*value);
       }
@@ -528,10 +367,10 @@ class Grouper {
 
   const Table& table_;
   const PointQuery& query_;
-  Numbers numbers_;
+  NumberColumns numbers_;
   Sorter sorter_;
   Mapping mapping_;
-  std::vector<Filter> filters_;
+  std::vector<RowFilter> filters_;
   std::optional<RowExpression> weights_;
   std::size_t curve_, metric_, metric_of_row_, kind_, schedule_, cluster_, sample_size_,
       definition_;

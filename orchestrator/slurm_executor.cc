@@ -26,10 +26,6 @@ constexpr auto kDefaultAnswerTimeout = seconds(60);
 constexpr int64_t kListingsUntilEnded = 2;
 constexpr int64_t kListingsUntilLost = 3;
 
-CommandResult Ask(const std::vector<std::string>& argv, milliseconds timeout) {
-  return RunCommand(argv, timeout);
-}
-
 std::vector<std::string> SqueueCommand() {
   return {"squeue",
           "--noheader",
@@ -62,7 +58,7 @@ SlurmExecutor::SlurmExecutor(ExecutorSettings settings, std::filesystem::path su
                               "share a run among machines",
                               settings_.nodes_per_run));
   }
-  const CommandResult config = Ask({"scontrol", "show", "config"}, answer_timeout_);
+  const CommandResult config = RunCommand({"scontrol", "show", "config"}, answer_timeout_);
   if (!config.ok()) FailUnreachable("scontrol show config", config);
   const int64_t array_size =
       SlurmConfigValue(config.out, "MaxArraySize").value_or(kDefaultArraySize);
@@ -121,7 +117,7 @@ void SlurmExecutor::SubmitPending() {
 }
 
 void SlurmExecutor::Submit(const SlurmSubmission& submission) {
-  const CommandResult result = Ask(submission.Prepare(settings_), answer_timeout_);
+  const CommandResult result = RunCommand(submission.Prepare(settings_), answer_timeout_);
   const SbatchAnswer answer = ReadSbatchAnswer(result.exit_code, result.out, result.error);
   switch (answer.kind) {
     case SbatchAnswer::Kind::kAccepted:
@@ -166,7 +162,7 @@ void SlurmExecutor::TakeInExits() {
 }
 
 void SlurmExecutor::AskQueue() {
-  const CommandResult result = Ask(SqueueCommand(), answer_timeout_);
+  const CommandResult result = RunCommand(SqueueCommand(), answer_timeout_);
   if (!result.ok()) {
     Note(fmt::format("squeue {}; runs go on, waiting for it",
                      result.timed_out ? "does not answer" : "fails: " + result.error));
@@ -179,18 +175,15 @@ void SlurmExecutor::AskQueue() {
 }
 
 void SlurmExecutor::TakeInListing(const std::map<std::string, SlurmTask>& listed) {
-  for (auto& [name, task] : tasks_) {
-    const auto found = listed.find(name);
-    if (found != listed.end()) {
-      TakeInState(task, found->second);
-    } else {
-      TakeInAbsence(task);
-    }
+  for (auto task = tasks_.begin(); task != tasks_.end();) {
+    const auto found = listed.find(task->first);
+    const bool over =
+        found != listed.end() ? HasEnded(task->second, found->second) : IsGone(task->second);
+    task = over ? tasks_.erase(task) : std::next(task);
   }
-  std::erase_if(tasks_, [&](const auto& entry) { return entry.second.state == "REPORTED"; });
 }
 
-void SlurmExecutor::TakeInState(Task& task, const SlurmTask& now) {
+bool SlurmExecutor::HasEnded(Task& task, const SlurmTask& now) {
   task.listings_without = 0;
   task.job = now.job;
   const SlurmPhase phase = PhaseOf(now);
@@ -211,28 +204,28 @@ void SlurmExecutor::TakeInState(Task& task, const SlurmTask& now) {
       if (ReadSlurmExit(task.run_directory, task.attempt)) break;  // it speaks for itself
       if (++task.listings_as_ended < kListingsUntilEnded) break;
       ReportEnd(task, CauseOf(now).empty() ? "lost" : CauseOf(now));
-      task.state = "REPORTED";
-      return;
+      return true;
   }
   task.state = now.state;
+  return false;
 }
 
-void SlurmExecutor::TakeInAbsence(Task& task) {
+bool SlurmExecutor::IsGone(Task& task) {
   const bool waits_here =
       std::any_of(pending_.begin(), pending_.end(), [&](const SlurmSubmission& s) {
         return s.token() == task.token;
       });
-  if (waits_here || ReadSlurmExit(task.run_directory, task.attempt)) return;
-  if (++task.listings_without < kListingsUntilLost) return;
+  if (waits_here || ReadSlurmExit(task.run_directory, task.attempt)) return false;
+  if (++task.listings_without < kListingsUntilLost) return false;
   const SlurmSubmission submission(submissions_, task.token);
   const bool was_there = submission.IsAccepted() || !task.state.empty();
   if (!was_there) {
     // An answer may have been lost and the job may come yet: it will find that nobody wants it.
-    if (Clock::now() - task.since < answer_timeout_) return;
+    if (Clock::now() - task.since < answer_timeout_) return false;
     submission.Revoke();
   }
   ReportEnd(task, was_there ? "lost" : "not_submitted");
-  task.state = "REPORTED";
+  return true;
 }
 
 AttemptNews& SlurmExecutor::Report(const Task& task, AttemptNews::Kind kind) {
@@ -270,7 +263,7 @@ void SlurmExecutor::Stop(StopMode /*mode*/) {
 }
 
 size_t CancelSlurmTasks(const std::vector<std::string>& names) {
-  const CommandResult listing = Ask(SqueueCommand(), milliseconds(kDefaultAnswerTimeout));
+  const CommandResult listing = RunCommand(SqueueCommand(), milliseconds(kDefaultAnswerTimeout));
   if (!listing.ok()) FailUnreachable("squeue", listing);
   const std::map<std::string, SlurmTask> listed = ParseSqueue(listing.out);
   std::vector<std::string> words = {"scancel"};
@@ -280,7 +273,7 @@ size_t CancelSlurmTasks(const std::vector<std::string>& names) {
       words.push_back(found->second.job);
   }
   if (words.size() == 1) return 0;
-  const CommandResult result = Ask(words, milliseconds(kDefaultAnswerTimeout));
+  const CommandResult result = RunCommand(words, milliseconds(kDefaultAnswerTimeout));
   if (!result.ok()) FailUnreachable("scancel", result);
   return words.size() - 1;
 }

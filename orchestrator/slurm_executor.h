@@ -53,8 +53,8 @@ class SlurmExecutor : public Executor {
   void TakeInExits();
   void AskQueue();
   void TakeInListing(const std::map<std::string, SlurmTask>& listed);
-  void TakeInState(Task& task, const SlurmTask& now);
-  void TakeInAbsence(Task& task);
+  [[nodiscard]] bool HasEnded(Task& task, const SlurmTask& now);  // news of it have been made
+  [[nodiscard]] bool IsGone(Task& task);                          // likewise
   AttemptNews& Report(const Task& task, AttemptNews::Kind kind);
   void ReportEnd(const Task& task, const std::string& cause);
   void BackOff(Clock::duration& delay, Clock::time_point& next);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "core/compute.h"
 #include "core/failure.h"
 #include "core/files.h"
 #include "fit/allocate.h"
@@ -16,8 +17,6 @@
 
 namespace sweep {
 namespace {
-
-constexpr double kFlopsPerGmac = 6e9;  // two operations a MAC, backward twice forward
 
 struct AllocateWords {
   FitWords fit;
@@ -46,7 +45,7 @@ std::vector<double> ReadBudgets(const AllocateWords& words) {
 // as 6·N·D does.
 double GmacsPerUnit(const AllocateWords& words) {
   const bool flops = words.unit.empty() ? !words.fit.query.map.empty() : words.unit == "flops";
-  return flops ? 1 / kFlopsPerGmac : 1;
+  return flops ? 1 / kTrainFlopsPerGmac : 1;
 }
 
 PointGroup PointsToAllocate(const GlobalOptions& global, const FitWords& words) {

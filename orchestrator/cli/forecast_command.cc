@@ -80,6 +80,15 @@ Found PointsAt(const Table& table,
   return found;
 }
 
+Found MeasuredAtTarget(const Table& table, const Json& forecast, double within) {
+  return PointsAt(table,
+                  forecast.at("query"),
+                  forecast.at("fit").at("law"),
+                  forecast.at("group"),
+                  forecast.at("target").get<std::map<std::string, double>>(),
+                  within);
+}
+
 // ---- sealing ----
 
 std::map<std::string, double> TargetOf(const ForecastWords& words) {
@@ -106,12 +115,7 @@ Json PointsJson(const PointTable& points) {
 }
 
 void RefuseKnownResult(const Table& table, const Json& forecast, double within) {
-  const Found found = PointsAt(table,
-                               forecast.at("query"),
-                               forecast.at("fit").at("law"),
-                               forecast.at("group"),
-                               forecast.at("target").get<std::map<std::string, double>>(),
-                               within);
+  const Found found = MeasuredAtTarget(table, forecast, within);
   if (found.values.empty()) return;
   throw Failure(
       FailureCode::kData,
@@ -186,12 +190,7 @@ double MeanOf(const std::vector<double>& values, const std::string& residual) {
 
 std::optional<Json> ScoreOf(const Entry& entry, const Table& table, double within) {
   const Json& forecast = entry.forecast;
-  const Found found = PointsAt(table,
-                               forecast.at("query"),
-                               forecast.at("fit").at("law"),
-                               forecast.at("group"),
-                               forecast.at("target").get<std::map<std::string, double>>(),
-                               within);
+  const Found found = MeasuredAtTarget(table, forecast, within);
   if (found.values.empty()) return std::nullopt;
   const double measured = MeanOf(found.values, forecast.at("fit").at("residual"));
   const Json& p = forecast.at("prediction");

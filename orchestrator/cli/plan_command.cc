@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "core/compute.h"
 #include "db/store.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/data_files.h"
@@ -44,7 +45,7 @@ PlanTotals Add(const std::vector<RunWork>& remaining) {
     const double gmacs =
         static_cast<double>(work.run->spec.samples_seen) * work.run->gmacs_per_sample;
     totals.compute_gmacs += gmacs;
-    totals.train_flops += gmacs * 6e9;
+    totals.train_flops += gmacs * kTrainFlopsPerGmac;
   }
   return totals;
 }

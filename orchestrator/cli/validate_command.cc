@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "core/compute.h"
 #include "core/failure.h"
 #include "core/files.h"
 #include "orchestrator/cli/command.h"
@@ -35,11 +36,10 @@ Verdict Check(const std::string& file, const Catalog& catalog) {
   const ExpandedSweep sweep = Expand(sweep_file, verdict.problems);
   verdict.name = sweep.name;
   verdict.runs = sweep.runs.size();
-  constexpr double kFlopsPerGmac = 6e9;
-  verdict.flops_saved = kFlopsPerGmac * GmacsSavedByBranches(sweep);
+  verdict.flops_saved = kTrainFlopsPerGmac * GmacsSavedByBranches(sweep);
   for (const RunRow& run : sweep.runs) {
     verdict.train_flops +=
-        kFlopsPerGmac * run.gmacs_per_sample * static_cast<double>(run.spec.samples_seen);
+        kTrainFlopsPerGmac * run.gmacs_per_sample * static_cast<double>(run.spec.samples_seen);
   }
   return verdict;
 }

@@ -55,14 +55,17 @@ class RealTrainingTest(SweepTest):
         self.assertEqual(again[0]["estimates"], fits["items"]["estimates"])
         self.assertEqual(self.sweep_json("run", file)["already_done"], 6)
 
-    def test_killing_the_trainer_changes_no_result(self):
-        sweep = grid_sweep(grid={"model": ["scenes-s"], "samples_seen": [16384]},
-                           trainer={"checkpoint_every_seconds": 0.5})
-        file = self.write_sweep(sweep)
+    def start_a_run_and_its_undisturbed_twin(self):
+        """The sweep file, the store where it has ended undisturbed, and the process that now runs it in the test's store."""
+        file = self.write_sweep(grid_sweep(grid={"model": ["scenes-s"], "samples_seen": [16384]},
+                                           trainer={"checkpoint_every_seconds": 0.5}))
         undisturbed = self.path("undisturbed")
         self.sweep("run", file, store=undisturbed)
+        return file, undisturbed, subprocess.Popen(self.command("run", file), stdout=subprocess.DEVNULL,
+                                                   stderr=subprocess.DEVNULL)
 
-        process = subprocess.Popen(self.command("run", file), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def test_killing_the_trainer_changes_no_result(self):
+        _, undisturbed, process = self.start_a_run_and_its_undisturbed_twin()
         pid = self.pid_of_trainer_with_a_checkpoint()
         os.kill(pid, signal.SIGKILL)
         self.assertEqual(process.wait(120), 0)
@@ -71,13 +74,7 @@ class RealTrainingTest(SweepTest):
         self.assertEqual(self.points(), self.points(store=undisturbed))
 
     def test_killing_sweep_changes_no_result(self):
-        sweep = grid_sweep(grid={"model": ["scenes-s"], "samples_seen": [16384]},
-                           trainer={"checkpoint_every_seconds": 0.5})
-        file = self.write_sweep(sweep)
-        undisturbed = self.path("undisturbed")
-        self.sweep("run", file, store=undisturbed)
-
-        process = subprocess.Popen(self.command("run", file), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        file, undisturbed, process = self.start_a_run_and_its_undisturbed_twin()
         self.pid_of_trainer_with_a_checkpoint()
         process.kill()
         process.wait()

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import unittest
 
 from harness import SOURCE, SweepTest, tiny_sweep
@@ -53,6 +52,10 @@ class ClusterTest(SweepTest):
         folder = os.path.join(self.store, "submissions")
         tokens = os.listdir(folder) if os.path.isdir(folder) else []
         return [job for job in CLUSTER.jobs() if job[0] in tokens]
+
+    def log(self):
+        with open(self.path("stderr")) as file:
+            return file.read()
 
     def states(self):
         return self.sweep_json("status")["sweeps"][0]["runs_by_state"]
@@ -160,12 +163,10 @@ exec {true} "$@"
         process = self.start_sweep(file, {"TINY_TRAINER_STEP_SECONDS": "3"})
         self.wait_until(lambda: any(job[2] == "RUNNING" for job in self.jobs()))
         CLUSTER.kill_controller()
-        time.sleep(6)
+        self.wait_until(lambda: "squeue" in self.log())
         CLUSTER.start_controller()
         self.assertEqual(process.wait(timeout=120), 0)
         self.assertEqual(self.attempts(), [1] * 6)
-        with open(self.path("stderr")) as file:
-            self.assertIn("squeue", file.read())
         self.assert_same_as_a_local_run()
 
     def test_a_controller_that_is_not_there_is_exit_code_8(self):
@@ -220,6 +221,13 @@ class RealTrainingOnSlurmTest(ClusterTest):
                  "evaluations": ["fashion_items"]}
         return self.write_sweep(sweep, name)
 
+    def has_trained(self, run):
+        path = os.path.join(self.store, "runs", run, "attempts/1/events.jsonl")
+        if not os.path.exists(path):
+            return False
+        with open(path) as events:
+            return '"type":"step"' in events.read()
+
     def starts(self):
         """samples_seen at which each start of a trainer went on; None from scratch."""
         runs = os.path.join(self.store, "runs")
@@ -233,7 +241,7 @@ class RealTrainingOnSlurmTest(ClusterTest):
         executor = {"kind": "slurm", "poll_every": 1, "time_limit": "60s"}
         process = self.start_sweep(self.sweep_file(executor, "slurm.json"))
         self.wait_until(lambda: len([job for job in self.jobs() if job[2] == "RUNNING"]) == 2)
-        time.sleep(5)
+        self.wait_until(lambda: all(self.has_trained(run) for run in os.listdir(os.path.join(self.store, "runs"))))
         subprocess.run(["sbatch", "--partition=urgent", "--nodes=3", "--ntasks-per-node=1", "--output=/dev/null",
                         "--wrap=sleep 3"], check=True, capture_output=True)
         self.wait_until(lambda: any(job[0] == "wrap" and job[2] == "COMPLETED" for job in CLUSTER.jobs()))

@@ -13,6 +13,15 @@ TEST_CASE("StudentQuantile agrees with tables, also for few and broken degrees o
   CHECK(StudentQuantile(0.025, 10) == Approx(-2.228138851986274).epsilon(1e-12));
 }
 
+TEST_CASE("SampleQuantile is numpy's: linear between neighbours") {
+  const std::vector<double> values = {1, 2, 4, 8};
+  CHECK(SampleQuantile(values, 0) == 1);
+  CHECK(SampleQuantile(values, 1) == 8);
+  CHECK(SampleQuantile(values, 0.5) == Approx(3));
+  CHECK(SampleQuantile(values, 0.9) == Approx(6.8));
+  CHECK(SampleQuantile({5}, 0.3) == 5);
+}
+
 TEST_CASE("StudentTwoSided is the tail probability on both sides") {
   CHECK(StudentTwoSided(2, 5) == Approx(0.10193947882985835).epsilon(1e-12));
   CHECK(StudentTwoSided(-2, 5) == StudentTwoSided(2, 5));
