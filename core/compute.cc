@@ -35,13 +35,15 @@ ParameterCount CountParameters(const ModelSpec& model) {
   count.text = t.vocab_size * t.width + t.context_length * t.width +
                t.layers * BlockParameters(t.width, t.mlp_width()) + 2 * t.width +
                t.width * model.embed_dim;
+  if (model.sigmoid()) count.loss = 2;
   return count;
 }
 
-ForwardGmacs CountForwardGmacs(const ModelSpec& model) {
+ForwardGmacs CountForwardGmacs(const ModelSpec& model, const TokenReductionSpec& reduction) {
   const VisionSpec& v = model.vision;
   const TextSpec& t = model.text;
-  const auto vision_tokens = static_cast<double>(v.tokens());
+  const int64_t patches = KeptPatchCount(v, reduction);
+  const auto vision_tokens = static_cast<double>(patches + 1);
   const auto vision_width = static_cast<double>(v.width);
   const auto vision_layers = static_cast<double>(v.layers);
   const auto text_tokens = static_cast<double>(t.context_length);
@@ -57,7 +59,7 @@ ForwardGmacs CountForwardGmacs(const ModelSpec& model) {
   const double text_norms =
       kLayerNormMacsPerElement * text_tokens * text_width * (2 * text_layers + 1);
   const double patch_embedding =
-      static_cast<double>(v.patches() * 3 * v.patch_size * v.patch_size) * vision_width;
+      static_cast<double>(patches * 3 * v.patch_size * v.patch_size) * vision_width;
 
   ForwardGmacs gmacs;
   gmacs.vision =
@@ -72,8 +74,8 @@ ForwardGmacs CountForwardGmacs(const ModelSpec& model) {
   return gmacs;
 }
 
-double TrainFlopsPerSample(const ModelSpec& model) {
-  return kTrainFlopsPerGmac * CountForwardGmacs(model).total();
+double TrainFlopsPerSample(const RunSpec& spec) {
+  return kTrainFlopsPerGmac * CountForwardGmacs(spec.model, spec.reduction).total();
 }
 
 }  // namespace sweep

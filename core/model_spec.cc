@@ -23,6 +23,10 @@ class Checker {
     if (!(value >= least)) Fail(field, value, fmt::format("at least {}", least));
   }
 
+  void OneOf(const char* field, const std::string& value, const char* a, const char* b) const {
+    if (value != a && value != b) Fail(field, value, fmt::format("{} or {}", a, b));
+  }
+
  private:
   template <class T>
   [[noreturn]] void Fail(const char* field, T value, const std::string& expected) const {
@@ -52,6 +56,7 @@ ModelSpec ParseModelSpec(const Json& json, const std::string& origin) {
   check.Positive("text.layers", model.text.layers);
   check.Divides("text.heads", model.text.heads, "text.width", model.text.width);
   check.AtLeast("text.mlp_ratio * text.width", static_cast<double>(model.text.mlp_width()), 1);
+  check.OneOf("loss", model.loss, "softmax", "sigmoid");
   return model;
 }
 

@@ -49,7 +49,9 @@ struct ModelSpec {
   int64_t embed_dim = 0;
   VisionSpec vision;
   TextSpec text;
-  bool quick_gelu = false;  ///< x * sigmoid(1.702 x) instead of the exact GELU
+  bool quick_gelu = false;       ///< x * sigmoid(1.702 x) instead of the exact GELU
+  std::string loss = "softmax";  ///< `softmax` (CLIP) or `sigmoid` (SigLIP), which has a logit_bias
+  [[nodiscard]] bool sigmoid() const { return loss == "sigmoid"; }
   bool operator==(const ModelSpec&) const = default;
 };
 
@@ -79,6 +81,7 @@ void VisitFields(Visitor& visit, ModelSpec& s) {
   visit("vision", s.vision);
   visit("text", s.text);
   visit("quick_gelu", s.quick_gelu, false);
+  visit("loss", s.loss, "softmax");
 }
 
 /// Reads and checks a model definition. Throws Failure(kUsage) naming `origin`, the field, its

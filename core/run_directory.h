@@ -66,7 +66,8 @@ struct AttemptRequest {
   std::string run_id;
   int64_t attempt = 0;
   std::string device = "auto";     ///< `auto`, `cpu` or `cuda`
-  int64_t threads = 1;             ///< a resumed run keeps the threads its checkpoint records
+  int64_t threads = 1;             ///< of each process; a resumed run keeps those of its checkpoint
+  int64_t processes = 1;           ///< that share every batch; each has its own device
   int64_t micro_batch = 0;         ///< pairs encoded at a time to save memory; 0: the whole batch
   std::string recompute = "none";  ///< activations computed again in the backward pass: `none`,
                                    ///< `cheap` (norms, GELU) or `blocks` (all but block inputs)
@@ -121,6 +122,7 @@ void VisitFields(Visitor& visit, AttemptRequest& s) {
   visit("attempt", s.attempt);
   visit("device", s.device, "auto");
   visit("threads", s.threads, 1);
+  visit("processes", s.processes, 1);
   visit("micro_batch", s.micro_batch, 0);
   visit("recompute", s.recompute, "none");
   visit("locations", s.locations);

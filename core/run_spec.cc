@@ -19,8 +19,17 @@ void Require(bool holds,
                 fmt::format("{}: {} is {}, expected {}", origin, field, value, expected));
 }
 
+void ValidateTowerRate(const TowerRateSpec& s, const std::string& origin, const char* field) {
+  Require(s.scale >= 0, origin, field, s.scale, "a scale of zero (frozen) or more");
+  Require(s.layer_decay > 0 && s.layer_decay <= 1,
+          origin,
+          field,
+          s.layer_decay,
+          "a layer_decay in (0, 1]");
+}
+
 void ValidateOptimizer(const OptimizerSpec& s, const std::string& origin) {
-  Require(s.name == "adamw", origin, "optimizer.name", s.name, "adamw");
+  Require(s.name == "adamw" || s.name == "lamb", origin, "optimizer.name", s.name, "adamw or lamb");
   Require(
       s.learning_rate > 0, origin, "optimizer.learning_rate", s.learning_rate, "a positive number");
   Require(s.beta1 >= 0 && s.beta1 < 1, origin, "optimizer.beta1", s.beta1, "a number in [0, 1)");
@@ -32,6 +41,29 @@ void ValidateOptimizer(const OptimizerSpec& s, const std::string& origin) {
           "optimizer.grad_clip_norm",
           s.grad_clip_norm,
           "zero (off) or more");
+  ValidateTowerRate(s.vision, origin, "optimizer.vision");
+  ValidateTowerRate(s.text, origin, "optimizer.text");
+}
+
+void ValidateSchedule(const ScheduleSpec& s, int64_t steps, const std::string& origin) {
+  Require(s.name == "cosine" || s.name == "constant" || s.name == "constant_cooldown",
+          origin,
+          "schedule.name",
+          s.name,
+          "cosine, constant or constant_cooldown");
+  Require(s.warmup_steps >= 0, origin, "schedule.warmup_steps", s.warmup_steps, "zero or more");
+  const bool cools = s.name == "constant_cooldown";
+  Require(cools ? s.cooldown_steps > 0 && s.cooldown_steps <= steps : s.cooldown_steps == 0,
+          origin,
+          "schedule.cooldown_steps",
+          s.cooldown_steps,
+          cools ? "at least one step and at most those of the run"
+                : "nothing without schedule constant_cooldown");
+  Require(s.cooldown_power > 0,
+          origin,
+          "schedule.cooldown_power",
+          s.cooldown_power,
+          "a positive number");
 }
 
 }  // namespace
@@ -67,27 +99,21 @@ void ValidateRunSpec(const RunSpec& spec, const std::string& origin) {
           spec.samples_seen,
           "a positive multiple of global_batch_size");
   ValidateOptimizer(spec.optimizer, origin);
-  Require(spec.schedule.name == "cosine" || spec.schedule.name == "constant",
-          origin,
-          "schedule.name",
-          spec.schedule.name,
-          "cosine or constant");
-  Require(spec.schedule.warmup_steps >= 0,
-          origin,
-          "schedule.warmup_steps",
-          spec.schedule.warmup_steps,
-          "zero or more");
+  ValidateSchedule(spec.schedule, spec.steps(), origin);
+  ValidateTokenReduction(spec.reduction, spec.model.vision, origin);
   Require(spec.precision == "fp32" || spec.precision == "bf16",
           origin,
           "precision",
           spec.precision,
           "fp32 or bf16");
   Require(spec.seed >= 0, origin, "seed", spec.seed, "zero or more");
-  Require(spec.start.run_id.empty() || spec.start.file.empty(),
+  const StartSpec& start = spec.start;
+  const bool towers = !start.vision_file.empty() || !start.text_file.empty();
+  Require(int{!start.run_id.empty()} + int{!start.file.empty()} + int{towers} <= 1,
           origin,
           "start",
-          spec.start.run_id,
-          "a parent run or a file, not both");
+          start.run_id + start.file,
+          "one of a parent run, a file, and files of towers");
 }
 
 RunSpec ParseRunSpec(const Json& json, const std::string& origin) {

@@ -6,6 +6,7 @@
 
 #include "core/json.h"
 #include "core/model_spec.h"
+#include "core/token_reduction.h"
 
 namespace sweep {
 
@@ -25,22 +26,34 @@ struct TokenizerSpec {
   bool operator==(const TokenizerSpec&) const = default;
 };
 
+/// One tower's own rates, as factors on the run's learning rate.
+struct TowerRateSpec {
+  double scale = 1;        ///< of the tower's last layer
+  double layer_decay = 1;  ///< each layer's factor over that of the next (Clark et al. 2020)
+  bool operator==(const TowerRateSpec&) const = default;
+};
+
 struct OptimizerSpec {
-  std::string name = "adamw";
+  std::string name = "adamw";  ///< `adamw` or `lamb`
   double learning_rate = 0;
   double beta1 = 0.9;
   double beta2 = 0.98;
   double eps = 1e-6;
   double weight_decay =
       0.2;  ///< not applied to parameters of one dimension or none (gains, biases, logit scale)
-  double grad_clip_norm = 0;  ///< global L2 norm; 0 = off
+  bool decay_embeddings = true;  ///< decay position and class embeddings too
+  double grad_clip_norm = 0;     ///< global L2 norm; 0 = off
+  TowerRateSpec vision;
+  TowerRateSpec text;
   bool operator==(const OptimizerSpec&) const = default;
 };
 
 struct ScheduleSpec {
-  std::string name =
-      "cosine";  ///< `cosine` to 0 over the run, or `constant`; both after a linear warm-up
+  std::string name = "cosine";  ///< after a linear warm-up: `cosine` to 0 over the run, `constant`,
+                                ///< or `constant_cooldown`, which falls to 0 over the last steps
   int64_t warmup_steps = 0;  ///< rate of step s (from 0) is learning_rate * (s + 1) / warmup_steps
+  int64_t cooldown_steps = 0;  ///< of `constant_cooldown`
+  double cooldown_power = 1;   ///< its rate is (1 - share done)^power
   bool operator==(const ScheduleSpec&) const = default;
 };
 
@@ -50,7 +63,9 @@ struct StartSpec {
   std::string run_id;        ///< parent run …
   int64_t samples_seen = 0;  ///< … and how many samples it had seen in its own segment
   std::string file;          ///< or the content id of a safetensors file
-  [[nodiscard]] bool scratch() const { return run_id.empty() && file.empty(); }
+  std::string vision_file;   ///< or of files for single towers; the rest starts from scratch
+  std::string text_file;
+  [[nodiscard]] bool scratch() const { return *this == StartSpec(); }
   bool operator==(const StartSpec&) const = default;
 };
 
@@ -66,6 +81,7 @@ struct RunSpec {
   int64_t global_batch_size = 0;  ///< pairs per optimizer step, over all devices
   OptimizerSpec optimizer;
   ScheduleSpec schedule;
+  TokenReductionSpec reduction;
   std::string precision = "fp32";  ///< `fp32` or `bf16`
   int64_t seed = 0;                ///< initialisation and data order
   StartSpec start;
@@ -89,6 +105,12 @@ void VisitFields(Visitor& visit, TokenizerSpec& s) {
 }
 
 template <class Visitor>
+void VisitFields(Visitor& visit, TowerRateSpec& s) {
+  visit("scale", s.scale, 1.0);
+  visit("layer_decay", s.layer_decay, 1.0);
+}
+
+template <class Visitor>
 void VisitFields(Visitor& visit, OptimizerSpec& s) {
   visit("name", s.name, "adamw");
   visit("learning_rate", s.learning_rate);
@@ -96,13 +118,18 @@ void VisitFields(Visitor& visit, OptimizerSpec& s) {
   visit("beta2", s.beta2, 0.98);
   visit("eps", s.eps, 1e-6);
   visit("weight_decay", s.weight_decay, 0.2);
+  visit("decay_embeddings", s.decay_embeddings, true);
   visit("grad_clip_norm", s.grad_clip_norm, 0.0);
+  visit("vision", s.vision, TowerRateSpec());
+  visit("text", s.text, TowerRateSpec());
 }
 
 template <class Visitor>
 void VisitFields(Visitor& visit, ScheduleSpec& s) {
   visit("name", s.name, "cosine");
   visit("warmup_steps", s.warmup_steps, 0);
+  visit("cooldown_steps", s.cooldown_steps, 0);
+  visit("cooldown_power", s.cooldown_power, 1.0);
 }
 
 template <class Visitor>
@@ -110,6 +137,8 @@ void VisitFields(Visitor& visit, StartSpec& s) {
   visit("run_id", s.run_id, "");
   visit("samples_seen", s.samples_seen, 0);
   visit("file", s.file, "");
+  visit("vision_file", s.vision_file, "");
+  visit("text_file", s.text_file, "");
 }
 
 template <class Visitor>
@@ -122,6 +151,7 @@ void VisitFields(Visitor& visit, RunSpec& s) {
   visit("global_batch_size", s.global_batch_size);
   visit("optimizer", s.optimizer);
   visit("schedule", s.schedule, ScheduleSpec());
+  visit("reduction", s.reduction, TokenReductionSpec());
   visit("precision", s.precision, "fp32");
   visit("seed", s.seed, 0);
   visit("start", s.start, StartSpec());

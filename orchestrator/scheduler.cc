@@ -31,7 +31,8 @@ bool IsExecutable(const std::filesystem::path& path) {
 size_t LocalSlots(const ExecutorSettings& settings) {
   if (settings.slots) return static_cast<size_t>(*settings.slots);
   const size_t cores = std::max(1U, std::thread::hardware_concurrency());
-  return std::max<size_t>(1, cores / static_cast<size_t>(settings.threads_per_run));
+  const auto per_run = static_cast<size_t>(settings.threads_per_run * settings.processes());
+  return std::max<size_t>(1, cores / per_run);
 }
 
 std::vector<std::string> TrainerCommand(const TrainerSettings& settings) {
@@ -132,6 +133,7 @@ AttemptRequest Scheduler::RequestFor(const RunWork& work) const {
   request.attempt = earlier.empty() ? 1 : earlier.back() + 1;
   request.device = job_.trainer.device;
   request.threads = job_.executor.threads_per_run;
+  request.processes = job_.executor.processes();
   if (const auto smaller = micro_batches_.find(run.run_id); smaller != micro_batches_.end())
     request.micro_batch = smaller->second;
   request.checkpoint_every_seconds = job_.trainer.checkpoint_every_seconds;

@@ -52,12 +52,6 @@ SlurmExecutor::SlurmExecutor(ExecutorSettings settings, std::filesystem::path su
       poll_every_(std::chrono::duration_cast<Clock::duration>(
           std::chrono::duration<double>(settings_.poll_every_seconds))),
       answer_timeout_(static_cast<int64_t>(1000 * settings_.answer_timeout_seconds)) {
-  if (settings_.nodes_per_run > 1) {
-    throw Failure(FailureCode::kUsage,
-                  fmt::format("/executor/nodes_per_run is {}, expected 1: the trainer does not yet "
-                              "share a run among machines",
-                              settings_.nodes_per_run));
-  }
   const CommandResult config = RunCommand({"scontrol", "show", "config"}, answer_timeout_);
   if (!config.ok()) FailUnreachable("scontrol show config", config);
   const int64_t array_size =

@@ -29,8 +29,9 @@ std::string ShellQuoted(const std::string& word) {
 }
 
 // What every task does, after the lines that say which. A good trainer saves on SIGTERM and exits
-// with 130. The end of one is written down unless Slurm took the job away (TERM), as Slurm says why.
-// A run that its time limit ended goes back to the queue if it got further; if not, it never will.
+// with 130. The end of one is written down unless Slurm took the job away (TERM), as Slurm says
+// why. A run that its time limit ended goes back to the queue if it got further; if not, it never
+// will.
 constexpr const char* kScript = R"sh(
 [ -e "$submission/revoked" ] && exit 0
 IFS=$'\t' read -r run attempt < <(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" "$submission/tasks")
@@ -77,9 +78,11 @@ std::string SlurmSubmission::Add(const AttemptJob& job) {
   return SlurmTaskName(token_, static_cast<int64_t>(jobs_.size()) - 1);
 }
 
-std::string SlurmSubmission::Script() const {
+std::string SlurmSubmission::Script(const ExecutorSettings& settings) const {
   std::string script = "#!/bin/bash\n# One attempt of one run, as a task of a Slurm array.\n";
   script += "submission=" + ShellQuoted(folder_.string()) + "\ntrainer=(";
+  // Passes signals on to every process, and ends all when one dies.
+  if (settings.processes() > 1) script += "srun --kill-on-bad-exit=1 ";
   const std::vector<std::string>& argv = jobs_.front().argv;
   for (size_t i = 0; i + 2 < argv.size(); ++i)  // the last two are the run's folder and attempt
     script += (i == 0 ? "" : " ") + ShellQuoted(argv[i]);
@@ -92,22 +95,24 @@ std::vector<std::string> SlurmSubmission::Prepare(const ExecutorSettings& settin
   for (const AttemptJob& job : jobs_)
     tasks += fmt::format("{}\t{}\n", job.run_directory.string(), job.attempt);
   WriteFileAtomic(folder_ / "tasks", tasks);
-  WriteFileAtomic(folder_ / "job.sh", Script());
+  WriteFileAtomic(folder_ / "job.sh", Script(settings));
 
-  std::vector<std::string> words = {"sbatch",
-                                    "--parsable",
-                                    "--job-name=" + token_,
-                                    "--output=" + (folder_ / "slurm-%a.log").string(),
-                                    "--open-mode=append",
-                                    "--requeue",
-                                    "--nodes=1",
-                                    "--ntasks=1",
-                                    fmt::format("--cpus-per-task={}", settings.threads_per_run)};
+  std::vector<std::string> words = {
+      "sbatch",
+      "--parsable",
+      "--job-name=" + token_,
+      "--output=" + (folder_ / "slurm-%a.log").string(),
+      "--open-mode=append",
+      "--requeue",
+      fmt::format("--nodes={}", settings.nodes_per_run),
+      fmt::format("--ntasks={}", settings.processes()),
+      fmt::format("--ntasks-per-node={}", settings.processes() / settings.nodes_per_run),
+      fmt::format("--cpus-per-task={}", settings.threads_per_run)};
   std::string array = fmt::format("--array=0-{}", jobs_.size() - 1);
   if (settings.max_running) array += fmt::format("%{}", *settings.max_running);
   words.push_back(array);
   if (settings.gpus_per_run.value_or(0) > 0)
-    words.push_back(fmt::format("--gres=gpu:{}", *settings.gpus_per_run));
+    words.push_back(fmt::format("--gres=gpu:{}", *settings.gpus_per_run / settings.nodes_per_run));
   if (settings.time_limit_seconds) {
     const auto seconds = static_cast<int64_t>(std::ceil(*settings.time_limit_seconds));
     words.push_back(fmt::format("--time={}", (seconds + 59) / 60));

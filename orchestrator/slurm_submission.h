@@ -38,7 +38,7 @@ class SlurmSubmission {
   void Revoke() const;
 
  private:
-  [[nodiscard]] std::string Script() const;
+  [[nodiscard]] std::string Script(const ExecutorSettings& settings) const;
 
   std::filesystem::path folder_;
   std::string token_;

@@ -8,12 +8,15 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <new>
+#include <optional>
 #include <string_view>
 
 #include "core/failure.h"
 #include "trainer/evaluation.h"
+#include "trainer/process_group.h"
 #include "trainer/training_run.h"
 
 namespace sweep {
@@ -79,38 +82,93 @@ Trouble Translate() {
   }
 }
 
-void Work(const RunDirectory& directory, int64_t attempt, EventWriter& events) {
-  StopSignals signals;
-  const AttemptRequest request = ReadAttemptRequest(directory, attempt);
-  const RunSpec spec = ReadSpecFile(directory);
-  if (request.run_id != RunId(spec) || request.attempt != attempt) {
-    throw Failure(FailureCode::kUsage,
-                  fmt::format("{}: is for attempt {} of run {}, expected attempt {} of run {}",
-                              directory.request(attempt).string(),
-                              request.attempt,
-                              request.run_id,
-                              attempt,
-                              RunId(spec)));
+// Writes what is in flight as an event, and throws it as a Failure.
+[[noreturn]] void Report(EventWriter& events) {
+  const Trouble trouble = Translate();
+  events.Write("failure", {{"class", trouble.event_class}, {"message", trouble.failure.what()}});
+  throw trouble.failure;
+}
+
+AttemptRequest ReadRequest(const RunDirectory& directory, int64_t attempt) {
+  try {
+    return ReadAttemptRequest(directory, attempt);
+  } catch (...) {
+    EventWriter events(directory.events(attempt));
+    Report(events);
   }
+}
+
+RunSpec SpecOf(const RunDirectory& directory, const AttemptRequest& request, int64_t attempt) {
+  RunSpec spec = ReadSpecFile(directory);
+  if (request.run_id == RunId(spec) && request.attempt == attempt) return spec;
+  throw Failure(FailureCode::kUsage,
+                fmt::format("{}: is for attempt {} of run {}, expected attempt {} of run {}",
+                            directory.request(attempt).string(),
+                            request.attempt,
+                            request.run_id,
+                            attempt,
+                            RunId(spec)));
+}
+
+void CheckShares(const RunSpec& spec, int64_t processes) {
+  if (processes >= 1 && spec.global_batch_size % processes == 0) return;
+  throw Failure(FailureCode::kUsage,
+                fmt::format("attempt.json: processes is {}, expected a divisor of the "
+                            "global_batch_size, {}",
+                            processes,
+                            spec.global_batch_size));
+}
+
+// A requeued job of Slurm is the same attempt once more: its ranks meet anew.
+std::filesystem::path MeetingPlace(const RunDirectory& directory, int64_t attempt) {
+  const char* restarts = std::getenv("SLURM_RESTART_COUNT");
+  return directory.attempt(attempt) / fmt::format("ranks.{}", restarts != nullptr ? restarts : "0");
+}
+
+// All processes of the attempt train; what is left is rank 0's.
+void Train(AttemptContext& context, const Rank& rank, char* const* argv) {
+  if (rank.size == 1) {
+    TrainToResult(context);
+    return;
+  }
+  std::optional<LocalPeers> others;
+  if (!IsLaunched(rank.size)) others.emplace(argv, rank.size);
+  const auto peers = JoinPeers(MeetingPlace(context.directory, context.request.attempt), rank);
+  context.peers = peers.get();
+  context.local_rank = rank.local_rank;
+  TrainToResult(context);
+  context.peers = nullptr;
+}
+
+void Work(const RunDirectory& directory,
+          const AttemptRequest& request,
+          const Rank& rank,
+          EventWriter& events,
+          char* const* argv) {
+  StopSignals signals;
+  const RunSpec spec = SpecOf(directory, request, request.attempt);
+  CheckShares(spec, request.processes);
   DataLibrary data(request.locations);
-  const AttemptContext context{directory, spec, request, events, signals, data};
-  if (!ReadResult(directory)) TrainToResult(context);
-  EvaluateMissing(context);
+  AttemptContext context{directory, spec, request, events, signals, data};
+  if (!ReadResult(directory)) Train(context, rank, argv);
+  if (rank.rank == 0) EvaluateMissing(context);
 }
 
 }  // namespace
 
-void RunAttempt(const std::filesystem::path& run_directory, int64_t attempt) {
+void RunAttempt(const std::filesystem::path& run_directory, int64_t attempt, char* const* argv) {
   const at::NoGradGuard no_autograd;
   const RunDirectory directory(run_directory);
-  const RunLock lock(directory.lock());
-  EventWriter events(directory.events(attempt));
+  const AttemptRequest request = ReadRequest(directory, attempt);
+  const Rank rank = FindRank(request.processes);
+  const bool leads = rank.rank == 0;
+  std::optional<RunLock> lock;
+  if (leads) lock.emplace(directory.lock());
+  EventWriter events(leads ? directory.events(attempt) : "/dev/null");
   try {
-    Work(directory, attempt, events);
+    Work(directory, request, rank, events, argv);
   } catch (...) {
-    const Trouble trouble = Translate();
-    events.Write("failure", {{"class", trouble.event_class}, {"message", trouble.failure.what()}});
-    throw trouble.failure;
+    Report(events);
   }
 }
 

@@ -13,10 +13,10 @@ int64_t DataOrder::PairOf(int64_t sample) const {
 }
 
 BatchLoader::BatchLoader(const PairSource& source,
-                         const Tokenizer& tokenizer,
+                         const SampleReducer& reducer,
                          DataOrder order,
                          const Options& options)
-    : source_(source), tokenizer_(tokenizer), order_(order), options_(options) {
+    : source_(source), reducer_(reducer), order_(order), options_(options) {
   thread_ = std::thread([this] { Work(); });
 }
 
@@ -43,7 +43,7 @@ void BatchLoader::Next(Batch& batch) {
 void BatchLoader::Work() {
   try {
     for (int64_t first = options_.first_sample; first < options_.end_sample;
-         first += options_.batch_size) {
+         first += options_.stride) {
       Batch batch;
       {
         std::unique_lock lock(mutex_);
@@ -74,15 +74,18 @@ void BatchLoader::Fill(int64_t first_sample, Batch& batch) const {
   const auto side = static_cast<size_t>(source_.image_size());
   const size_t pixels = static_cast<size_t>(source_.channels()) * side * side;
   batch.images_BCSS.resize(size * pixels);
+  const auto kept = static_cast<size_t>(reducer_.kept_patches());
   batch.tokens_BT.resize(size * context);
+  batch.kept_BK.resize(size * kept);
   batch.longest = 0;
   for (size_t b = 0; b < size; ++b) {
-    const int64_t pair = order_.PairOf(first_sample + static_cast<int64_t>(b));
-    const std::string caption =
-        source_.Load(pair, std::span(batch.images_BCSS).subspan(b * pixels, pixels));
+    const int64_t sample = first_sample + static_cast<int64_t>(b);
+    const std::string caption = source_.Load(
+        order_.PairOf(sample), std::span(batch.images_BCSS).subspan(b * pixels, pixels));
     const int64_t length =
-        tokenizer_.Encode(caption, std::span(batch.tokens_BT).subspan(b * context, context));
+        reducer_.Encode(sample, caption, std::span(batch.tokens_BT).subspan(b * context, context));
     batch.longest = std::max(batch.longest, length);
+    if (kept > 0) reducer_.Patches(sample, std::span(batch.kept_BK).subspan(b * kept, kept));
   }
 }
 

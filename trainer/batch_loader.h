@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "trainer/pair_source.h"
-#include "trainer/tokenizer.h"
+#include "trainer/token_reduction.h"
 
 namespace sweep {
 
@@ -17,7 +17,8 @@ namespace sweep {
 struct Batch {
   std::vector<uint8_t> images_BCSS;
   std::vector<int64_t> tokens_BT;
-  int64_t longest = 0;  ///< tokens of the longest caption, padding left out
+  std::vector<int64_t> kept_BK;  ///< patches that stay, K an image; empty: all
+  int64_t longest = 0;           ///< tokens of the longest caption, padding left out
 };
 
 /// Which pair each sample of a run is: the first data_scale pairs, in an order reshuffled each
@@ -33,15 +34,16 @@ class BatchLoader {
  public:
   struct Options {
     int64_t batch_size = 0;
+    int64_t stride = 0;  ///< samples from one batch to the next: those of all processes
     int64_t context_length = 0;
     int64_t first_sample = 0;  ///< where the data continues
     int64_t end_sample = 0;    ///< where it ends
     size_t ahead = 2;          ///< batches to keep ready
   };
 
-  /// `source` and `tokenizer` must outlive it.
+  /// `source` and `reducer` must outlive it.
   BatchLoader(const PairSource& source,
-              const Tokenizer& tokenizer,
+              const SampleReducer& reducer,
               DataOrder order,
               const Options& options);
   ~BatchLoader();
@@ -57,7 +59,7 @@ class BatchLoader {
   void Fill(int64_t first_sample, Batch& batch) const;
 
   const PairSource& source_;
-  const Tokenizer& tokenizer_;
+  const SampleReducer& reducer_;
   const DataOrder order_;
   const Options options_;
   std::mutex mutex_;

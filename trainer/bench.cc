@@ -118,7 +118,7 @@ void RunBench(const BenchOptions& options) {
                     {"steps", seconds.size()},
                     {"images_per_second", rate},
                     {"images_per_cpu_second", cpu_rate},
-                    {"model_flops_per_second", rate * TrainFlopsPerSample(spec.model)},
+                    {"model_flops_per_second", rate * TrainFlopsPerSample(spec)},
                     {"peak_memory_bytes", PeakMemoryBytes()}};
   std::printf("%s\n", report.dump().c_str());
 }

@@ -1,6 +1,7 @@
 #include "trainer/clip_model.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/_upsample_bilinear2d_aa.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/embedding_dense_backward.h>
@@ -54,49 +55,67 @@ VisionTower::VisionTower(const ParameterStore& parameters,
   shift_C_ = at::tensor(shift).view({3, 1, 1}).to(options);
 }
 
-// [B*n, 3*p*p]: a convolution whose kernel is its stride is a linear layer on patches.
-at::Tensor VisionTower::Patches(const at::Tensor& images_BCSS) const {
+// [B*k, 3*p*p]: a convolution whose kernel is its stride is a linear layer on patches.
+at::Tensor VisionTower::Patches(const at::Tensor& images_BCSS, const at::Tensor& kept_BK) const {
   const int64_t batch = images_BCSS.size(0);
   const int64_t p = spec_.patch_size;
-  const int64_t grid = spec_.image_size / p;
-  const at::Tensor pixels_B3SS = images_BCSS.to(at::kFloat) * scale_C_ + shift_C_;
-  return pixels_B3SS.view({batch, 3, grid, p, grid, p})
-      .permute({0, 2, 4, 1, 3, 5})
-      .reshape({batch * grid * grid, 3 * p * p})
-      .to(parameters_.compute_type());
+  const int64_t side = spec_.image_size;
+  const int64_t grid = side / p;
+  at::Tensor pixels = images_BCSS.to(at::kFloat);
+  if (pixels.size(2) != side)
+    pixels = at::_upsample_bilinear2d_aa(pixels, {side, side}, /*align_corners=*/false);
+  const at::Tensor pixels_B3SS = pixels * scale_C_ + shift_C_;
+  at::Tensor patches = pixels_B3SS.view({batch, 3, grid, p, grid, p})
+                           .permute({0, 2, 4, 1, 3, 5})
+                           .reshape({batch * grid * grid, 3 * p * p});
+  if (kept_BK.defined()) {
+    const at::Tensor first_B1 = FirstRows(batch, grid * grid, kept_BK.device()).unsqueeze(1);
+    patches = patches.index_select(0, (kept_BK + first_B1).flatten());
+  }
+  return patches.to(parameters_.compute_type());
 }
 
-at::Tensor VisionTower::Embed(const at::Tensor& patches, int64_t batch) const {
+at::Tensor VisionTower::Embed(const Saved& saved) const {
   const at::Tensor& positions_NW = parameters_.Get("visual.positional_embedding").compute;
   const at::Tensor& class_W = parameters_.Get("visual.class_embedding").compute;
-  at::Tensor x_BNW = at::empty({batch, spec_.tokens(), spec_.width}, patches.options());
+  const at::Tensor of_patches_nW = positions_NW.narrow(0, 1, spec_.patches());
+  const int64_t kept = saved.patches.size(0) / saved.batch;
+  at::Tensor x_BNW = at::empty({saved.batch, kept + 1, spec_.width}, saved.patches.options());
   x_BNW.select(1, 0).copy_(class_W + positions_NW.select(0, 0));
-  at::Tensor tokens_BnW = x_BNW.narrow(1, 1, spec_.patches());
-  at::add_out(tokens_BnW,
-              conv1_.Forward(patches).view({batch, spec_.patches(), spec_.width}),
-              positions_NW.narrow(0, 1, spec_.patches()));
+  at::Tensor tokens_BkW = x_BNW.narrow(1, 1, kept);
+  at::add_out(
+      tokens_BkW,
+      conv1_.Forward(saved.patches).view({saved.batch, kept, spec_.width}),
+      saved.kept_BK.defined() ? at::embedding(of_patches_nW, saved.kept_BK) : of_patches_nW);
   return x_BNW.view({-1, spec_.width});
 }
 
-void VisionTower::EmbedBackward(const at::Tensor& patches,
-                                const at::Tensor& gradient_RW,
-                                int64_t batch) const {
-  const at::Tensor g_BNW = gradient_RW.view({batch, spec_.tokens(), spec_.width});
-  const at::Tensor g_NW = g_BNW.sum(0);
-  parameters_.Get("visual.positional_embedding").gradient.add_(g_NW);
-  parameters_.Get("visual.class_embedding").gradient.add_(g_NW.select(0, 0));
-  const at::Tensor g_PW = g_BNW.narrow(1, 1, spec_.patches()).reshape({-1, spec_.width});
-  (void)conv1_.Backward(patches, g_PW, /*needs_input_gradient=*/false);
+void VisionTower::EmbedBackward(const at::Tensor& gradient_RW, const Saved& saved) const {
+  const at::Tensor g_BNW = gradient_RW.view({saved.batch, -1, spec_.width});
+  const at::Tensor g_BkW = g_BNW.narrow(1, 1, g_BNW.size(1) - 1);
+  const at::Tensor g_class_W = g_BNW.select(1, 0).sum(0);
+  const at::Tensor& positions = parameters_.Get("visual.positional_embedding").gradient;
+  positions.select(0, 0).add_(g_class_W);
+  positions.narrow(0, 1, spec_.patches())
+      .add_(saved.kept_BK.defined()
+                ? at::embedding_dense_backward(g_BkW, saved.kept_BK, spec_.patches(), -1, false)
+                : g_BkW.sum(0));
+  parameters_.Get("visual.class_embedding").gradient.add_(g_class_W);
+  (void)conv1_.Backward(
+      saved.patches, g_BkW.reshape({-1, spec_.width}), /*needs_input_gradient=*/false);
 }
 
-at::Tensor VisionTower::Forward(const at::Tensor& images_BCSS, Saved* saved) const {
+at::Tensor VisionTower::Forward(const at::Tensor& images_BCSS,
+                                const at::Tensor& kept_BK,
+                                Saved* saved) const {
   Saved unused;
   Saved& keep = saved != nullptr ? *saved : unused;
   keep.batch = images_BCSS.size(0);
-  keep.patches = Patches(images_BCSS);
-  keep.embedded_RW = Embed(keep.patches, keep.batch);
+  keep.kept_BK = kept_BK;
+  keep.patches = Patches(images_BCSS, kept_BK);
+  keep.embedded_RW = Embed(keep);
   const at::Tensor x_RW = ln_pre_.Forward(keep.embedded_RW, keep.ln_pre);
-  const Readout class_token{FirstRows(keep.batch, spec_.tokens(), x_RW.device()), {}};
+  const Readout class_token{FirstRows(keep.batch, x_RW.size(0) / keep.batch, x_RW.device()), {}};
   keep.pooled_BW =
       transformer_.Forward(x_RW, class_token, saved != nullptr ? &keep.blocks : nullptr);
   keep.normed_BW = ln_post_.Forward(keep.pooled_BW, keep.ln_post);
@@ -110,7 +129,7 @@ void VisionTower::Backward(const at::Tensor& gradient_BE, Saved& saved) const {
   g = ln_post_.Backward(saved.pooled_BW, saved.ln_post, g);
   g = transformer_.Backward(g, saved.blocks);
   g = ln_pre_.Backward(saved.embedded_RW, saved.ln_pre, g);
-  EmbedBackward(saved.patches, g, saved.batch);
+  EmbedBackward(g, saved);
 }
 
 TextTower::TextTower(const ParameterStore& parameters, const ModelSpec& model, Recompute recompute)

@@ -16,21 +16,24 @@ class VisionTower {
 
   struct Saved {
     int64_t batch = 0;
-    at::Tensor patches, embedded_RW, pooled_BW, normed_BW;
+    at::Tensor patches, kept_BK, embedded_RW, pooled_BW, normed_BW;
     LayerNorm::Saved ln_pre, ln_post;
     Transformer::Saved blocks;
     Normalized features_BE;
   };
 
-  /// `images_BCSS` are bytes; grey is repeated, then CLIP's mean and deviation are taken. Returns
-  /// fp32 features_BE of unit length; `saved` may be null.
-  [[nodiscard]] at::Tensor Forward(const at::Tensor& images_BCSS, Saved* saved) const;
+  /// `images_BCSS` are bytes; grey is repeated, images of another size are resized (bilinear,
+  /// antialiased), then CLIP's mean and deviation are taken. Only the patches `kept_BK` (int64) are
+  /// looked at; undefined: all. Returns fp32 features_BE of unit length; `saved` may be null.
+  [[nodiscard]] at::Tensor Forward(const at::Tensor& images_BCSS,
+                                   const at::Tensor& kept_BK,
+                                   Saved* saved) const;
   void Backward(const at::Tensor& gradient_BE, Saved& saved) const;
 
  private:
-  [[nodiscard]] at::Tensor Patches(const at::Tensor& images_BCSS) const;
-  [[nodiscard]] at::Tensor Embed(const at::Tensor& patches, int64_t batch) const;
-  void EmbedBackward(const at::Tensor& patches, const at::Tensor& gradient_RW, int64_t batch) const;
+  [[nodiscard]] at::Tensor Patches(const at::Tensor& images_BCSS, const at::Tensor& kept_BK) const;
+  [[nodiscard]] at::Tensor Embed(const Saved& saved) const;
+  void EmbedBackward(const at::Tensor& gradient_RW, const Saved& saved) const;
 
   const ParameterStore& parameters_;
   VisionSpec spec_;

@@ -57,7 +57,7 @@ int Run(int argc, char** argv) {
   if (bench->parsed()) {
     sweep::RunBench(line.bench);
   } else {
-    sweep::RunAttempt(line.run_directory, line.attempt);
+    sweep::RunAttempt(line.run_directory, line.attempt, argv);
   }
   return 0;
 }

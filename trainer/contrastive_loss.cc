@@ -1,7 +1,6 @@
 #include "trainer/contrastive_loss.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/_log_softmax.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/exp.h>
 #include <ATen/ops/full.h>
@@ -9,6 +8,7 @@
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/mul.h>
+#include <ATen/ops/softplus.h>
 #include <ATen/ops/sub.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/zeros.h>
@@ -20,124 +20,176 @@
 namespace sweep {
 namespace {
 
-constexpr int64_t kTile = 2048;
-
-LossAndGradients DenseLoss(const FeaturePair& features,
-                           const at::Tensor& logit_scale,
-                           const at::Tensor& logit_scale_gradient) {
-  const auto& [images_BE, texts_BE] = features;
-  const auto batch = static_cast<double>(images_BE.size(0));
-  const at::Tensor factor = logit_scale.exp();
-  const at::Tensor logits_BB = at::mm(images_BE, texts_BE.t()).mul_(factor);
-  const at::Tensor by_row_BB = at::_log_softmax(logits_BB, 1, false);
-  const at::Tensor by_column_BB = at::_log_softmax(logits_BB, 0, false);
-
-  LossAndGradients result;
-  result.loss = (by_row_BB.diagonal().sum() + by_column_BB.diagonal().sum()) * (-0.5 / batch);
-  // d loss / d logits = (softmax of rows + softmax of columns - 2 I) / 2B
-  at::Tensor gradient_BB = by_row_BB.exp().add_(by_column_BB.exp());
-  gradient_BB.diagonal().sub_(2);
-  gradient_BB.mul_(0.5 / batch);
-  logit_scale_gradient.add_((gradient_BB * logits_BB).sum());
-  gradient_BB.mul_(factor);
-  result.gradient = {at::mm(gradient_BB, texts_BE), at::mm(gradient_BB.t(), images_BE)};
-  return result;
-}
-
-// One tile of the logits: rows [row, row + rows), columns [column, column + columns).
+// One tile of the logits: rows [row, row + rows) of this process's, columns [column, column +
+// columns) of all.
 struct Tile {
   int64_t row, rows, column, columns;
-  [[nodiscard]] bool diagonal() const { return row == column; }
+  int64_t diagonal;  // of the tile, where the matching pairs lie; may be outside
+  [[nodiscard]] bool has_matches() const { return diagonal > -rows && diagonal < columns; }
 };
 
-class TiledLoss {
+class PairwiseLoss {
  public:
-  TiledLoss(const FeaturePair& features, const at::Tensor& logit_scale, int64_t tile)
-      : features_(features),
-        factor_(logit_scale.exp()),
-        batch_(features.images_BE.size(0)),
-        tile_(tile),
-        row_lse_B_(Least()),
-        column_lse_B_(Least()) {}
+  PairwiseLoss(const FeaturePair& mine, const LossScalars& scalars, const LossOptions& options)
+      : mine_(mine),
+        scalars_(scalars),
+        peers_(options.peers),
+        tile_(options.tile),
+        texts_BE_(peers_ != nullptr ? peers_->Gather(mine.texts_BE) : mine.texts_BE),
+        factor_(scalars.logit_scale.exp()),
+        rows_(mine.images_BE.size(0)),
+        columns_(texts_BE_.size(0)),
+        first_(peers_ != nullptr ? peers_->rank() * rows_ : 0),
+        one_tile_(rows_ <= tile_ && columns_ <= tile_) {}
+  virtual ~PairwiseLoss() = default;
+  PairwiseLoss(const PairwiseLoss&) = delete;
+  PairwiseLoss& operator=(const PairwiseLoss&) = delete;
 
-  LossAndGradients Run(const at::Tensor& logit_scale_gradient) {
-    ForTiles([this](const Tile& t) { AddToLogSumExps(t); });
+  LossAndGradients Run() {
     LossAndGradients result;
-    const at::Tensor matching_B = (features_.images_BE * features_.texts_BE).sum(1);
-    result.loss = (row_lse_B_ + column_lse_B_ - matching_B * factor_ * 2).sum() *
-                  (0.5 / static_cast<double>(batch_));
-    result.gradient = {at::zeros_like(features_.images_BE), at::zeros_like(features_.texts_BE)};
-    ForTiles([&](const Tile& t) { AddGradients(t, result.gradient, logit_scale_gradient); });
+    result.loss = Loss() / static_cast<double>(columns_);
+    if (peers_ != nullptr) peers_->Sum(result.loss);
+    const at::Tensor images_gradient = at::zeros_like(mine_.images_BE);
+    const at::Tensor texts_gradient = at::zeros_like(texts_BE_);
+    ForTiles([&](const Tile& t) { AddGradients(t, images_gradient, texts_gradient); });
+    if (peers_ != nullptr) peers_->Sum(texts_gradient);
+    result.gradient = {images_gradient, texts_gradient.narrow(0, first_, rows_)};
     return result;
   }
 
- private:
-  [[nodiscard]] at::Tensor Least() const {
-    return at::full(
-        {batch_}, -std::numeric_limits<float>::infinity(), features_.images_BE.options());
-  }
+ protected:
+  // Sum over this process's rows.
+  virtual at::Tensor Loss() = 0;
+  // From a tile's logits to B times the loss's derivative by them.
+  virtual at::Tensor Derivative(const Tile& tile, const at::Tensor& logits) const = 0;
 
   template <class Body>
   void ForTiles(const Body& body) const {
-    for (int64_t row = 0; row < batch_; row += tile_) {
-      for (int64_t column = 0; column < batch_; column += tile_)
-        body(Tile{row, std::min(tile_, batch_ - row), column, std::min(tile_, batch_ - column)});
+    for (int64_t row = 0; row < rows_; row += tile_) {
+      for (int64_t column = 0; column < columns_; column += tile_) {
+        body(Tile{row,
+                  std::min(tile_, rows_ - row),
+                  column,
+                  std::min(tile_, columns_ - column),
+                  first_ + row - column});
+      }
     }
   }
 
+  at::Tensor Logits(const Tile& t) {
+    if (only_tile_.defined()) return only_tile_;
+    at::Tensor logits = at::mm(Images(t), Texts(t).t()).mul_(factor_);
+    if (scalars_.logit_bias.defined()) logits.add_(scalars_.logit_bias);
+    if (one_tile_) only_tile_ = logits;
+    return logits;
+  }
+
+  // Logits of this process's matching pairs.
+  [[nodiscard]] at::Tensor MatchingLogits() const {
+    const at::Tensor own_texts = texts_BE_.narrow(0, first_, rows_);
+    return (mine_.images_BE * own_texts).sum(1) * factor_;
+  }
+
+  const FeaturePair& mine_;
+  const LossScalars& scalars_;
+  Peers* peers_;
+  int64_t tile_;
+  at::Tensor texts_BE_;  // of all processes
+  at::Tensor factor_;
+  int64_t rows_, columns_, first_;
+
+ private:
   [[nodiscard]] at::Tensor Images(const Tile& t) const {
-    return features_.images_BE.narrow(0, t.row, t.rows);
+    return mine_.images_BE.narrow(0, t.row, t.rows);
   }
   [[nodiscard]] at::Tensor Texts(const Tile& t) const {
-    return features_.texts_BE.narrow(0, t.column, t.columns);
+    return texts_BE_.narrow(0, t.column, t.columns);
   }
-  [[nodiscard]] at::Tensor Logits(const Tile& t) const {
-    return at::mm(Images(t), Texts(t).t()).mul_(factor_);
+
+  void AddGradients(const Tile& t, const at::Tensor& images, const at::Tensor& texts) {
+    const at::Tensor logits = Logits(t);
+    at::Tensor g = Derivative(t, logits).div_(static_cast<double>(columns_));
+    if (scalars_.logit_bias.defined()) {
+      scalars_.logit_bias_gradient.add_(g.sum());
+      scalars_.logit_scale_gradient.add_((g * (logits - scalars_.logit_bias)).sum());
+    } else {
+      scalars_.logit_scale_gradient.add_((g * logits).sum());
+    }
+    g.mul_(factor_);
+    images.narrow(0, t.row, t.rows).addmm_(g, Texts(t));
+    texts.narrow(0, t.column, t.columns).addmm_(g.t(), Images(t));
+  }
+
+  bool one_tile_;
+  at::Tensor only_tile_;
+};
+
+class SoftmaxLoss : public PairwiseLoss {
+ public:
+  SoftmaxLoss(const FeaturePair& mine, const LossScalars& scalars, const LossOptions& options)
+      : PairwiseLoss(mine, scalars, options),
+        row_lse_(Least(rows_)),
+        column_lse_(Least(columns_)) {}
+
+ private:
+  [[nodiscard]] at::Tensor Least(int64_t size) const {
+    return at::full({size}, -std::numeric_limits<float>::infinity(), texts_BE_.options());
+  }
+
+  at::Tensor Loss() override {
+    ForTiles([this](const Tile& t) { AddToLogSumExps(t); });
+    if (peers_ != nullptr) column_lse_ = peers_->Gather(column_lse_.unsqueeze(0)).logsumexp(0);
+    const at::Tensor own_columns = column_lse_.narrow(0, first_, rows_);
+    return (row_lse_ + own_columns - MatchingLogits() * 2).sum() * 0.5;
   }
 
   void AddToLogSumExps(const Tile& t) {
     const at::Tensor logits = Logits(t);
-    at::Tensor rows = row_lse_B_.narrow(0, t.row, t.rows);
-    at::Tensor columns = column_lse_B_.narrow(0, t.column, t.columns);
+    at::Tensor rows = row_lse_.narrow(0, t.row, t.rows);
+    at::Tensor columns = column_lse_.narrow(0, t.column, t.columns);
     at::logaddexp_out(rows, rows, logits.logsumexp(1));
     at::logaddexp_out(columns, columns, logits.logsumexp(0));
   }
 
-  void AddGradients(const Tile& t, const FeaturePair& gradient, const at::Tensor& scale_gradient) {
-    const at::Tensor logits = Logits(t);
-    at::Tensor g = (logits - row_lse_B_.narrow(0, t.row, t.rows).unsqueeze(1)).exp_();
-    g.add_((logits - column_lse_B_.narrow(0, t.column, t.columns).unsqueeze(0)).exp_());
-    if (t.diagonal()) g.diagonal().sub_(2);
-    g.mul_(0.5 / static_cast<double>(batch_));
-    scale_gradient.add_(logits.mul_(g).sum());
-    g.mul_(factor_);
-    gradient.images_BE.narrow(0, t.row, t.rows).addmm_(g, Texts(t));
-    gradient.texts_BE.narrow(0, t.column, t.columns).addmm_(g.t(), Images(t));
+  // (softmax of rows + softmax of columns) / 2 - 1 where pairs match
+  at::Tensor Derivative(const Tile& t, const at::Tensor& logits) const override {
+    at::Tensor g = (logits - row_lse_.narrow(0, t.row, t.rows).unsqueeze(1)).exp_();
+    g.add_((logits - column_lse_.narrow(0, t.column, t.columns).unsqueeze(0)).exp_());
+    if (t.has_matches()) g.diagonal(t.diagonal).sub_(2);
+    return g.mul_(0.5);
   }
 
-  const FeaturePair& features_;
-  at::Tensor factor_;
-  int64_t batch_;
-  int64_t tile_;
-  at::Tensor row_lse_B_;
-  at::Tensor column_lse_B_;
+  at::Tensor row_lse_;     // of this process's rows
+  at::Tensor column_lse_;  // of all columns: over this process's rows first, then over all
+};
+
+class SigmoidLoss : public PairwiseLoss {
+ public:
+  using PairwiseLoss::PairwiseLoss;
+
+ private:
+  // -log sigmoid(-l) = softplus(l), and softplus(-l) = softplus(l) - l
+  at::Tensor Loss() override {
+    at::Tensor sum = at::zeros({}, texts_BE_.options());
+    ForTiles([&](const Tile& t) { sum.add_(at::softplus(Logits(t)).sum()); });
+    return sum - (MatchingLogits() + scalars_.logit_bias).sum();
+  }
+
+  // sigmoid(l), - 1 where pairs match
+  at::Tensor Derivative(const Tile& t, const at::Tensor& logits) const override {
+    at::Tensor g = logits.sigmoid();
+    if (t.has_matches()) g.diagonal(t.diagonal).sub_(1);
+    return g;
+  }
 };
 
 }  // namespace
 
-LossAndGradients TiledContrastiveLoss(const FeaturePair& features,
-                                      const at::Tensor& logit_scale,
-                                      const at::Tensor& logit_scale_gradient,
-                                      int64_t tile) {
-  return TiledLoss(features, logit_scale, tile).Run(logit_scale_gradient);
-}
-
 LossAndGradients ContrastiveLoss(const FeaturePair& features,
-                                 const at::Tensor& logit_scale,
-                                 const at::Tensor& logit_scale_gradient) {
-  if (features.images_BE.size(0) > kDenseLossPairs)
-    return TiledContrastiveLoss(features, logit_scale, logit_scale_gradient, kTile);
-  return DenseLoss(features, logit_scale, logit_scale_gradient);
+                                 const LossScalars& scalars,
+                                 const LossOptions& options) {
+  if (scalars.logit_bias.defined()) return SigmoidLoss(features, scalars, options).Run();
+  return SoftmaxLoss(features, scalars, options).Run();
 }
 
 }  // namespace sweep

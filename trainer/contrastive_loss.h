@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "trainer/peers.h"
+
 namespace sweep {
 
 /// B pairs of unit features of E numbers, fp32.
@@ -11,26 +13,34 @@ struct FeaturePair {
 };
 
 struct LossAndGradients {
-  at::Tensor loss;       ///< scalar, nats
-  FeaturePair gradient;  ///< of the features
+  at::Tensor loss;       ///< scalar, nats a pair, over all processes' pairs
+  FeaturePair gradient;  ///< of this process's features
 };
 
-/// CLIP's loss: with logits = exp(logit_scale) * images_BE @ texts_BE', the mean of the cross
-/// entropies of rows and of columns against the diagonal. The gradient of logit_scale is added to
-/// `logit_scale_gradient`. Batches beyond kDenseLossPairs go in tiles.
+/// Scalars of the loss, and where their gradients are added: of this process's share, so that the
+/// sum over all processes is the whole. Undefined bias: the softmax loss, else the sigmoid one.
+struct LossScalars {
+  at::Tensor logit_scale, logit_scale_gradient;
+  at::Tensor logit_bias = {}, logit_bias_gradient = {};
+};
+
+struct LossOptions {
+  int64_t tile = 2048;     ///< side of the tiles of logits
+  Peers* peers = nullptr;  ///< null: this process has all pairs
+};
+
+/// With logits = exp(logit_scale) * images_BE @ texts_BE' (+ logit_bias):
+/// softmax: the mean of the cross entropies of rows and of columns against the diagonal (Radford et
+/// al. 2021); sigmoid: -sum log sigmoid(z logits) / B with z = 1 on the diagonal, -1 elsewhere
+/// (Zhai et al. 2023).
+///
+/// The B x B logits are never held: tiles of them are made twice, once for the running logsumexp of
+/// rows and columns and once for the gradients (the scheme of Inf-CL, Cheng et al. 2024), or once
+/// where one tile is all there is. Beyond features and gradients that takes three tiles and two
+/// vectors. With peers, each process makes the rows of its own images against all texts: the global
+/// batch's loss and gradients, with 1/W of the work.
 [[nodiscard]] LossAndGradients ContrastiveLoss(const FeaturePair& features,
-                                               const at::Tensor& logit_scale,
-                                               const at::Tensor& logit_scale_gradient);
-
-inline constexpr int64_t kDenseLossPairs = 2048;
-
-/// The same without ever holding the B x B logits: tiles of `tile` x `tile` logits are made twice,
-/// once for the running logsumexp of rows and columns and once for the gradients (the scheme of
-/// Inf-CL, Cheng et al. 2024). Beyond features and gradients it holds three tiles and two
-/// B-vectors.
-[[nodiscard]] LossAndGradients TiledContrastiveLoss(const FeaturePair& features,
-                                                    const at::Tensor& logit_scale,
-                                                    const at::Tensor& logit_scale_gradient,
-                                                    int64_t tile);
+                                               const LossScalars& scalars,
+                                               const LossOptions& options = {});
 
 }  // namespace sweep

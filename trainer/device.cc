@@ -33,13 +33,16 @@ std::string CudaDeviceName(int index) {
 
 }  // namespace
 
-c10::Device ChooseDevice(const std::string& name) {
+c10::Device ChooseDevice(const std::string& name, int64_t local_rank) {
   if (name == "cpu") return c10::Device(c10::kCPU);
   if (name != "auto" && name != "cuda") {
     throw Failure(FailureCode::kUsage,
                   fmt::format("attempt.json: device is '{}', expected auto, cpu or cuda", name));
   }
-  if (LoadCuda()) return c10::Device(c10::kCUDA, 0);
+  if (LoadCuda()) {
+    const auto gpu = local_rank % at::detail::getCUDAHooks().deviceCount();
+    return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(gpu));
+  }
   if (name == "auto") return c10::Device(c10::kCPU);
   throw Failure(FailureCode::kUsage,
                 "attempt.json: device is 'cuda', but there is no CUDA device or LibTorch's CUDA "

@@ -11,7 +11,8 @@ namespace sweep {
 /// LibTorch's CUDA part is loaded only when asked for, so a CPU machine needs none of its
 /// libraries. Throws Failure(kUsage) when `cuda` is asked for and cannot be had, or for another
 /// name.
-[[nodiscard]] c10::Device ChooseDevice(const std::string& name);
+/// Of several GPUs, process `local_rank` of a machine takes the one of its number.
+[[nodiscard]] c10::Device ChooseDevice(const std::string& name, int64_t local_rank = 0);
 
 /// Dense matrix rate of the device in FLOP/s for `precision`, by its maker's data sheet; nullopt
 /// where it is not known.

@@ -10,6 +10,20 @@
 #include "trainer/schedule.h"
 
 namespace sweep {
+namespace {
+
+std::vector<DeviceBatch> Split(const DeviceBatch& batch, int64_t size) {
+  const auto images = batch.images_BCSS.split(size);
+  const auto tokens = batch.tokens_BT.split(size);
+  std::vector<DeviceBatch> pieces;
+  for (size_t i = 0; i < images.size(); ++i) pieces.push_back({images[i], tokens[i]});
+  if (!batch.kept_BK.defined()) return pieces;
+  const auto kept = batch.kept_BK.split(size);
+  for (size_t i = 0; i < kept.size(); ++i) pieces[i].kept_BK = kept[i];
+  return pieces;
+}
+
+}  // namespace
 
 at::ScalarType ComputeType(const std::string& precision) {
   return precision == "bf16" ? at::kBFloat16 : at::kFloat;
@@ -23,9 +37,10 @@ Recompute ParseRecompute(const std::string& name) {
                 fmt::format("recompute is '{}', expected none, cheap or blocks", name));
 }
 
-Learner::Learner(const RunSpec& spec, at::Device device, const StepMemory& memory)
+Learner::Learner(const RunSpec& spec, at::Device device, const StepMemory& memory, Peers* peers)
     : spec_(spec),
       memory_(memory),
+      peers_(peers),
       parameters_(ListParameters(spec.model), device, ComputeType(spec.precision)),
       model_(parameters_, spec.model, memory.recompute),
       optimizer_(spec.optimizer, parameters_) {}
@@ -33,16 +48,27 @@ Learner::Learner(const RunSpec& spec, at::Device device, const StepMemory& memor
 at::Tensor Learner::Gradients(const DeviceBatch& batch) {
   parameters_.ZeroGradients();
   const bool whole = memory_.micro_batch <= 0 || memory_.micro_batch >= batch.tokens_BT.size(0);
-  return whole ? WholeGradients(batch) : CachedGradients(batch);
+  at::Tensor loss = whole ? WholeGradients(batch) : CachedGradients(batch);
+  if (peers_ != nullptr) peers_->Sum(parameters_.flat_gradient());
+  return loss;
+}
+
+LossAndGradients Learner::Loss(const FeaturePair& features) const {
+  LossScalars scalars{model_.logit_scale.master, model_.logit_scale.gradient};
+  if (spec_.model.sigmoid()) {
+    const Parameter& bias = parameters_.Get("logit_bias");
+    scalars.logit_bias = bias.master;
+    scalars.logit_bias_gradient = bias.gradient;
+  }
+  return ContrastiveLoss(features, scalars, {.peers = peers_});
 }
 
 at::Tensor Learner::WholeGradients(const DeviceBatch& batch) {
   VisionTower::Saved vision;
   TextTower::Saved text;
-  const FeaturePair features = {model_.vision.Forward(batch.images_BCSS, &vision),
-                                model_.text.Forward(batch.tokens_BT, &text)};
-  LossAndGradients loss =
-      ContrastiveLoss(features, model_.logit_scale.master, model_.logit_scale.gradient);
+  const LossAndGradients loss =
+      Loss({model_.vision.Forward(batch.images_BCSS, batch.kept_BK, &vision),
+            model_.text.Forward(batch.tokens_BT, &text)});
   model_.text.Backward(loss.gradient.texts_BE, text);
   model_.vision.Backward(loss.gradient.images_BE, vision);
   parameters_.CollectGradients();
@@ -50,25 +76,22 @@ at::Tensor Learner::WholeGradients(const DeviceBatch& batch) {
 }
 
 at::Tensor Learner::CachedGradients(const DeviceBatch& batch) {
+  const std::vector<DeviceBatch> pieces = Split(batch, memory_.micro_batch);
   std::vector<at::Tensor> images;
   std::vector<at::Tensor> texts;
-  const std::vector<at::Tensor> image_pieces = batch.images_BCSS.split(memory_.micro_batch);
-  const std::vector<at::Tensor> token_pieces = batch.tokens_BT.split(memory_.micro_batch);
-  for (size_t i = 0; i < image_pieces.size(); ++i) {
-    images.push_back(model_.vision.Forward(image_pieces[i], nullptr));
-    texts.push_back(model_.text.Forward(token_pieces[i], nullptr));
+  for (const DeviceBatch& piece : pieces) {
+    images.push_back(model_.vision.Forward(piece.images_BCSS, piece.kept_BK, nullptr));
+    texts.push_back(model_.text.Forward(piece.tokens_BT, nullptr));
   }
-  const FeaturePair features = {at::cat(images), at::cat(texts)};
-  LossAndGradients loss =
-      ContrastiveLoss(features, model_.logit_scale.master, model_.logit_scale.gradient);
+  const LossAndGradients loss = Loss({at::cat(images), at::cat(texts)});
   const auto image_gradients = loss.gradient.images_BE.split(memory_.micro_batch);
   const auto text_gradients = loss.gradient.texts_BE.split(memory_.micro_batch);
-  for (size_t i = 0; i < image_pieces.size(); ++i) {
+  for (size_t i = 0; i < pieces.size(); ++i) {
     VisionTower::Saved vision;
-    (void)model_.vision.Forward(image_pieces[i], &vision);
+    (void)model_.vision.Forward(pieces[i].images_BCSS, pieces[i].kept_BK, &vision);
     model_.vision.Backward(image_gradients[i], vision);
     TextTower::Saved text;
-    (void)model_.text.Forward(token_pieces[i], &text);
+    (void)model_.text.Forward(pieces[i].tokens_BT, &text);
     model_.text.Backward(text_gradients[i], text);
     parameters_.CollectGradients();
   }

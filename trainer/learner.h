@@ -4,14 +4,17 @@
 
 #include "core/run_spec.h"
 #include "trainer/clip_model.h"
+#include "trainer/contrastive_loss.h"
 #include "trainer/optimizer.h"
+#include "trainer/peers.h"
 
 namespace sweep {
 
 /// One step's pairs on the device that trains.
 struct DeviceBatch {
-  at::Tensor images_BCSS;  ///< bytes
-  at::Tensor tokens_BT;    ///< int64
+  at::Tensor images_BCSS;   ///< bytes
+  at::Tensor tokens_BT;     ///< int64
+  at::Tensor kept_BK = {};  ///< int64, patches that stay; undefined: all
 };
 
 /// How a step is computed within the memory there is; the step itself does not depend on it, but
@@ -26,7 +29,12 @@ struct StepMemory {
 /// needs.
 class Learner {
  public:
-  Learner(const RunSpec& spec, at::Device device, const StepMemory& memory = {});
+  /// With `peers`, which must outlive it, each process gets its share of every batch, and all hold
+  /// the same weights and take the same steps.
+  Learner(const RunSpec& spec,
+          at::Device device,
+          const StepMemory& memory = {},
+          Peers* peers = nullptr);
 
   /// Forward, loss and backward: leaves the batch's gradients in the store and returns the loss.
   /// With a micro-batch smaller than the batch, features are first computed piece by piece without
@@ -44,18 +52,20 @@ class Learner {
 
   [[nodiscard]] ParameterStore& parameters() { return parameters_; }
   [[nodiscard]] const ParameterStore& parameters() const { return parameters_; }
-  [[nodiscard]] AdamW& optimizer() { return optimizer_; }
+  [[nodiscard]] Optimizer& optimizer() { return optimizer_; }
   [[nodiscard]] const ClipModel& model() const { return model_; }
 
  private:
   at::Tensor WholeGradients(const DeviceBatch& batch);
   at::Tensor CachedGradients(const DeviceBatch& batch);
+  [[nodiscard]] LossAndGradients Loss(const FeaturePair& features) const;
 
   RunSpec spec_;
   StepMemory memory_;
+  Peers* peers_;
   ParameterStore parameters_;
   ClipModel model_;
-  AdamW optimizer_;
+  Optimizer optimizer_;
 };
 
 /// `none`, `cheap` or `blocks`. Throws Failure(kUsage) for another word.

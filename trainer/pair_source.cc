@@ -88,14 +88,7 @@ std::unique_ptr<PairSource> OpenPairSource(const RunSpec& spec, DataLibrary& lib
     throw Failure(FailureCode::kUsage,
                   fmt::format("data.kind is '{}', expected fashion_scenes", spec.data.kind));
   }
-  auto source = OpenFashionScenes(spec, library);
-  if (source->image_size() != spec.model.vision.image_size) {
-    throw Failure(FailureCode::kUsage,
-                  fmt::format("model.vision.image_size is {}, expected the data's canvas, {}",
-                              spec.model.vision.image_size,
-                              source->image_size()));
-  }
-  return source;
+  return OpenFashionScenes(spec, library);
 }
 
 }  // namespace sweep

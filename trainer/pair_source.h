@@ -25,7 +25,7 @@ class PairSource {
 };
 
 /// Opens the data a run trains on. Throws Failure(kData) when it is missing or not what its content
-/// id says, Failure(kUsage) for options or sizes that do not fit the model.
+/// id says, Failure(kUsage) for options that cannot be.
 [[nodiscard]] std::unique_ptr<PairSource> OpenPairSource(const RunSpec& spec, DataLibrary& library);
 
 }  // namespace sweep

@@ -51,7 +51,12 @@ BlockInitials TextBlockInitials(int64_t width, int64_t layers) {
 class Lister {
  public:
   void Add(const std::string& name, std::vector<int64_t> shape, Initial initial) {
-    list.push_back({name, std::move(shape), initial});
+    list.push_back({name, std::move(shape), initial, place});
+  }
+
+  void AddPosition(const std::string& name, std::vector<int64_t> shape, Initial initial) {
+    Add(name, std::move(shape), initial);
+    list.back().place.position = true;
   }
 
   void AddNorm(const std::string& name, int64_t width) {
@@ -65,6 +70,7 @@ class Lister {
                  int64_t mlp_width,
                  const BlockInitials& initials) {
     for (int64_t i = 0; i < layers; ++i) {
+      place.layer = i + 1;
       const std::string block = prefix + "resblocks." + std::to_string(i) + ".";
       AddNorm(block + "ln_1", width);
       Add(block + "attn.in_proj_weight", {3 * width, width}, initials.in_proj);
@@ -80,6 +86,7 @@ class Lister {
   }
 
   std::vector<ParameterInfo> list;
+  ParameterPlace place;  // of what is added next
 };
 
 // Standard normal deviates by Box and Muller, two at a time.
@@ -125,13 +132,23 @@ std::vector<ParameterInfo> ListParameters(const ModelSpec& model) {
   const VisionSpec& v = model.vision;
   const TextSpec& t = model.text;
   const Initial vision_scale = Normal(InverseRoot(v.width));
+  const int64_t vision_head = v.layers + 1;
+  const int64_t text_head = t.layers + 1;
   Lister lister;
-  lister.Add("positional_embedding", {t.context_length, t.width}, Normal(0.01));
+  lister.place = {Tower::kText, 0};
+  lister.AddPosition("positional_embedding", {t.context_length, t.width}, Normal(0.01));
+  lister.place = {Tower::kText, text_head};
   lister.Add("text_projection", {t.width, model.embed_dim}, Normal(InverseRoot(t.width)));
-  lister.Add("logit_scale", {}, Constant(kInitialLogitScale));
-  lister.Add("visual.class_embedding", {v.width}, vision_scale);
-  lister.Add("visual.positional_embedding", {v.tokens(), v.width}, vision_scale);
+  lister.place = {};
+  lister.Add(
+      "logit_scale", {}, Constant(model.sigmoid() ? kInitialSigmoidScale : kInitialLogitScale));
+  if (model.sigmoid()) lister.Add("logit_bias", {}, Constant(kInitialLogitBias));
+  lister.place = {Tower::kVision, 0};
+  lister.AddPosition("visual.class_embedding", {v.width}, vision_scale);
+  lister.AddPosition("visual.positional_embedding", {v.tokens(), v.width}, vision_scale);
+  lister.place = {Tower::kVision, vision_head};
   lister.Add("visual.proj", {v.width, model.embed_dim}, vision_scale);
+  lister.place = {Tower::kVision, 0};
   lister.Add("visual.conv1.weight",
              {v.width, 3, v.patch_size, v.patch_size},
              Uniform(InverseRoot(3 * v.patch_size * v.patch_size)));
@@ -141,10 +158,14 @@ std::vector<ParameterInfo> ListParameters(const ModelSpec& model) {
                    v.width,
                    v.mlp_width(),
                    VisionBlockInitials(v.width, v.mlp_width()));
+  lister.place = {Tower::kVision, vision_head};
   lister.AddNorm("visual.ln_post", v.width);
+  lister.place = {Tower::kText, 0};
   lister.AddBlocks(
       "transformer.", t.layers, t.width, t.mlp_width(), TextBlockInitials(t.width, t.layers));
+  lister.place = {Tower::kText, 0};
   lister.Add("token_embedding.weight", {t.vocab_size, t.width}, Normal(0.02));
+  lister.place = {Tower::kText, text_head};
   lister.AddNorm("ln_final", t.width);
   return std::move(lister.list);
 }

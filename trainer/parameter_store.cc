@@ -4,6 +4,8 @@
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/failure.h"
 
 namespace sweep {
@@ -29,7 +31,6 @@ ParameterStore::ParameterStore(const std::vector<ParameterInfo>& list,
       offsets_[i] = size;
       size += Aligned(list_[i].size());
     }
-    if (decays) decayed_size_ = size;
   }
   const auto master_options = at::TensorOptions().device(device).dtype(at::kFloat);
   flat_ = at::zeros({size}, master_options);
@@ -40,7 +41,7 @@ ParameterStore::ParameterStore(const std::vector<ParameterInfo>& list,
     low_flat_gradient_ = at::zeros({size}, master_options.dtype(compute));
   }
   for (size_t i = 0; i < list_.size(); ++i) {
-    const bool keeps_fp32 = list_[i].name == "logit_scale" || (list_[i].norm() && device.is_cpu());
+    const bool keeps_fp32 = list_[i].shape.empty() || (list_[i].norm() && device.is_cpu());
     const bool own_copy = low && !keeps_fp32;
     parameters_[list_[i].name] =
         Parameter{SliceOf(flat_, i),
@@ -52,6 +53,14 @@ ParameterStore::ParameterStore(const std::vector<ParameterInfo>& list,
 at::Tensor ParameterStore::SliceOf(const at::Tensor& flat_like, size_t index) const {
   const ParameterInfo& info = list_[index];
   return flat_like.narrow(0, offsets_[index], info.size()).view(info.shape);
+}
+
+std::vector<ParameterStore::Span> ParameterStore::Spans() const {
+  std::vector<Span> spans;
+  for (size_t i = 0; i < list_.size(); ++i)
+    spans.push_back({i, offsets_[i], Aligned(list_[i].size())});
+  std::ranges::sort(spans, {}, &Span::begin);
+  return spans;
 }
 
 const Parameter& ParameterStore::Get(const std::string& name) const {

@@ -43,8 +43,13 @@ class ParameterStore {
 
   [[nodiscard]] const at::Tensor& flat() const { return flat_; }
   [[nodiscard]] const at::Tensor& flat_gradient() const { return flat_gradient_; }
-  /// Elements of `flat` that belong to parameters with weight decay: its beginning.
-  [[nodiscard]] int64_t decayed_size() const { return decayed_size_; }
+  /// Where a parameter lies in `flat`, padding included.
+  struct Span {
+    size_t index;  ///< in list()
+    int64_t begin, size;
+  };
+  /// Of all parameters, in the order in which they lie.
+  [[nodiscard]] std::vector<Span> Spans() const;
 
   /// The slice of a buffer shaped like `flat` that belongs to parameter `index` of list().
   [[nodiscard]] at::Tensor SliceOf(const at::Tensor& flat_like, size_t index) const;
@@ -54,7 +59,6 @@ class ParameterStore {
   std::vector<int64_t> offsets_;
   std::unordered_map<std::string, Parameter> parameters_;
   at::ScalarType compute_type_;
-  int64_t decayed_size_ = 0;
   at::Tensor flat_;
   at::Tensor flat_gradient_;
   at::Tensor low_flat_;           // undefined in fp32

@@ -1,6 +1,8 @@
 #include "trainer/training_run.h"
 
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -19,6 +21,7 @@
 #include "trainer/checkpoint_folder.h"
 #include "trainer/device.h"
 #include "trainer/learner.h"
+#include "trainer/starting_weights.h"
 #include "trainer/version.h"
 #include "trainer/weights.h"
 
@@ -59,7 +62,8 @@ class TrainingRun {
   explicit TrainingRun(const AttemptContext& context)
       : context_(context),
         spec_(context.spec),
-        device_(ChooseDevice(context.request.device)),
+        device_(ChooseDevice(context.request.device, context.local_rank)),
+        batch_size_(context.spec.global_batch_size / context.request.processes),
         needed_(NeededCheckpoints(context)),
         peak_flops_(PeakFlops(device_, spec_.precision)) {}
 
@@ -71,8 +75,10 @@ class TrainingRun {
     threads_ = checkpoint ? checkpoint->manifest.threads : context_.request.threads;
     micro_batch_ = checkpoint ? checkpoint->manifest.micro_batch : context_.request.micro_batch;
     SetThreads(threads_);
-    learner_.emplace(
-        spec_, device_, StepMemory{micro_batch_, ParseRecompute(context_.request.recompute)});
+    learner_.emplace(spec_,
+                     device_,
+                     StepMemory{micro_batch_, ParseRecompute(context_.request.recompute)},
+                     context_.peers);
     WriteStarted(checkpoint);
     if (checkpoint) {
       Resume(*checkpoint);
@@ -81,7 +87,7 @@ class TrainingRun {
     }
     TrainSteps();
     if (outcome_ == "completed") Checkpoint();
-    PublishResult();
+    if (leads()) PublishResult();
   }
 
  private:
@@ -90,6 +96,7 @@ class TrainingRun {
                {"pid", ::getpid()},
                {"device", device_.str()},
                {"threads", threads_},
+               {"processes", context_.request.processes},
                {"program", kProgramVersion}};
     if (checkpoint) event["resumed_from"] = checkpoint->manifest.samples_seen;
     context_.events.Write("started", std::move(event));
@@ -103,12 +110,20 @@ class TrainingRun {
 
   void Start() {
     learner_->parameters().Initialize(spec_.seed);
-    if (spec_.start.scratch()) return;
-    if (!spec_.start.file.empty()) {
-      LoadWeights(context_.data.Locate(spec_.start.file, "the starting weights"),
-                  learner_->parameters());
-      return;
-    }
+    const StartSpec& start = spec_.start;
+    LoadFile(start.file, std::nullopt);
+    LoadFile(start.vision_file, Tower::kVision);
+    LoadFile(start.text_file, Tower::kText);
+    if (!start.run_id.empty()) StartFromParent();
+  }
+
+  void LoadFile(const std::string& content, std::optional<Tower> tower) {
+    if (content.empty()) return;
+    const std::string path = context_.data.Locate(content, "the starting weights");
+    LoadStartingWeights(path, tower, learner_->parameters());
+  }
+
+  void StartFromParent() {
     const std::string folder = context_.data.Locate(spec_.start.run_id, "the parent's checkpoint");
     const StoredCheckpoint parent = OpenCheckpoint(folder);
     if (parent.manifest.run_id != spec_.start.run_id ||
@@ -121,20 +136,24 @@ class TrainingRun {
                                 spec_.start.run_id,
                                 spec_.start.samples_seen));
     }
-    LoadWeights(parent.folder / kModelFile, learner_->parameters());
+    LoadStartingWeights(parent.folder / kModelFile, std::nullopt, learner_->parameters());
   }
 
   void TrainSteps() {
     const auto source = OpenPairSource(spec_, context_.data);
     const auto tokenizer = context_.data.OpenTokenizer(spec_.tokenizer, spec_.model.text);
+    const SampleReducer reducer(spec_, *tokenizer, context_.data);
     BatchLoader loader(*source,
-                       *tokenizer,
+                       reducer,
                        {spec_.data.data_scale, spec_.seed},
-                       {.batch_size = spec_.global_batch_size,
+                       {.batch_size = batch_size_,
+                        .stride = spec_.global_batch_size,
                         .context_length = spec_.model.text.context_length,
-                        .first_sample = SamplesSeen(),
+                        .first_sample = SamplesSeen() + rank() * batch_size_,
                         .end_sample = spec_.samples_seen});
     channels_ = source->channels();
+    side_ = source->image_size();
+    kept_patches_ = reducer.kept_patches();
     run_watch_.Restart();
     since_checkpoint_.Restart();
     since_event_.Restart();
@@ -159,15 +178,17 @@ class TrainingRun {
   }
 
   DeviceBatch ToDevice() {
-    const VisionSpec& vision = spec_.model.vision;
-    const int64_t batch = spec_.global_batch_size;
+    const int64_t batch = batch_size_;
     const at::Tensor images =
-        at::from_blob(batch_.images_BCSS.data(),
-                      {batch, channels_, vision.image_size, vision.image_size},
-                      at::kByte);
+        at::from_blob(batch_.images_BCSS.data(), {batch, channels_, side_, side_}, at::kByte);
     const at::Tensor tokens =
         at::from_blob(batch_.tokens_BT.data(), {batch, spec_.model.text.context_length}, at::kLong);
-    return {images.to(device_), tokens.narrow(1, 0, batch_.longest).to(device_)};
+    DeviceBatch on_device{images.to(device_), tokens.narrow(1, 0, batch_.longest).to(device_)};
+    if (kept_patches_ > 0) {
+      on_device.kept_BK =
+          at::from_blob(batch_.kept_BK.data(), {batch, kept_patches_}, at::kLong).to(device_);
+    }
+    return on_device;
   }
 
   void WriteStep() {
@@ -181,24 +202,40 @@ class TrainingRun {
                {"samples_per_second", rate},
                {"data_wait", wait_seconds_ / seconds},
                {"mfu", nullptr}};
-    if (peak_flops_) event["mfu"] = rate * TrainFlopsPerSample(spec_.model) / *peak_flops_;
+    if (peak_flops_) event["mfu"] = rate * TrainFlopsPerSample(spec_) / *peak_flops_;
     context_.events.Write("step", std::move(event));
     since_event_.Restart();
     steps_since_event_ = 0;
     wait_seconds_ = 0;
   }
 
-  void CheckpointIfDue() {
+  struct Decision {
+    bool stop, checkpoint;
+  };
+
+  // Rank 0 decides for all, so that all end after the same step.
+  Decision Decide() {
     const bool stop = context_.signals.StopRequested();
     const bool asked = context_.signals.TakeCheckpointRequest();
     const bool due = since_checkpoint_.Seconds() >= context_.request.checkpoint_every_seconds;
-    if (stop || asked || due || needed_.contains(SamplesSeen())) Checkpoint();
+    if (context_.peers == nullptr) return {stop, asked || due};
+    at::Tensor votes = at::zeros({2}, at::kFloat);
+    if (leads()) votes = at::tensor({stop ? 1.0F : 0.0F, asked || due ? 1.0F : 0.0F});
+    context_.peers->Sum(votes);
+    return {votes[0].item<float>() > 0, votes[1].item<float>() > 0};
+  }
+
+  void CheckpointIfDue() {
+    const auto [stop, checkpoint] = Decide();
+    if (stop || checkpoint || needed_.contains(SamplesSeen())) Checkpoint();
     if (stop && step_ < spec_.steps())
       throw Failure(FailureCode::kInterrupted,
                     fmt::format("stopped by a signal after {} samples", SamplesSeen()));
   }
 
   void Checkpoint() {
+    since_checkpoint_.Restart();
+    if (!leads()) return;
     CheckpointManifest manifest;
     manifest.run_id = context_.request.run_id;
     manifest.samples_seen = SamplesSeen();
@@ -210,7 +247,6 @@ class TrainingRun {
     const bool there = std::filesystem::exists(parent / fmt::format("{:012}", SamplesSeen()));
     checkpoint_ = PublishCheckpoint(
         parent, manifest, [this](const auto& folder) { SaveState(*learner_, losses_, folder); });
-    since_checkpoint_.Restart();
     if (there) return;
     PruneCheckpoints(context_.directory, needed_);
     context_.events.Write("checkpoint",
@@ -233,6 +269,10 @@ class TrainingRun {
     PublishFileOnce(context_.directory.result(), FieldsToJson(result).dump(2) + "\n");
   }
 
+  [[nodiscard]] int64_t rank() const {
+    return context_.peers != nullptr ? context_.peers->rank() : 0;
+  }
+  [[nodiscard]] bool leads() const { return rank() == 0; }
   [[nodiscard]] int64_t SamplesSeen() const { return step_ * spec_.global_batch_size; }
   [[nodiscard]] double TrainSeconds() const { return seconds_before_ + run_watch_.Seconds(); }
   [[nodiscard]] std::string RelativeCheckpoint() const {
@@ -247,6 +287,7 @@ class TrainingRun {
   const AttemptContext& context_;
   const RunSpec& spec_;
   at::Device device_;
+  int64_t batch_size_;  // pairs of a step that this process encodes
   std::set<int64_t> needed_;
   std::optional<double> peak_flops_;
   int64_t threads_ = 1;
@@ -254,6 +295,8 @@ class TrainingRun {
   std::optional<Learner> learner_;
   Batch batch_;
   int64_t channels_ = 0;
+  int64_t side_ = 0;
+  int64_t kept_patches_ = 0;
   int64_t step_ = 0;
   std::vector<float> losses_;
   std::string outcome_ = "completed";

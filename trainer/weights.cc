@@ -14,6 +14,17 @@ namespace {
 constexpr const char* kOptimizerFile = "optimizer.safetensors";
 constexpr const char* kHistoryFile = "history.safetensors";
 
+at::ScalarType ScalarTypeOf(const SafeTensor& tensor) {
+  if (tensor.dtype == "F32") return at::kFloat;
+  if (tensor.dtype == "F64") return at::kDouble;
+  if (tensor.dtype == "F16") return at::kHalf;
+  if (tensor.dtype == "BF16") return at::kBFloat16;
+  throw Failure(
+      FailureCode::kData,
+      fmt::format(
+          "tensor '{}' has dtype {}, expected F32, F64, F16 or BF16", tensor.name, tensor.dtype));
+}
+
 std::string_view BytesOf(const at::Tensor& tensor) {
   return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()};
 }
@@ -28,21 +39,6 @@ void AppendSlices(const ParameterStore& parameters,
     tensors.push_back(
         {prefix + info.name, "F32", info.shape, BytesOf(parameters.SliceOf(flat, i))});
   }
-}
-
-at::ScalarType ScalarTypeOf(const SafeTensor& tensor) {
-  if (tensor.dtype == "F32") return at::kFloat;
-  if (tensor.dtype == "F64") return at::kDouble;
-  if (tensor.dtype == "F16") return at::kHalf;
-  if (tensor.dtype == "BF16") return at::kBFloat16;
-  throw Failure(
-      FailureCode::kData,
-      fmt::format(
-          "tensor '{}' has dtype {}, expected F32, F64, F16 or BF16", tensor.name, tensor.dtype));
-}
-
-at::Tensor AsTensor(const SafeTensor& tensor) {
-  return at::from_blob(const_cast<char*>(tensor.bytes.data()), tensor.shape, ScalarTypeOf(tensor));
 }
 
 void CopySlices(const SafetensorsFile& file,
@@ -66,6 +62,10 @@ void CopySlices(const SafetensorsFile& file,
 }
 
 }  // namespace
+
+at::Tensor AsTensor(const SafeTensor& tensor) {
+  return at::from_blob(const_cast<char*>(tensor.bytes.data()), tensor.shape, ScalarTypeOf(tensor));
+}
 
 void SaveWeights(const ParameterStore& parameters, const std::filesystem::path& path) {
   const at::Tensor flat = parameters.flat().cpu();

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "trainer/learner.h"
+#include "trainer/safetensors.h"
 
 namespace sweep {
 
@@ -19,6 +20,9 @@ void SaveState(Learner& learner,
                const std::vector<float>& losses,
                const std::filesystem::path& folder);
 [[nodiscard]] std::vector<float> LoadState(const std::filesystem::path& folder, Learner& learner);
+
+/// The values of a tensor of any floating dtype, as a view of its bytes. Throws Failure(kData).
+[[nodiscard]] at::Tensor AsTensor(const SafeTensor& tensor);
 
 inline constexpr const char* kModelFile = "model.safetensors";
 

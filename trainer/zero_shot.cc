@@ -32,7 +32,7 @@ at::Tensor ZeroShot::ImageFeatures(const EvaluationImages& images) const {
   std::vector<at::Tensor> features;
   for (int64_t first = 0; first < images.count; first += kBatch) {
     const int64_t size = std::min(kBatch, images.count - first);
-    features.push_back(model_.vision.Forward(all.narrow(0, first, size).to(device_), nullptr));
+    features.push_back(model_.vision.Forward(all.narrow(0, first, size).to(device_), {}, nullptr));
   }
   return at::cat(features);
 }

@@ -235,6 +235,7 @@ std::optional<DatasetDefinition> ReadDatasetDefinition(const FieldReader& reader
   definition.tokenizer_kind = tokenizer["kind"].get<std::string>();
   definition.vocabulary_file = tokenizer.value("file", "");
   definition.vocabulary_content = tokenizer.value("content", "");
+  definition.parts_of_speech_file = tokenizer.value("parts_of_speech", "");
   const bool options_fit = MakeOptions(reader, pointer, [&] {
     if (!IsBuiltIn(definition.kind)) return;
     definition.options = CanonicalDataOptions(definition.kind, definition.options, "options");

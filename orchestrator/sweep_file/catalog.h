@@ -28,9 +28,10 @@ struct DatasetDefinition {
   std::string install_hint;  ///< what to do when they do not
   std::string tokenizer_kind;
   std::string vocabulary_file;  ///< relative to the data folder; empty: only its identity is known
-  std::string vocabulary_content;  ///< declared identity, when there is no file
-  Json options = Json::object();   ///< canonical: values equal to their defaults left out
-  int64_t size = 0;                ///< distinct pairs there are
+  std::string vocabulary_content;    ///< declared identity, when there is no file
+  std::string parts_of_speech_file;  ///< relative to the data folder; empty: none
+  Json options = Json::object();     ///< canonical: values equal to their defaults left out
+  int64_t size = 0;                  ///< distinct pairs there are
   Json json;
 };
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
 
 #include "core/compute.h"
@@ -27,26 +28,39 @@ OptimizerSpec OptimizerOf(const RunDraft& draft) {
   optimizer.beta1 = draft.Number("beta1");
   optimizer.beta2 = draft.Number("beta2");
   optimizer.eps = draft.Number("eps");
+  optimizer.name = draft.Text("optimizer");
   optimizer.weight_decay = draft.Number("weight_decay");
+  optimizer.decay_embeddings = draft.Value("decay_embeddings").get<bool>();
   optimizer.grad_clip_norm = draft.Number("grad_clip_norm");
+  optimizer.vision = {draft.Number("vision_rate_scale"), draft.Number("vision_layer_decay")};
+  optimizer.text = {draft.Number("text_rate_scale"), draft.Number("text_layer_decay")};
   return optimizer;
 }
+
+ScheduleSpec ScheduleOf(const RunDraft& draft) {
+  return {draft.Text("schedule"),
+          draft.Count("warmup_steps"),
+          draft.Count("cooldown_steps"),
+          draft.Number("cooldown_power")};
+}
+
+// Run fields that change the model's arithmetic.
+constexpr std::array kModelFields = {
+    "image_size", "patch_mask", "patch_dropout", "context_length", "loss"};
 
 }  // namespace
 
 DraftCompleter::DraftCompleter(const SweepFile& file, ProblemList& problems)
     : file_(file), reader_(file.source, file.catalog, problems) {}
 
-double DraftCompleter::GmacsPerSample(const std::string& model) {
-  return FactsOf(model).gmacs_per_sample;
-}
-
 bool DraftCompleter::Complete(RunDraft& draft) {
   for (const DerivedField& derived : file_.rules.derive) {
     if (draft.origins[derived.field] == ValueOrigin::kAbsent && !Derive(derived, draft))
       return false;
   }
-  return SetDefaults(draft) && SetDataScale(draft) && MakeSpec(draft);
+  if (!SetDefaults(draft)) return false;
+  SetModelFields(draft);
+  return SetDataScale(draft) && MakeSpec(draft);
 }
 
 bool DraftCompleter::Derive(const DerivedField& derived, RunDraft& draft) {
@@ -76,6 +90,16 @@ bool DraftCompleter::Derive(const DerivedField& derived, RunDraft& draft) {
   return true;
 }
 
+void DraftCompleter::DeriveIfWanted(size_t field, RunDraft& draft) {
+  for (const DerivedField& derived : file_.rules.derive) {
+    const bool wanted = derived.field == field && draft.origins[field] == ValueOrigin::kAbsent;
+    if (wanted && !Derive(derived, draft)) {
+      throw Failure(FailureCode::kUsage,
+                    fmt::format("needs '{}', which cannot be derived", RunFields()[field].name));
+    }
+  }
+}
+
 // The value of a name in an expression; other derived fields are computed on the way. That this
 // ends has been checked when the file was read.
 double DraftCompleter::Lookup(const std::string& name, RunDraft& draft) {
@@ -85,16 +109,11 @@ double DraftCompleter::Lookup(const std::string& name, RunDraft& draft) {
   if (name == "params" || name == "gmacs_per_sample") {
     const Json& model = draft.Value("model");
     if (!model.is_string()) throw Failure(FailureCode::kUsage, "needs a model to compute " + name);
-    const ModelFacts& facts = FactsOf(model.get<std::string>());
+    const ModelFacts& facts = FactsOf(draft);
     return name == "params" ? facts.params : facts.gmacs_per_sample;
   }
   const size_t index = RunFieldIndex(name);
-  for (const DerivedField& derived : file_.rules.derive) {
-    const bool wanted = derived.field == index && draft.origins[index] == ValueOrigin::kAbsent;
-    if (wanted && !Derive(derived, draft)) {
-      throw Failure(FailureCode::kUsage, fmt::format("needs '{}', which cannot be derived", name));
-    }
-  }
+  DeriveIfWanted(index, draft);
   if (draft.values[index].is_number()) return draft.values[index].get<double>();
   if (name == "data_scale" && draft.Value("dataset").is_string()) {
     return static_cast<double>(file_.catalog.datasets.at(draft.Text("dataset")).size);
@@ -127,6 +146,18 @@ bool DraftCompleter::SetDefaults(RunDraft& draft) {
   return complete;
 }
 
+void DraftCompleter::SetModelFields(RunDraft& draft) const {
+  const ModelSpec model = ModelOf(draft);
+  const auto set = [&](std::string_view field, Json value) {
+    const size_t index = RunFieldIndex(field);
+    if (draft.origins[index] == ValueOrigin::kAbsent)
+      draft.Set(index, std::move(value), ValueOrigin::kDefault);
+  };
+  set("image_size", model.vision.image_size);
+  set("context_length", model.text.context_length);
+  set("loss", model.loss);
+}
+
 bool DraftCompleter::SetDataScale(RunDraft& draft) {
   const size_t index = RunFieldIndex("data_scale");
   const int64_t size = file_.catalog.datasets.at(draft.Text("dataset")).size;
@@ -144,20 +175,51 @@ bool DraftCompleter::SetDataScale(RunDraft& draft) {
   return false;
 }
 
+ModelSpec DraftCompleter::ModelOf(const RunDraft& draft) const {
+  ModelSpec model = file_.catalog.models.at(draft.Text("model")).spec;
+  const auto given = [&](std::string_view field) { return !draft.Value(field).is_null(); };
+  if (given("image_size")) model.vision.image_size = draft.Count("image_size");
+  if (given("context_length")) model.text.context_length = draft.Count("context_length");
+  if (given("loss")) model.loss = draft.Text("loss");
+  return model;
+}
+
+TokenReductionSpec DraftCompleter::ReductionOf(const RunDraft& draft,
+                                               const DatasetDefinition& dataset) const {
+  TokenReductionSpec reduction;
+  reduction.patch_mask = draft.Text("patch_mask");
+  reduction.patch_dropout = draft.Number("patch_dropout");
+  reduction.text = draft.Text("text_reduction");
+  if (reduction.text == "syntax") {
+    if (dataset.parts_of_speech_file.empty()) {
+      throw Failure(FailureCode::kUsage,
+                    fmt::format("text_reduction is syntax, expected truncate, random or block: "
+                                "data set '{}' has no tokenizer.parts_of_speech",
+                                draft.Text("dataset")));
+    }
+    reduction.parts_of_speech =
+        ContentIdOfFile(file_.catalog.folder / dataset.parts_of_speech_file);
+  }
+  // Without dropout the kind of mask decides nothing.
+  if (reduction.patch_dropout == 0) reduction.patch_mask = TokenReductionSpec().patch_mask;
+  return reduction;
+}
+
 bool DraftCompleter::MakeSpec(RunDraft& draft) {
   RunSpec& spec = draft.spec;
   const DatasetDefinition& dataset = file_.catalog.datasets.at(draft.Text("dataset"));
-  spec.model = file_.catalog.models.at(draft.Text("model")).spec;
+  spec.model = ModelOf(draft);
   spec.data = {dataset.kind, dataset.content, draft.Count("data_scale"), dataset.options};
   spec.global_batch_size = draft.Count("global_batch_size");
   spec.samples_seen = RealisedSamples(draft.Count("samples_seen"), spec.global_batch_size);
   spec.optimizer = OptimizerOf(draft);
-  spec.schedule = {draft.Text("schedule"), draft.Count("warmup_steps")};
+  spec.schedule = ScheduleOf(draft);
   spec.precision = draft.Text("precision");
   spec.seed = draft.Count("seed");
   const std::string origin = fmt::format("run with {}", draft.Describe());
   try {
     spec.tokenizer = {dataset.tokenizer_kind, VocabularyOf(dataset).content};
+    spec.reduction = ReductionOf(draft, dataset);
     CheckModelFits(draft, dataset);
     ValidateRunSpec(spec, origin);
   } catch (const Failure& failure) {
@@ -167,13 +229,22 @@ bool DraftCompleter::MakeSpec(RunDraft& draft) {
   return true;
 }
 
-const DraftCompleter::ModelFacts& DraftCompleter::FactsOf(const std::string& model) {
-  const auto known = facts_.find(model);
+const DraftCompleter::ModelFacts& DraftCompleter::FactsOf(RunDraft& draft) {
+  std::string key = draft.Text("model");
+  for (const char* field : kModelFields) {
+    DeriveIfWanted(RunFieldIndex(field), draft);
+    key += " " + draft.Value(field).dump();
+  }
+  const auto known = facts_.find(key);
   if (known != facts_.end()) return known->second;
-  const ModelSpec& spec = file_.catalog.models.at(model).spec;
-  const ModelFacts facts{static_cast<double>(CountParameters(spec).total()),
-                         CountForwardGmacs(spec).total()};
-  return facts_.emplace(model, facts).first->second;
+  const ModelSpec model = ModelOf(draft);
+  TokenReductionSpec reduction;
+  if (draft.Value("patch_mask").is_string()) reduction.patch_mask = draft.Text("patch_mask");
+  if (draft.Value("patch_dropout").is_number())
+    reduction.patch_dropout = draft.Number("patch_dropout");
+  const ModelFacts facts{static_cast<double>(CountParameters(model).total()),
+                         CountForwardGmacs(model, reduction).total()};
+  return facts_.emplace(std::move(key), facts).first->second;
 }
 
 const DraftCompleter::Vocabulary& DraftCompleter::VocabularyOf(const DatasetDefinition& dataset) {
@@ -197,7 +268,7 @@ const DraftCompleter::Vocabulary& DraftCompleter::VocabularyOf(const DatasetDefi
 }
 
 void DraftCompleter::CheckModelFits(const RunDraft& draft, const DatasetDefinition& dataset) {
-  const ModelSpec& model = draft.spec.model;
+  const ModelSpec& model = file_.catalog.models.at(draft.Text("model")).spec;
   const auto check_canvas = [&](const Json& options, const std::string& of) {
     const int64_t canvas = options.value("canvas", FashionScenesOptions().canvas);
     if (canvas == model.vision.image_size) return;

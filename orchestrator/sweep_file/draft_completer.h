@@ -19,8 +19,6 @@ class DraftCompleter {
   /// False, and problems, when a value is missing or does not fit.
   [[nodiscard]] bool Complete(RunDraft& draft);
 
-  [[nodiscard]] double GmacsPerSample(const std::string& model);
-
  private:
   struct ModelFacts {
     double params = 0;
@@ -32,21 +30,30 @@ class DraftCompleter {
   };
 
   bool Derive(const DerivedField& derived, RunDraft& draft);
+  /// Throws Failure(kUsage) when the field is to be derived and cannot be.
+  void DeriveIfWanted(size_t field, RunDraft& draft);
   double Lookup(const std::string& name, RunDraft& draft);
   bool SetDefaults(RunDraft& draft);
+  /// Fields whose default is the model's own value.
+  void SetModelFields(RunDraft& draft) const;
   /// The data set's size by default, and never more.
   bool SetDataScale(RunDraft& draft);
   [[nodiscard]] bool MakeSpec(RunDraft& draft);
   /// Throws Failure when the model cannot read the data set's or an evaluation's images or words.
   void CheckModelFits(const RunDraft& draft, const DatasetDefinition& dataset);
-  [[nodiscard]] const ModelFacts& FactsOf(const std::string& model);
+  /// The named model with the draft's own dimensions laid over it.
+  [[nodiscard]] ModelSpec ModelOf(const RunDraft& draft) const;
+  [[nodiscard]] TokenReductionSpec ReductionOf(const RunDraft& draft,
+                                               const DatasetDefinition& dataset) const;
+  /// Of the model as the run trains it; fields that decide it and are derived come first.
+  [[nodiscard]] const ModelFacts& FactsOf(RunDraft& draft);
   [[nodiscard]] const Vocabulary& VocabularyOf(const DatasetDefinition& dataset);
   /// Adds a problem once for each `kind` at a pointer, however many runs have it.
   void ErrorOnce(const std::string& kind, const std::string& pointer, const std::string& message);
 
   const SweepFile& file_;
   FieldReader reader_;
-  std::map<std::string, ModelFacts> facts_;
+  std::map<std::string, ModelFacts> facts_;         // by what decides them
   std::map<std::string, Vocabulary> vocabularies_;  // by file or declared identity
   std::set<std::string> reported_;
 };

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <map>
 
+#include "core/compute.h"
+
 namespace sweep {
 namespace {
 
@@ -130,8 +132,9 @@ RunDraft DraftMaker::Branch(const RunDraft& trunk, int64_t samples) const {
 
 void DraftMaker::KeepToBudget(double budget_gmacs, std::vector<RunDraft>& drafts) {
   const auto cost = [&](const RunDraft& draft) {
-    return completer_.GmacsPerSample(draft.Text("model")) *
-           static_cast<double>(draft.spec.samples_seen);
+    const RunSpec& spec = draft.spec;
+    return CountForwardGmacs(spec.model, spec.reduction).total() *
+           static_cast<double>(spec.samples_seen);
   };
   std::stable_sort(drafts.begin(), drafts.end(), [&](const RunDraft& a, const RunDraft& b) {
     return cost(a) < cost(b);

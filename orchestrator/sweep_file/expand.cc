@@ -8,6 +8,7 @@
 
 #include "core/compute.h"
 #include "core/hash.h"
+#include "core/json_fields.h"
 #include "orchestrator/sweep_file/draft_maker.h"
 #include "orchestrator/sweep_file/link_runs.h"
 
@@ -62,10 +63,10 @@ class Expander {
     const RunLink& link = links_[index];
     RunRow& run = runs_[index];
     run.spec = std::move(draft.spec);
+    run.spec.start = link.files;
     if (link.parent) {
-      run.spec.start = {runs_[*link.parent].run_id, link.samples_seen, ""};
-    } else {
-      run.spec.start.file = link.file;
+      run.spec.start.run_id = runs_[*link.parent].run_id;
+      run.spec.start.samples_seen = link.samples_seen;
     }
     run.run_id = RunId(run.spec);
     run.model = draft.Text("model");
@@ -82,17 +83,12 @@ class Expander {
     for (size_t i = 0; i < RunFields().size(); ++i) {
       run.coordinates[std::string(RunFields()[i].name)] = std::move(draft.values[i]);
     }
-    const StartSpec& start = run.spec.start;
-    if (!start.run_id.empty()) {
-      run.coordinates["start"] = {{"run_id", start.run_id}, {"samples_seen", start.samples_seen}};
-    } else if (!start.file.empty()) {
-      run.coordinates["start"] = {{"file", start.file}};
-    }
+    if (!run.spec.start.scratch()) run.coordinates["start"] = FieldsToJson(run.spec.start);
   }
 
   void SetWork(const RunLink& link, RunRow& run) {
     run.params = CountParameters(run.spec.model).total();
-    run.gmacs_per_sample = CountForwardGmacs(run.spec.model).total();
+    run.gmacs_per_sample = CountForwardGmacs(run.spec.model, run.spec.reduction).total();
     run.total_samples_seen = run.spec.samples_seen;
     Work work = WorkOf(run, run.spec.samples_seen);
     if (link.parent) {
@@ -109,7 +105,7 @@ class Expander {
 
   static Work WorkOf(const RunRow& run, int64_t samples) {
     const auto count = static_cast<double>(samples);
-    return {count * run.gmacs_per_sample, count * TrainFlopsPerSample(run.spec.model)};
+    return {count * run.gmacs_per_sample, count * TrainFlopsPerSample(run.spec)};
   }
 
   // The end of a branch whose rate falls, that left a run of constant rate, is a cooldown point.
@@ -144,7 +140,11 @@ class Expander {
     for (const NamedEvaluation& evaluation : file_.evaluations) {
       set(evaluation.definition.content, evaluation.definition.location);
     }
-    set(link.file, link.file_path);
+    if (const std::string& list = run.spec.reduction.parts_of_speech; !list.empty()) {
+      set(list,
+          std::filesystem::absolute(file_.catalog.folder / dataset.parts_of_speech_file).string());
+    }
+    locations_.insert(link.paths.begin(), link.paths.end());
   }
 
   // Each run_id once, with the first draft's labels. In place, as large sweeps need the room.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -166,9 +167,12 @@ std::optional<Json> FieldReader::ReadStart(const Field& field,
                                            const std::string& pointer) const {
   if (value == "scratch") return value;
   static const Field kAt = {.name = "at", .type = FieldType::kCount, .least = 1};
-  const bool from = value.is_object() && value.contains("from");
-  const bool file = value.is_object() && value.contains("file");
-  if (from == file) {
+  static const std::vector<std::string> kFiles = {"file", "vision_file", "text_file"};
+  const auto has = [&](const std::string& key) { return value.contains(key); };
+  const bool from = value.is_object() && has("from");
+  const bool file = value.is_object() && has("file");
+  const bool towers = value.is_object() && (has("vision_file") || has("text_file"));
+  if (int{from} + int{file} + int{towers} != 1) {
     Reject(value, pointer, ExpectedValue(field));
     return std::nullopt;
   }
@@ -179,12 +183,16 @@ std::optional<Json> FieldReader::ReadStart(const Field& field,
       start["from"] = ReadParentFields(member, at);
     } else if (key == "at" && from) {
       if (const auto samples = ReadValue(kAt, member, at)) start["at"] = *samples;
-    } else if (key == "file" && (!member.is_string() || member == "")) {
-      Reject(member, at, "the path of a safetensors file");
-    } else if (key == "file") {
-      start["file"] = member;
+    } else if (std::find(kFiles.begin(), kFiles.end(), key) != kFiles.end()) {
+      if (!member.is_string() || member == "") Reject(member, at, "the path of a safetensors file");
+      start[key] = member;
     } else if (key != "from") {
-      RejectName(key, at, from ? "from or at" : "file alone", {"from", "at", "file"});
+      RejectName(key,
+                 at,
+                 from     ? "from or at"
+                 : towers ? "vision_file or text_file"
+                          : "file alone",
+                 {"from", "at", "file", "vision_file", "text_file"});
     }
   }
   return start;

@@ -29,20 +29,25 @@ class Linker {
   void LinkOne(size_t child) {
     const Json& start = drafts_[child].Value("start");
     if (!start.is_object()) return;
-    if (start.contains("file")) {
-      LinkFile(start["file"].get<std::string>(), child);
-    } else {
+    if (start.contains("from")) {
       LinkParent(start, child);
+      return;
     }
+    StartSpec& files = links_[child].files;
+    LinkFile(start.value("file", ""), child, files.file);
+    LinkFile(start.value("vision_file", ""), child, files.vision_file);
+    LinkFile(start.value("text_file", ""), child, files.text_file);
   }
 
-  void LinkFile(const std::string& path, size_t child) {
-    RunLink& link = links_[child];
-    link.file_path = std::filesystem::absolute(file_.folder / path).lexically_normal().string();
-    std::string& content = contents_[link.file_path];
+  void LinkFile(const std::string& given, size_t child, std::string& content_of_run) {
+    if (given.empty()) return;
+    const std::string path =
+        std::filesystem::absolute(file_.folder / given).lexically_normal().string();
+    std::string& content = contents_[path];
     try {
-      if (content.empty()) content = ContentIdOfFile(link.file_path);
-      link.file = content;
+      if (content.empty()) content = ContentIdOfFile(path);
+      content_of_run = content;
+      links_[child].paths[content] = path;
     } catch (const Failure& failure) {
       Error(child, failure.what());
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,8 +15,8 @@ namespace sweep {
 struct RunLink {
   std::optional<size_t> parent;  ///< index of another draft …
   int64_t samples_seen = 0;      ///< … and how many samples it has seen by then, whole steps
-  std::string file;              ///< content id of a file of weights
-  std::string file_path;
+  StartSpec files;               ///< content ids of files of weights …
+  std::map<std::string, std::string> paths;  ///< … and where they lie
 };
 
 /// Resolves every draft's `start`. `{"from": {FIELD: VALUE}}` means the one draft that has these

@@ -217,6 +217,7 @@ class RulesReader {
       check(axis.field, PointerTo("/grid", RunFields()[axis.field].name));
     }
     if (rules_.generate) {
+      if (rules_.generate->compute_gmacs) CheckLengthsKnown();
       check(IndexOfField(RunFields(), "model"), "/generate");
       check(IndexOfField(RunFields(), "samples_seen"), "/generate");
       if (rules_.generate->cooldown_share) {
@@ -226,6 +227,21 @@ class RulesReader {
     }
     for (const GivenValue& value : rules_.fixed) check(value.field, value.pointer);
     for (const DerivedField& derived : rules_.derive) check(derived.field, derived.pointer);
+  }
+
+  // Lengths that a compute pays for are those of the models as they are named.
+  void CheckLengthsKnown() const {
+    for (const char* name : {"image_size", "context_length", "patch_dropout"}) {
+      const size_t field = IndexOfField(RunFields(), name);
+      const auto decides = [&](const auto& entry) { return entry.field == field; };
+      if (std::ranges::any_of(rules_.grid, decides) || std::ranges::any_of(rules_.fixed, decides) ||
+          std::ranges::any_of(rules_.derive, decides)) {
+        reader_.Error("/generate/compute_gmacs",
+                      fmt::format("cannot be combined with {}, which changes what a sample costs: "
+                                  "define models of that size instead",
+                                  name));
+      }
+    }
   }
 
   // Follows derived fields to what they need; `path` holds the names on the way here.

@@ -128,9 +128,12 @@ Json StartSchema() {
   const Field at = {.name = "at", .type = FieldType::kCount, .least = 1};
   Json from = ClosedObject({{"from", {{"$ref", "#/$defs/run_values"}}}, {"at", ValueSchema(at)}});
   from["required"] = {"from"};
-  Json file = ClosedObject({{"file", {{"type", "string"}, {"minLength", 1}}}});
+  const Json path = {{"type", "string"}, {"minLength", 1}};
+  Json file = ClosedObject({{"file", path}});
   file["required"] = {"file"};
-  return {{"anyOf", Json::array({{{"const", "scratch"}}, from, file})}};
+  Json towers = ClosedObject({{"vision_file", path}, {"text_file", path}});
+  towers["minProperties"] = 1;
+  return {{"anyOf", Json::array({{{"const", "scratch"}}, from, file, towers})}};
 }
 
 Json ArrayOf(Json items) {

@@ -215,7 +215,9 @@ class Reader {
     SetIfGiven(read, "slots", executor.slots);
     SetIfGiven(read, "threads_per_run", executor.threads_per_run);
     SetIfGiven(read, "gpus_per_run", executor.gpus_per_run);
+    SetIfGiven(read, "processes_per_run", executor.processes_per_run);
     SetIfGiven(read, "nodes_per_run", executor.nodes_per_run);
+    CheckNodes(executor);
     SetIfGiven(read, "max_attempts", executor.max_attempts);
     SetIfGiven(read, "time_limit", executor.time_limit_seconds);
     SetIfGiven(read, "max_running", executor.max_running);
@@ -226,6 +228,21 @@ class Reader {
     SetIfGiven(read, "qos", executor.qos);
     SetIfGiven(read, "constraint", executor.constraint);
     SetIfGiven(read, "lines", executor.lines);
+  }
+
+  void CheckNodes(const ExecutorSettings& executor) const {
+    const int64_t nodes = executor.nodes_per_run;
+    if (executor.processes() % nodes != 0) {
+      reader_.Error(
+          "/executor/nodes_per_run",
+          fmt::format(
+              "{}, expected a divisor of the {} processes of a run", nodes, executor.processes()));
+    }
+    if (executor.gpus_per_run.value_or(0) % nodes != 0) {
+      reader_.Error(
+          "/executor/nodes_per_run",
+          fmt::format("{}, expected a divisor of gpus_per_run, {}", nodes, *executor.gpus_per_run));
+    }
   }
 
   void ReadTrainer() {

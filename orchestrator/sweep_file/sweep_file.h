@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -22,6 +23,7 @@ struct ExecutorSettings {
   std::optional<int64_t> slots;
   int64_t threads_per_run = 1;
   std::optional<int64_t> gpus_per_run;
+  std::optional<int64_t> processes_per_run;
   int64_t nodes_per_run = 1;
   int64_t max_attempts = 2;
   std::optional<double> time_limit_seconds;
@@ -33,6 +35,11 @@ struct ExecutorSettings {
   std::string qos;
   std::string constraint;
   std::vector<std::string> lines;  ///< further options of sbatch
+
+  /// Of one run: as many as it has GPUs, unless the file says otherwise.
+  [[nodiscard]] int64_t processes() const {
+    return processes_per_run.value_or(std::max<int64_t>(1, gpus_per_run.value_or(1)));
+  }
 };
 
 struct TrainerSettings {

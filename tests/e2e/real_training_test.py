@@ -55,6 +55,42 @@ class RealTrainingTest(SweepTest):
         self.assertEqual(again[0]["estimates"], fits["items"]["estimates"])
         self.assertEqual(self.sweep_json("run", file)["already_done"], 6)
 
+    def test_two_processes_give_the_points_of_one(self):
+        grid = {"model": ["scenes-s"], "samples_seen": [8192]}
+        one = self.path("one")
+        self.sweep("run", self.write_sweep(grid_sweep(grid=grid)), store=one)
+        two = grid_sweep(grid=grid, executor={"kind": "local", "processes_per_run": 2, "threads_per_run": 1})
+        self.assertEqual(self.sweep_json("run", self.write_sweep(two))["completed"], 1)
+        folder = os.path.join(self.store, "runs")
+        started = read_lines(os.path.join(folder, os.listdir(folder)[0], "attempts/1/events.jsonl"))[0]
+        self.assertEqual(json.loads(started)["processes"], 2)
+        rows = zip(map(json.loads, self.points()), map(json.loads, self.points(store=one)))
+        for here, there in rows:
+            self.assertEqual((here["run"], here["metric"]), (there["run"], there["metric"]))
+            self.assertAlmostEqual(here["value"], there["value"], delta=0.03)
+
+    def test_fewer_tokens_then_all_of_them(self):
+        """CLIPA's recipe: small images and short captions first, full ones for the last samples."""
+        sweep = grid_sweep(
+            grid={"model": ["scenes-s"], "samples_seen": [16384], "image_size": [28, 14]},
+            fixed={"dataset": "fashion_scenes", "global_batch_size": 128, "text_reduction": "syntax", "context_length": 10},
+            include=[{"model": "scenes-s", "samples_seen": 4096, "image_size": 28, "context_length": 16,
+                      "start": {"from": {"samples_seen": 16384, "image_size": 14, "context_length": 10}}},
+                     {"model": "scenes-s", "samples_seen": 4096, "image_size": 28, "patch_dropout": 0.5,
+                      "loss": "sigmoid", "optimizer": "lamb", "weight_decay": 0.05, "grad_clip_norm": 1,
+                      "start": {"from": {"samples_seen": 16384, "image_size": 28, "patch_dropout": 0,
+                                         "loss": "softmax", "optimizer": "adamw", "weight_decay": 0.2, "grad_clip_norm": 0}}}])
+        report = self.sweep_json("run", self.write_sweep(sweep))
+        self.assertEqual((report["completed"], report["failed"]), (4, 0))
+        acc1 = {}
+        for row in map(json.loads, self.points()):
+            if row["metric"] == "acc1":
+                acc1[row["compute_gmacs"]] = row["value"]
+        self.assertEqual(len(acc1), 4)
+        small, tuned = sorted(acc1)[:2]
+        self.assertGreater(acc1[tuned], acc1[small], "full tokens help")
+        self.assertLess(tuned, sorted(acc1)[2], "and the two stages cost less than full tokens throughout")
+
     def start_a_run_and_its_undisturbed_twin(self):
         """The sweep file, the store where it has ended undisturbed, and the process that now runs it in the test's store."""
         file = self.write_sweep(grid_sweep(grid={"model": ["scenes-s"], "samples_seen": [16384]},

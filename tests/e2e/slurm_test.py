@@ -237,6 +237,21 @@ class RealTrainingOnSlurmTest(ClusterTest):
                 lines += events.readlines()
         return [event.get("resumed_from") for event in map(json.loads, lines) if event["type"] == "started"]
 
+    def test_two_nodes_train_one_run_together(self):
+        sweep = {"version": 1, "name": "together", "grid": {"model": ["scenes-s"], "samples_seen": [16384]},
+                 "fixed": {"dataset": "fashion_scenes", "global_batch_size": 128, "learning_rate": 0.001},
+                 "evaluations": ["fashion_items"]}
+        together = {"kind": "slurm", "poll_every": 1, "processes_per_run": 2, "nodes_per_run": 2}
+        self.sweep("run", self.write_sweep({**sweep, "executor": together}))
+        (run,) = os.listdir(os.path.join(self.store, "runs"))
+        with open(os.path.join(self.store, "runs", run, "attempts/1/events.jsonl")) as events:
+            self.assertEqual(json.loads(events.readline())["processes"], 2)
+        self.assertEqual([job[2] for job in self.jobs()], ["COMPLETED"])
+        local = self.path("local")
+        self.sweep("run", self.write_sweep({**sweep, "executor": {"kind": "local"}}, "local.json"), store=local)
+        for here, there in zip(self.points(), self.points(store=local)):
+            self.assertAlmostEqual(json.loads(here)["value"], json.loads(there)["value"], delta=0.03)
+
     def test_preemption_time_limit_and_restart_change_nothing(self):
         executor = {"kind": "slurm", "poll_every": 1, "time_limit": "60s"}
         process = self.start_sweep(self.sweep_file(executor, "slurm.json"))

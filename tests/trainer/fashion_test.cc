@@ -232,19 +232,24 @@ TEST_CASE("Sizes beyond the data are refused") {
   scenes.spec.data.data_scale = 360'001;
   CHECK_THROWS_WITH(OpenPairSource(scenes.spec, scenes.library),
                     Catch::Contains("expected at most 360000, the distinct pairs"));
-  scenes.spec.data.options = Json::object();
-  scenes.spec.data.data_scale = 8;
-  scenes.spec.model.vision.image_size = 56;
-  CHECK_THROWS_WITH(OpenPairSource(scenes.spec, scenes.library), Catch::Contains("image_size"));
+}
+
+BatchLoader::Options OptionsFrom(int64_t first_sample) {
+  return {.batch_size = 8,
+          .stride = 8,
+          .context_length = 16,
+          .first_sample = first_sample,
+          .end_sample = 48};
 }
 
 TEST_CASE("The batch loader delivers every sample in order, from any place") {
   const SmallScenes scenes;
   const TokenizerSpec word{"word", ContentIdOfFile(SceneVocabulary())};
   const auto tokenizer = LoadTokenizer(word, SceneVocabulary());
+  const SampleReducer reducer(scenes.spec, *tokenizer, scenes.library);
   const DataOrder order{20, 1};
-  BatchLoader whole(*scenes.source, *tokenizer, order, {8, 16, 0, 48});
-  BatchLoader tail(*scenes.source, *tokenizer, order, {8, 16, 32, 48});
+  BatchLoader whole(*scenes.source, reducer, order, OptionsFrom(0));
+  BatchLoader tail(*scenes.source, reducer, order, OptionsFrom(32));
   Batch batch;
   Batch expected;
   for (int64_t first = 0; first < 48; first += 8) {

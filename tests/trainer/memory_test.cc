@@ -84,10 +84,11 @@ TEST_CASE("The tiled loss equals the dense one, for tiles that divide the batch 
   const FeaturePair features{UnitRows(37, 24, 1), UnitRows(37, 24, 2)};
   const at::Tensor scale = at::zeros({}, at::kFloat).fill_(3.0);
   const at::Tensor dense_scale_gradient = at::zeros({}, at::kFloat);
-  const LossAndGradients dense = ContrastiveLoss(features, scale, dense_scale_gradient);
+  const LossAndGradients dense = ContrastiveLoss(features, {scale, dense_scale_gradient});
   for (const int64_t tile : {1, 5, 36, 37, 64}) {
     const at::Tensor scale_gradient = at::zeros({}, at::kFloat);
-    const LossAndGradients tiled = TiledContrastiveLoss(features, scale, scale_gradient, tile);
+    const LossAndGradients tiled =
+        ContrastiveLoss(features, {scale, scale_gradient}, {.tile = tile});
     INFO(tile);
     CHECK(MaxDifference(tiled.loss, dense.loss) < 1e-6 * 10);
     CHECK(MaxDifference(tiled.gradient.images_BE, dense.gradient.images_BE) < 1e-6);

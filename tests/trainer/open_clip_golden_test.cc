@@ -47,12 +47,12 @@ TEST_CASE("Features and loss equal open_clip's within 1e-5", "[golden]") {
     Golden golden(kind);
     const DeviceBatch batch = golden.Batch(0);
     const ClipModel& model = golden.learner.model();
-    const at::Tensor images = model.vision.Forward(batch.images_BCSS, nullptr);
+    const at::Tensor images = model.vision.Forward(batch.images_BCSS, {}, nullptr);
     const at::Tensor texts = model.text.Forward(batch.tokens_BT, nullptr);
     CHECK(MaxDifference(images, GoldenTensor(golden.file, "image_features")) < 1e-5);
     CHECK(MaxDifference(texts, GoldenTensor(golden.file, "text_features")) < 1e-5);
     const auto loss =
-        ContrastiveLoss({images, texts}, model.logit_scale.master, model.logit_scale.gradient);
+        ContrastiveLoss({images, texts}, {model.logit_scale.master, model.logit_scale.gradient});
     CHECK(MaxDifference(loss.loss, GoldenTensor(golden.file, "loss")) < 1e-5);
   }
 }
@@ -123,7 +123,7 @@ TEST_CASE("bf16 features stay near fp32's and its gradients point the same way")
   const at::Tensor& a = golden.learner.parameters().flat_gradient();
   const at::Tensor& b = low.parameters().flat_gradient();
   CHECK(a.dot(b).item<double>() / (a.norm().item<double>() * b.norm().item<double>()) > 0.999);
-  const at::Tensor images = low.model().vision.Forward(golden.Batch(0).images_BCSS, nullptr);
+  const at::Tensor images = low.model().vision.Forward(golden.Batch(0).images_BCSS, {}, nullptr);
   CHECK(MaxDifference(images, GoldenTensor(golden.file, "image_features")) < 0.03);
 }
 

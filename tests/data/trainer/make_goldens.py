@@ -8,7 +8,9 @@ The stored files were made with open-clip-torch 3.3.0, clip-benchmark 1.6.2 and 
 model_*.safetensors   weights of a tiny open_clip CLIP, as its state_dict
 golden_*.safetensors  inputs; features, loss, gradients in fp32; losses of 20 AdamW steps on changing batches
 metrics.json          CLIP_benchmark's metrics of random scores
-schedule.json         open_clip's cosine and constant schedules
+schedule.json         open_clip's cosine, constant and constant-then-cooldown schedules
+golden_variants.safetensors  of model_gelu: dropped patches, resized images and position embeddings, the sigmoid loss,
+                             and 20 steps each of AdamW with layer decay and of LAMB (timm)
 """
 import copy
 import json
@@ -19,9 +21,12 @@ import clip_benchmark.metrics.zeroshot_classification as classification
 import clip_benchmark.metrics.zeroshot_retrieval as retrieval
 import open_clip
 import torch
-from open_clip.loss import ClipLoss
-from open_clip_train.scheduler import const_lr, cosine_lr
+import torch.nn.functional as F
+from open_clip.loss import ClipLoss, SigLipLoss
+from open_clip.model import resize_pos_embed, resize_text_pos_embed
+from open_clip_train.scheduler import const_lr, const_lr_cooldown, cosine_lr
 from safetensors.torch import save_file
+from timm.optim.lamb import Lamb
 
 HERE = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent)
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 0
@@ -30,12 +35,12 @@ MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
 DEVIATION = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
 
 
-def make_model(quick_gelu):
+def make_model(quick_gelu, image_size=16, patch_size=8, context=CONTEXT):
     torch.manual_seed(SEED)
     model = open_clip.CLIP(
         embed_dim=12,
-        vision_cfg=dict(image_size=16, patch_size=8, width=32, layers=2, head_width=16),
-        text_cfg=dict(context_length=CONTEXT, vocab_size=VOCABULARY, width=24, heads=3, layers=2),
+        vision_cfg=dict(image_size=image_size, patch_size=patch_size, width=32, layers=2, head_width=16),
+        text_cfg=dict(context_length=context, vocab_size=VOCABULARY, width=24, heads=3, layers=2),
         quick_gelu=quick_gelu,
     )
     with torch.no_grad():  # biases and gains away from 0 and 1, so that each of them matters
@@ -67,19 +72,53 @@ def forward(model, images, tokens):
     return image_features, text_features, ClipLoss()(image_features, text_features, scale)
 
 
-def train(model, images, tokens):
-    """open_clip_train's parameter groups, rates, clamp: lr 2e-3, 5 warm-up steps, cosine."""
-    exclude = lambda n, p: p.ndim < 2 or "bn" in n or "ln" in n or "bias" in n or "logit_scale" in n
+def spared(name, p):
+    """Parameters that open_clip_train spares weight decay."""
+    return p.ndim < 2 or "bn" in name or "ln" in name or "bias" in name or "logit_scale" in name
+
+
+def adamw(model):
     named = list(model.named_parameters())
     groups = [
-        dict(params=[p for n, p in named if exclude(n, p)], weight_decay=0.0),
-        dict(params=[p for n, p in named if not exclude(n, p)], weight_decay=0.2),
+        dict(params=[p for n, p in named if spared(n, p)], weight_decay=0.0),
+        dict(params=[p for n, p in named if not spared(n, p)], weight_decay=0.2),
     ]
-    optimizer = torch.optim.AdamW(groups, lr=2e-3, betas=(0.9, 0.98), eps=1e-6)
+    return torch.optim.AdamW(groups, lr=2e-3, betas=(0.9, 0.98), eps=1e-6)
+
+
+def layer_of(name, layers=2):
+    """EVA-CLIP's numbering: embeddings 0, block i is i + 1, what follows the blocks is layers + 1."""
+    if "resblocks." in name:
+        return int(name.split("resblocks.")[1].split(".")[0]) + 1
+    last = ("visual.ln_post", "visual.proj", "ln_final", "text_projection")
+    return layers + 1 if name.startswith(last) else 0
+
+
+def layer_decay_adamw(model):
+    """Image tower: rate x 0.8, layer decay 0.7; text tower x 0.5, 0.6; no decay of positions."""
+    groups = []
+    for name, p in model.named_parameters():
+        scale, decay = (0.8, 0.7) if name.startswith("visual.") else (0.5, 0.6)
+        rate = 1.0 if name == "logit_scale" else scale * decay ** (3 - layer_of(name))
+        weight_decay = 0.0 if spared(name, p) or "positional" in name or "class" in name else 0.2
+        groups.append(dict(params=[p], weight_decay=weight_decay, lr_scale=rate))
+    return torch.optim.AdamW(groups, lr=2e-3, betas=(0.9, 0.98), eps=1e-6)
+
+
+def lamb(model):
+    groups = [dict(params=[p], weight_decay=0.0 if spared(n, p) else 0.05) for n, p in model.named_parameters()]
+    return Lamb(groups, lr=2e-3, betas=(0.9, 0.98), eps=1e-6, max_grad_norm=None)
+
+
+def train(model, images, tokens, make_optimizer=adamw):
+    """open_clip_train's parameter groups, rates, clamp: lr 2e-3, 5 warm-up steps, cosine."""
+    optimizer = make_optimizer(model)
     rate = cosine_lr(optimizer, 2e-3, 5, STEPS)
     losses = []
     for step in range(STEPS):
         rate(step)
+        for group in optimizer.param_groups:
+            group["lr"] *= group.get("lr_scale", 1.0)
         optimizer.zero_grad()
         _, _, loss = forward(model, images[step], tokens[step])
         loss.backward()
@@ -106,6 +145,73 @@ def make_model_goldens():
         golden["losses"] = train(trained, images, tokens)
         golden |= {"trained." + n: p.detach() for n, p in trained.named_parameters()}
         save_file(golden, HERE / f"golden_{kind}.safetensors")
+
+
+class Keep(torch.nn.Module):
+    """In place of open_clip's random patch dropout: the class token and the given patches."""
+
+    def __init__(self, kept):
+        super().__init__()
+        self.kept = kept
+
+    def forward(self, x):
+        rows = torch.arange(x.shape[0]).unsqueeze(1)
+        return torch.cat([x[:, :1], x[rows, self.kept + 1]], dim=1)
+
+
+def dropped_patches(images, tokens):
+    model = make_model(quick_gelu=False)
+    generator = torch.Generator().manual_seed(SEED + 3)
+    kept = torch.stack([torch.randperm(4, generator=generator)[:2].sort().values for _ in range(BATCH)])
+    model.visual.patch_dropout = Keep(kept)
+    image_features, _, loss = forward(model, images, tokens)
+    loss.backward()
+    return {"kept": kept, "kept.image_features": image_features.detach(), "kept.loss": loss.detach()} | {
+        "kept.gradient." + n: p.grad for n, p in model.named_parameters()}
+
+
+def resized_images():
+    model = make_model(quick_gelu=False)
+    generator = torch.Generator().manual_seed(SEED + 4)
+    images = torch.randint(0, 256, (BATCH, 3, 24, 24), generator=generator, dtype=torch.uint8)
+    small = F.interpolate(images.float() / 255, (16, 16), mode="bilinear", antialias=True)
+    with torch.no_grad():
+        features = model.encode_image((small - MEAN) / DEVIATION, normalize=True)
+    return {"large.images": images, "large.image_features": features}
+
+
+def resized_weights():
+    """What open_clip loads into a model of 32 px in patches of 8 and 14 text tokens; and patches of 8 made 4."""
+    state = {n: t.clone() for n, t in make_model(quick_gelu=False).state_dict().items()}
+    patches = F.interpolate(state["visual.conv1.weight"], (4, 4), mode="bicubic")
+    other = make_model(quick_gelu=False, image_size=32, context=14)
+    resize_pos_embed(state, other)
+    resize_text_pos_embed(state, other)
+    other.load_state_dict(state, strict=True)
+    return {"resized.visual.positional_embedding": state["visual.positional_embedding"].contiguous(),
+            "resized.positional_embedding": state["positional_embedding"].contiguous(),
+            "resized.visual.conv1.weight": patches}
+
+
+def sigmoid_loss():
+    generator = torch.Generator().manual_seed(SEED + 5)
+    images, texts = (F.normalize(torch.randn((12, 16), generator=generator), dim=-1).requires_grad_() for _ in range(2))
+    scale, bias = torch.tensor(1.7, requires_grad=True), torch.tensor(-3.0, requires_grad=True)
+    loss = SigLipLoss()(images, texts, scale.exp(), bias)
+    loss.backward()
+    values = dict(images=images, texts=texts, scale=scale, bias=bias)
+    return {"sigmoid.loss": loss.detach()} | {"sigmoid." + n: t.detach() for n, t in values.items()} | {
+        "sigmoid.gradient." + n: t.grad for n, t in values.items()}
+
+
+def make_variant_goldens():
+    images, tokens = make_batches(STEPS)
+    golden = dropped_patches(images[0], tokens[0]) | resized_images() | resized_weights() | sigmoid_loss()
+    for name, make_optimizer in (("layer_decay", layer_decay_adamw), ("lamb", lamb)):
+        model = make_model(quick_gelu=False)
+        golden[name + ".losses"] = train(model, images, tokens, make_optimizer)
+        golden |= {f"{name}.trained.{n}": p.detach() for n, p in model.named_parameters()}
+    save_file(golden, HERE / "golden_variants.safetensors")
 
 
 def make_metric_goldens():
@@ -147,11 +253,17 @@ def make_schedule_goldens():
     for name, make in (("cosine", cosine_lr), ("constant", const_lr)):
         rate = make(Recorder, 3e-4, 7, 50)
         rows[name] = [rate(step) for step in range(50)]
-    json.dump(dict(learning_rate=3e-4, warmup_steps=7, steps=50, rates=rows), open(HERE / "schedule.json", "w"))
+    cooldowns = []
+    for power in (1.0, 2.0):
+        rate = const_lr_cooldown(Recorder, 3e-4, 7, 50, 20, power, 0.0)
+        cooldowns.append(dict(steps=20, power=power, rates=[rate(step) for step in range(50)]))
+    json.dump(dict(learning_rate=3e-4, warmup_steps=7, steps=50, rates=rows, cooldowns=cooldowns),
+              open(HERE / "schedule.json", "w"))
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     make_model_goldens()
+    make_variant_goldens()
     make_metric_goldens()
     make_schedule_goldens()

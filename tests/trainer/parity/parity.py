@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 SEEDS = (11, 22, 33)
+CONVERT = pathlib.Path(__file__).parents[3] / "scripts/convert-checkpoint"
 MAKE_GOLDENS = pathlib.Path(__file__).parents[2] / "data/trainer/make_goldens.py"
 
 
@@ -30,6 +31,21 @@ def check_strict_load(folder):
     assert (text_features - golden["text_features"]).abs().max() < 1e-6
 
 
+def check_converted_checkpoint(folder):
+    """A training checkpoint of open_clip with a text tower of its own, through scripts/convert-checkpoint."""
+    import make_goldens
+    model = make_goldens.make_model(quick_gelu=False)
+    ours = {"visual": "visual.", "logit_scale": "logit_scale"}
+    state = {("module." if n.startswith(tuple(ours)) else "module.text.") + n: t for n, t in model.state_dict().items()}
+    pt, converted = os.path.join(folder, "epoch_1.pt"), os.path.join(folder, "converted.safetensors")
+    torch.save(dict(epoch=1, name="run", state_dict=state), pt)
+    subprocess.run([sys.executable, str(CONVERT), pt, converted], check=True, stdout=subprocess.DEVNULL)
+    expected = {n.removeprefix("module."): t for n, t in state.items()}
+    found = load_file(converted)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[n], expected[n]) for n in found)
+
+
 def main(trainer_tests):
     for seed in SEEDS:
         with tempfile.TemporaryDirectory() as folder:
@@ -38,6 +54,7 @@ def main(trainer_tests):
                                SWEEP_SAVED_WEIGHTS=os.path.join(folder, "written.safetensors"))
             subprocess.run([trainer_tests, "[golden]"], check=True, env=environment)
             check_strict_load(folder)
+            check_converted_checkpoint(folder)
         print(f"seed {seed}: equal")
 
 
