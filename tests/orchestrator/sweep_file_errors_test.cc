@@ -83,7 +83,7 @@ const WrongFile kWrongFiles[] = {
      "'scenes'?"},
     {"\"global_batch_size\": 128}",
      "\"global_batch_size\": 128, \"schedule\": \"cosin\"}",
-     "/fixed/schedule: value 'cosin', expected cosine or constant; did you mean 'cosine'?"},
+     "/fixed/schedule: value 'cosin', expected cosine, constant or constant_cooldown; did you mean 'cosine'?"},
     {"\"global_batch_size\": 128}",
      "\"global_batch_size\": 128, \"model\": \"tiny\"}",
      "s.json:5: /fixed/model: field 'model' is given in /grid/model already"},
