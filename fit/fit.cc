@@ -76,26 +76,36 @@ bool IsLogLogLine(const Problem& problem) {
          problem.loss.kind == LossKind::kSquared;
 }
 
+bool AnyAtBound(const SearchResult& found) {
+  for (std::size_t k = 0; k < found.best.inner.size(); ++k) {
+    if (IsAtBound(found.box, k, found.best.inner)) return true;
+  }
+  return false;
+}
+
 // The methods whose coverage is right by simulation (docs/fitting.md): t for the straight line,
-// profile for other laws, resampling with a new selection where points were selected, and for least
-// absolute deviations.
-Intervals ChooseIntervals(const Problem& problem, const FitOptions& options) {
+// profile for other laws and beside a bound, resampling with a new selection where points were
+// selected, and for least absolute deviations.
+Intervals ChooseIntervals(const Problem& problem,
+                          const SearchResult& found,
+                          const FitOptions& options) {
   Intervals chosen = options.intervals;
   if (chosen.kind != IntervalKind::kAuto) return chosen;
   const bool selected = options.select.kind != SelectKind::kAll;
   if (selected || problem.loss.kind == LossKind::kLad) {
     chosen.kind = IntervalKind::kBootstrap;
   } else {
-    chosen.kind = IsLogLogLine(problem) ? IntervalKind::kStudent : IntervalKind::kProfile;
+    const bool exact = IsLogLogLine(problem) && !AnyAtBound(found);
+    chosen.kind = exact ? IntervalKind::kStudent : IntervalKind::kProfile;
   }
   return chosen;
 }
 
-std::vector<Limits> BootstrapWithWarnings(const Problem& problem,
-                                          const PointTable& original,
-                                          const SearchResult& found,
-                                          const FitOptions& options,
-                                          FitReport& report) {
+LimitsOfFit BootstrapWithWarnings(const Problem& problem,
+                                  const PointTable& original,
+                                  const SearchResult& found,
+                                  const FitOptions& options,
+                                  FitReport& report) {
   const BootstrapResult result =
       BootstrapLimits(problem, original, found, options, report.intervals);
   const std::size_t n = original.size();
@@ -112,6 +122,12 @@ std::vector<Limits> BootstrapWithWarnings(const Problem& problem,
     report.warnings.push_back(
         "bootstrap intervals beside a parameter at its bound are too short: use profile");
   }
+  if (result.estimates.size() < kFewResamples) {
+    report.warnings.push_back(
+        fmt::format("{} resamples are too few for limits: at least {}, a thousand for good ones",
+                    result.estimates.size(),
+                    kFewResamples));
+  }
   if (result.failed > 0) {
     report.warnings.push_back(fmt::format("{} of {} resamples could not be fitted and are left out",
                                           result.failed,
@@ -122,31 +138,31 @@ std::vector<Limits> BootstrapWithWarnings(const Problem& problem,
 
 // Intervals by the chosen method. A profile that meets a better optimum sends the search there, and
 // begins again.
-std::vector<Limits> MakeLimits(const Problem& problem,
-                               const PointTable& original,
-                               const FitOptions& options,
-                               SearchResult& found,
-                               FitReport& report) {
+LimitsOfFit MakeLimits(const Problem& problem,
+                       const PointTable& original,
+                       const FitOptions& options,
+                       SearchResult& found,
+                       FitReport& report) {
   switch (report.intervals.kind) {
     case IntervalKind::kStudent:
     case IntervalKind::kDelta:
-      return StudentLimits(problem, report.linearisation, options.level);
+      return {StudentLimits(problem, report.linearisation, options.level)};
     case IntervalKind::kBootstrap:
       return BootstrapWithWarnings(problem, original, found, options, report);
     case IntervalKind::kProfile:
       break;
     default:
-      return std::vector<Limits>(problem.parameters());
+      return {std::vector<Limits>(problem.parameters())};
   }
   for (int round = 0; round < 3; ++round) {
-    ProfileResult profile = ProfileLimits(problem, found, report.linearisation, options.level);
+    ProfileResult profile = ProfileLimits(problem, found, report.linearisation, options);
     if (!profile.better) return std::move(profile.limits);
     AdoptBetter(problem, *profile.better, found);
     report.linearisation = Linearise(problem, found.best.inner, found.box.held);
     report.warnings.push_back(
         "the objective has several optima: a profile met a better one than the starts");
   }
-  return std::vector<Limits>(problem.parameters());
+  return {std::vector<Limits>(problem.parameters())};
 }
 
 void FillEstimates(const Problem& problem,
@@ -178,12 +194,10 @@ void FillActiveBounds(const Problem& problem, const SearchResult& found, FitRepo
     report.active_bounds.push_back(problem.law->parameters[k].name + " = 0");
   }
   for (std::size_t k = 0; k < problem.parameters(); ++k) {
-    const double inner = found.best.inner[k];
-    if (found.box.held[k]) continue;
-    if (inner != found.box.lower[k] && inner != found.box.upper[k]) continue;
+    if (!IsAtBound(found.box, k, found.best.inner)) continue;
     const Parameter& parameter = problem.law->parameters[k];
     report.active_bounds.push_back(
-        fmt::format("{} = {}", parameter.name, ToNatural(parameter, inner)));
+        fmt::format("{} = {}", parameter.name, ToNatural(parameter, found.best.inner[k])));
   }
 }
 
@@ -379,11 +393,14 @@ FitReport FitLaw(const PointTable& given, const Law& law, const FitOptions& opti
   report.warnings = DuplicateWarnings(points);
   report.guards = InspectPoints(points);
   for (std::string& warning : report.guards.Warnings()) report.warnings.push_back(warning);
-  report.intervals = ChooseIntervals(problem, options);
   SearchResult found = Search(problem, options);
+  report.intervals = ChooseIntervals(problem, found, options);
   report.linearisation = Linearise(problem, found.best.inner, found.box.held);
-  const std::vector<Limits> limits = MakeLimits(problem, points, options, found, report);
-  FillEstimates(problem, found, limits, report);
+  const LimitsOfFit limits = MakeLimits(problem, points, options, found, report);
+  FillEstimates(problem, found, limits.parameters, report);
+  for (std::size_t t = 0; t < limits.targets.size(); ++t)
+    report.targets.push_back(
+        {TargetOfLaw(law, options.targets[t]), limits.targets[t].low, limits.targets[t].high});
   if (report.guards.Inseparable()) WithholdIntervals(report);
   AppendSearch(found, report);
   FillActiveBounds(problem, found, report);
