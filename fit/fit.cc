@@ -53,7 +53,7 @@ std::string FitId(const PointTable& points, const Law& law, const FitOptions& op
                    {"law", law.name},
                    {"formula", law.formula},
                    {"select", ToString(options.select)},
-                   {"residual", ToString(options.residual.value_or(law.residual))},
+                   {"residual", ToString(*options.residual)},
                    {"loss", ToString(options.loss)},
                    {"fix", NaturalJson(options.fix)},
                    {"bounds", bounds},
@@ -314,6 +314,15 @@ Selected Informative(const PointTable& points, const Law& law, const FitOptions&
   return result;
 }
 
+// Points that the law has something to say about and whose observable is zero or below.
+std::size_t PointsWithoutLogarithm(const PointTable& points,
+                                   const Law& law,
+                                   const FitOptions& options) {
+  const PointTable informative = Informative(points, law, options).points;
+  return static_cast<std::size_t>(
+      std::count_if(informative.y.begin(), informative.y.end(), [](double y) { return y <= 0; }));
+}
+
 // Names for points that have none, so that a selection's reports keep the numbers of the table.
 PointTable Labelled(PointTable points) {
   if (!points.labels.empty()) return points;
@@ -345,7 +354,7 @@ FitReport FitRandomSeeds(const PointTable& given, const Law& law, const FitOptio
     throw Failure(FailureCode::kUsage,
                   "--seeds random weighs the points itself: without --weights");
   }
-  SeedCells cells = AverageSeeds(given, options.residual.value_or(law.residual));
+  SeedCells cells = AverageSeeds(given, *options.residual);
   FitOptions inner = options;
   inner.seeds = Seeds::kPooled;
   double of_designs = 0;
@@ -372,11 +381,29 @@ FitReport FitRandomSeeds(const PointTable& given, const Law& law, const FitOptio
   return report;
 }
 
+// The law's own residual space; linear where an observable that may be zero is, or below.
+FitReport FitInDefaultSpace(const PointTable& given, const Law& law, const FitOptions& options) {
+  FitOptions chosen = options;
+  chosen.residual = law.residual;
+  CheckPoints(given);
+  const std::size_t without = PointsWithoutLogarithm(given, law, options);
+  if (without > 0) chosen.residual = Residual::kLinear;
+  FitReport report = FitLaw(given, law, chosen);
+  if (without > 0 && law.residual == Residual::kLog) {
+    report.warnings.push_back(
+        fmt::format("linear residuals: {} of {} points have no logarithm ({} of zero or below)",
+                    without,
+                    given.size(),
+                    given.observable));
+  }
+  return report;
+}
+
 FitReport FitLaw(const PointTable& given, const Law& law, const FitOptions& options) {
+  if (!options.residual) return FitInDefaultSpace(given, law, options);
   if (options.seeds == Seeds::kRandom) return FitRandomSeeds(given, law, options);
   CheckPoints(given);
-  const PointTable points =
-      WithWeights(Labelled(given), options.weighting, options.residual.value_or(law.residual));
+  const PointTable points = WithWeights(Labelled(given), options.weighting, *options.residual);
   Selected selected = SelectPoints(points, law, options);
   const Problem problem = MakeProblem(std::move(selected.points), law, options);
   FitReport report;
