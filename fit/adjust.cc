@@ -1,5 +1,7 @@
 #include "fit/adjust.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -15,6 +17,10 @@ std::vector<std::size_t> Ascending(const std::vector<double>& p) {
 }
 
 }  // namespace
+
+std::string PValueText(double p) {
+  return p < 0.001 ? "p < 0.001" : fmt::format("p = {:.3f}", p);
+}
 
 std::vector<double> HolmAdjusted(const std::vector<double>& p) {
   const std::vector<std::size_t> order = Ascending(p);

@@ -12,14 +12,6 @@ namespace {
 
 constexpr double kCounts = 1e-3;  // a weight below this moves nothing
 
-double InSpace(double value, Residual space) {
-  return space == Residual::kLog ? std::log(value) : value;
-}
-
-double Natural(double value, Residual space) {
-  return space == Residual::kLog ? std::exp(value) : value;
-}
-
 // A law's distribution at the target: Student's t about a centre.
 struct Component {
   double weight, centre, scale, degrees;
@@ -52,7 +44,8 @@ std::vector<FittedLaw> FitLaws(const PointTable& points, const FitOptions& optio
   std::vector<FittedLaw> fitted;
   FitOptions one = options;
   one.residual = options.residual.value_or(Residual::kLog);
-  one.intervals.kind = IntervalKind::kNone;
+  one.intervals.kind = IntervalKind::kDelta;
+  one.targets.clear();
   for (const std::string& name : LawsFor(points.variables)) {
     const Law& law = FindLaw(name);
     one.law = name;
@@ -86,11 +79,11 @@ void FillMixture(const std::vector<FittedLaw>& fitted, AveragedPrediction& avera
     new_points.push_back({share.weight, centre, std::hypot(scale, at.sigma), at.degrees});
   }
   const double level = fitted.front().report.level;
-  averaged.value = Natural(mean, space);
-  averaged.mean_low = Natural(MixtureQuantile(laws, 0.5 * (1 - level)), space);
-  averaged.mean_high = Natural(MixtureQuantile(laws, 0.5 * (1 + level)), space);
-  averaged.low = Natural(MixtureQuantile(new_points, 0.5 * (1 - level)), space);
-  averaged.high = Natural(MixtureQuantile(new_points, 0.5 * (1 + level)), space);
+  averaged.value = FromSpace(mean, space);
+  averaged.mean_low = FromSpace(MixtureQuantile(laws, 0.5 * (1 - level)), space);
+  averaged.mean_high = FromSpace(MixtureQuantile(laws, 0.5 * (1 + level)), space);
+  averaged.low = FromSpace(MixtureQuantile(new_points, 0.5 * (1 - level)), space);
+  averaged.high = FromSpace(MixtureQuantile(new_points, 0.5 * (1 + level)), space);
 }
 
 // The standard error of a law's value there, from its interval; nothing without one.
@@ -142,7 +135,8 @@ ChainedPrediction PredictChain(const FitReport& first,
   // The second law's slope along one unit of the first one's residual space.
   const double step = 1e-4 * std::max(std::abs(InSpace(chained.first.value, first.residual)), 1e-2);
   const auto moved = [&](double by) {
-    const double value = Natural(InSpace(chained.first.value, first.residual) + by, first.residual);
+    const double value =
+        FromSpace(InSpace(chained.first.value, first.residual) + by, first.residual);
     return InSpace(read(value).value, second.residual);
   };
   const double slope = (moved(step) - moved(-step)) / (2 * step);
@@ -156,8 +150,8 @@ ChainedPrediction PredictChain(const FitReport& first,
       sum * sum / (variance1 * variance1 / a.degrees + variance2 * variance2 / b.degrees);
   const double reach = StudentQuantile(0.5 * (1 + first.level), degrees) * std::sqrt(sum);
   const double centre = InSpace(chained.second.value, second.residual);
-  chained.low = Natural(centre - reach, second.residual);
-  chained.high = Natural(centre + reach, second.residual);
+  chained.low = FromSpace(centre - reach, second.residual);
+  chained.high = FromSpace(centre + reach, second.residual);
   return chained;
 }
 

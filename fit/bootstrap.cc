@@ -154,11 +154,13 @@ std::vector<std::vector<double>> Jackknife(const Problem& problem, const SearchR
   return estimates;
 }
 
-std::vector<double> ColumnOf(const std::vector<std::vector<double>>& rows, std::size_t k) {
-  std::vector<double> column;
-  column.reserve(rows.size());
-  for (const auto& row : rows) column.push_back(row[k]);
-  return column;
+// One quantity of each refit: a parameter, or the law's value at a target.
+template <class Quantity>
+std::vector<double> Each(const std::vector<std::vector<double>>& refits, Quantity&& quantity) {
+  std::vector<double> values;
+  values.reserve(refits.size());
+  for (const auto& inner : refits) values.push_back(quantity(inner));
+  return values;
 }
 
 }  // namespace
@@ -184,8 +186,10 @@ BootstrapResult BootstrapLimits(const Problem& problem,
       refits[r] = RefitPairs(problem, found, drawn);
     }
   });
-  BootstrapResult result{
-      .limits = std::vector<Limits>(problem.parameters()), .estimates = {}, .failed = 0};
+  BootstrapResult result{.limits = {.parameters = std::vector<Limits>(problem.parameters()),
+                                    .targets = std::vector<Limits>(options.targets.size())},
+                         .estimates = {},
+                         .failed = 0};
   for (Refitted& refitted : refits) {
     if (refitted) {
       result.estimates.push_back(std::move(*refitted));
@@ -193,18 +197,30 @@ BootstrapResult BootstrapLimits(const Problem& problem,
       ++result.failed;
     }
   }
-  if (result.estimates.size() < 20) return result;
+  if (result.estimates.size() < kFewResamples) return result;
   const bool bca = how.resampling == Resampling::kBca && !reselect;
   const auto jackknife = bca ? Jackknife(problem, found) : std::vector<std::vector<double>>{};
-  for (std::size_t k = 0; k < problem.parameters(); ++k) {
-    if (problem.box.held[k]) continue;
-    std::vector<double> sorted = ColumnOf(result.estimates, k);
+  const auto limits_of = [&](auto&& quantity, auto&& natural) -> Limits {
+    std::vector<double> sorted = Each(result.estimates, quantity);
     std::sort(sorted.begin(), sorted.end());
     Tails tails{0.5 * (1 - options.level), 0.5 * (1 + options.level)};
-    if (bca) tails = BcaTails(sorted, found.best.inner[k], ColumnOf(jackknife, k), options.level);
+    if (bca)
+      tails =
+          BcaTails(sorted, quantity(found.best.inner), Each(jackknife, quantity), options.level);
+    return {.low = natural(SampleQuantile(sorted, tails.low)),
+            .high = natural(SampleQuantile(sorted, tails.high))};
+  };
+  for (std::size_t k = 0; k < problem.parameters(); ++k) {
+    if (problem.box.held[k]) continue;
     const Parameter& parameter = problem.law->parameters[k];
-    result.limits[k] = {.low = ToNatural(parameter, SampleQuantile(sorted, tails.low)),
-                        .high = ToNatural(parameter, SampleQuantile(sorted, tails.high))};
+    result.limits.parameters[k] =
+        limits_of([k](const std::vector<double>& inner) { return inner[k]; },
+                  [&](double value) { return ToNatural(parameter, value); });
+  }
+  for (std::size_t t = 0; t < options.targets.size(); ++t) {
+    result.limits.targets[t] =
+        limits_of(ValueAtTarget(*problem.law, problem.constants, problem.space, options.targets[t]),
+                  [&](double value) { return FromSpace(value, problem.space); });
   }
   return result;
 }

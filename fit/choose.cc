@@ -33,10 +33,6 @@ Indices ByScale(const PointTable& points) {
   return order;
 }
 
-double InSpace(double value, Residual space) {
-  return space == Residual::kLog ? std::log(value) : value;
-}
-
 // Sum of squared errors of predicting `targets` from a fit to `known`; nothing when that fit fails.
 std::optional<double> PredictionError(const PointTable& points,
                                       const Indices& known,
@@ -64,6 +60,7 @@ class Scorer {
   Scorer(const PointTable& points, const FitOptions& options)
       : points_(points), options_(options), order_(ByScale(points)) {
     options_.intervals.kind = IntervalKind::kNone;
+    options_.targets.clear();
     options_.select = {};
     options_.threads = 1;
     space_ = options.residual.value_or(Residual::kLog);

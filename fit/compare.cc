@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "core/failure.h"
+#include "fit/adjust.h"
 #include "fit/statistics.h"
 
 namespace sweep {
@@ -79,8 +80,9 @@ std::string Sentence(const ExponentDifference& d, double first, double second, d
                                  second,
                                  d.second);
   if (!d.testable) return text + "; too few points to say whether the difference is real";
-  if (d.p < 1 - level) return text + fmt::format(", and the data can tell (Welch p = {:.3f})", d.p);
-  return text + fmt::format(", but the data cannot tell them apart (Welch p = {:.3f})", d.p);
+  if (d.p < 1 - level)
+    return text + fmt::format(", and the data can tell (Welch {})", PValueText(d.p));
+  return text + fmt::format(", but the data cannot tell them apart (Welch {})", PValueText(d.p));
 }
 
 }  // namespace

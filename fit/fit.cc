@@ -53,7 +53,7 @@ std::string FitId(const PointTable& points, const Law& law, const FitOptions& op
                    {"law", law.name},
                    {"formula", law.formula},
                    {"select", ToString(options.select)},
-                   {"residual", ToString(options.residual.value_or(law.residual))},
+                   {"residual", ToString(*options.residual)},
                    {"loss", ToString(options.loss)},
                    {"fix", NaturalJson(options.fix)},
                    {"bounds", bounds},
@@ -76,26 +76,36 @@ bool IsLogLogLine(const Problem& problem) {
          problem.loss.kind == LossKind::kSquared;
 }
 
+bool AnyAtBound(const SearchResult& found) {
+  for (std::size_t k = 0; k < found.best.inner.size(); ++k) {
+    if (IsAtBound(found.box, k, found.best.inner)) return true;
+  }
+  return false;
+}
+
 // The methods whose coverage is right by simulation (docs/fitting.md): t for the straight line,
-// profile for other laws, resampling with a new selection where points were selected, and for least
-// absolute deviations.
-Intervals ChooseIntervals(const Problem& problem, const FitOptions& options) {
+// profile for other laws and beside a bound, resampling with a new selection where points were
+// selected, and for least absolute deviations.
+Intervals ChooseIntervals(const Problem& problem,
+                          const SearchResult& found,
+                          const FitOptions& options) {
   Intervals chosen = options.intervals;
   if (chosen.kind != IntervalKind::kAuto) return chosen;
   const bool selected = options.select.kind != SelectKind::kAll;
   if (selected || problem.loss.kind == LossKind::kLad) {
     chosen.kind = IntervalKind::kBootstrap;
   } else {
-    chosen.kind = IsLogLogLine(problem) ? IntervalKind::kStudent : IntervalKind::kProfile;
+    const bool exact = IsLogLogLine(problem) && !AnyAtBound(found);
+    chosen.kind = exact ? IntervalKind::kStudent : IntervalKind::kProfile;
   }
   return chosen;
 }
 
-std::vector<Limits> BootstrapWithWarnings(const Problem& problem,
-                                          const PointTable& original,
-                                          const SearchResult& found,
-                                          const FitOptions& options,
-                                          FitReport& report) {
+LimitsOfFit BootstrapWithWarnings(const Problem& problem,
+                                  const PointTable& original,
+                                  const SearchResult& found,
+                                  const FitOptions& options,
+                                  FitReport& report) {
   const BootstrapResult result =
       BootstrapLimits(problem, original, found, options, report.intervals);
   const std::size_t n = original.size();
@@ -112,6 +122,12 @@ std::vector<Limits> BootstrapWithWarnings(const Problem& problem,
     report.warnings.push_back(
         "bootstrap intervals beside a parameter at its bound are too short: use profile");
   }
+  if (result.estimates.size() < kFewResamples) {
+    report.warnings.push_back(
+        fmt::format("{} resamples are too few for limits: at least {}, a thousand for good ones",
+                    result.estimates.size(),
+                    kFewResamples));
+  }
   if (result.failed > 0) {
     report.warnings.push_back(fmt::format("{} of {} resamples could not be fitted and are left out",
                                           result.failed,
@@ -122,31 +138,31 @@ std::vector<Limits> BootstrapWithWarnings(const Problem& problem,
 
 // Intervals by the chosen method. A profile that meets a better optimum sends the search there, and
 // begins again.
-std::vector<Limits> MakeLimits(const Problem& problem,
-                               const PointTable& original,
-                               const FitOptions& options,
-                               SearchResult& found,
-                               FitReport& report) {
+LimitsOfFit MakeLimits(const Problem& problem,
+                       const PointTable& original,
+                       const FitOptions& options,
+                       SearchResult& found,
+                       FitReport& report) {
   switch (report.intervals.kind) {
     case IntervalKind::kStudent:
     case IntervalKind::kDelta:
-      return StudentLimits(problem, report.linearisation, options.level);
+      return {StudentLimits(problem, report.linearisation, options.level)};
     case IntervalKind::kBootstrap:
       return BootstrapWithWarnings(problem, original, found, options, report);
     case IntervalKind::kProfile:
       break;
     default:
-      return std::vector<Limits>(problem.parameters());
+      return {std::vector<Limits>(problem.parameters())};
   }
   for (int round = 0; round < 3; ++round) {
-    ProfileResult profile = ProfileLimits(problem, found, report.linearisation, options.level);
+    ProfileResult profile = ProfileLimits(problem, found, report.linearisation, options);
     if (!profile.better) return std::move(profile.limits);
     AdoptBetter(problem, *profile.better, found);
     report.linearisation = Linearise(problem, found.best.inner, found.box.held);
     report.warnings.push_back(
         "the objective has several optima: a profile met a better one than the starts");
   }
-  return std::vector<Limits>(problem.parameters());
+  return {std::vector<Limits>(problem.parameters())};
 }
 
 void FillEstimates(const Problem& problem,
@@ -178,12 +194,10 @@ void FillActiveBounds(const Problem& problem, const SearchResult& found, FitRepo
     report.active_bounds.push_back(problem.law->parameters[k].name + " = 0");
   }
   for (std::size_t k = 0; k < problem.parameters(); ++k) {
-    const double inner = found.best.inner[k];
-    if (found.box.held[k]) continue;
-    if (inner != found.box.lower[k] && inner != found.box.upper[k]) continue;
+    if (!IsAtBound(found.box, k, found.best.inner)) continue;
     const Parameter& parameter = problem.law->parameters[k];
     report.active_bounds.push_back(
-        fmt::format("{} = {}", parameter.name, ToNatural(parameter, inner)));
+        fmt::format("{} = {}", parameter.name, ToNatural(parameter, found.best.inner[k])));
   }
 }
 
@@ -300,6 +314,15 @@ Selected Informative(const PointTable& points, const Law& law, const FitOptions&
   return result;
 }
 
+// Points that the law has something to say about and whose observable is zero or below.
+std::size_t PointsWithoutLogarithm(const PointTable& points,
+                                   const Law& law,
+                                   const FitOptions& options) {
+  const PointTable informative = Informative(points, law, options).points;
+  return static_cast<std::size_t>(
+      std::count_if(informative.y.begin(), informative.y.end(), [](double y) { return y <= 0; }));
+}
+
 // Names for points that have none, so that a selection's reports keep the numbers of the table.
 PointTable Labelled(PointTable points) {
   if (!points.labels.empty()) return points;
@@ -331,7 +354,7 @@ FitReport FitRandomSeeds(const PointTable& given, const Law& law, const FitOptio
     throw Failure(FailureCode::kUsage,
                   "--seeds random weighs the points itself: without --weights");
   }
-  SeedCells cells = AverageSeeds(given, options.residual.value_or(law.residual));
+  SeedCells cells = AverageSeeds(given, *options.residual);
   FitOptions inner = options;
   inner.seeds = Seeds::kPooled;
   double of_designs = 0;
@@ -358,11 +381,29 @@ FitReport FitRandomSeeds(const PointTable& given, const Law& law, const FitOptio
   return report;
 }
 
+// The law's own residual space; linear where an observable that may be zero is, or below.
+FitReport FitInDefaultSpace(const PointTable& given, const Law& law, const FitOptions& options) {
+  FitOptions chosen = options;
+  chosen.residual = law.residual;
+  CheckPoints(given);
+  const std::size_t without = PointsWithoutLogarithm(given, law, options);
+  if (without > 0) chosen.residual = Residual::kLinear;
+  FitReport report = FitLaw(given, law, chosen);
+  if (without > 0 && law.residual == Residual::kLog) {
+    report.warnings.push_back(
+        fmt::format("linear residuals: {} of {} points have no logarithm ({} of zero or below)",
+                    without,
+                    given.size(),
+                    given.observable));
+  }
+  return report;
+}
+
 FitReport FitLaw(const PointTable& given, const Law& law, const FitOptions& options) {
+  if (!options.residual) return FitInDefaultSpace(given, law, options);
   if (options.seeds == Seeds::kRandom) return FitRandomSeeds(given, law, options);
   CheckPoints(given);
-  const PointTable points =
-      WithWeights(Labelled(given), options.weighting, options.residual.value_or(law.residual));
+  const PointTable points = WithWeights(Labelled(given), options.weighting, *options.residual);
   Selected selected = SelectPoints(points, law, options);
   const Problem problem = MakeProblem(std::move(selected.points), law, options);
   FitReport report;
@@ -379,11 +420,14 @@ FitReport FitLaw(const PointTable& given, const Law& law, const FitOptions& opti
   report.warnings = DuplicateWarnings(points);
   report.guards = InspectPoints(points);
   for (std::string& warning : report.guards.Warnings()) report.warnings.push_back(warning);
-  report.intervals = ChooseIntervals(problem, options);
   SearchResult found = Search(problem, options);
+  report.intervals = ChooseIntervals(problem, found, options);
   report.linearisation = Linearise(problem, found.best.inner, found.box.held);
-  const std::vector<Limits> limits = MakeLimits(problem, points, options, found, report);
-  FillEstimates(problem, found, limits, report);
+  const LimitsOfFit limits = MakeLimits(problem, points, options, found, report);
+  FillEstimates(problem, found, limits.parameters, report);
+  for (std::size_t t = 0; t < limits.targets.size(); ++t)
+    report.targets.push_back(
+        {TargetOfLaw(law, options.targets[t]), limits.targets[t].low, limits.targets[t].high});
   if (report.guards.Inseparable()) WithholdIntervals(report);
   AppendSearch(found, report);
   FillActiveBounds(problem, found, report);

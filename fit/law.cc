@@ -45,6 +45,14 @@ std::size_t Law::Index(std::string_view parameter) const {
       fmt::format("law {} has no parameter {}; it has {}", name, parameter, Names(parameters)));
 }
 
+double InSpace(double value, Residual space) {
+  return space == Residual::kLog ? std::log(value) : value;
+}
+
+double FromSpace(double value, Residual space) {
+  return space == Residual::kLog ? std::exp(value) : value;
+}
+
 double ToNatural(const Parameter& parameter, double inner) {
   return parameter.transform == Transform::kLog ? std::exp(inner) : inner;
 }

@@ -30,6 +30,7 @@ struct Parameter {
   bool can_vanish =
       false;  ///< zero is a sensible finding (no floor): tried exactly, reported as an active bound
   std::string meaning;
+  std::string of = {};  ///< the coefficient without whose term this parameter means nothing
 };
 
 /// Numbers a law needs that are not estimated, T0=197 for instance.
@@ -121,6 +122,10 @@ struct Law {
 /// Natural value of an inner one and back. Zero of a logarithmic parameter is minus infinity.
 [[nodiscard]] double ToNatural(const Parameter& parameter, double inner);
 [[nodiscard]] double ToInner(const Parameter& parameter, double natural);
+
+/// An observable in the residual's space, ln y or y, and back.
+[[nodiscard]] double InSpace(double value, Residual space);
+[[nodiscard]] double FromSpace(double value, Residual space);
 
 /// All laws, in the order of the documentation. Adding one: its file in fit/laws/ and its line in
 /// fit/law.cc.

@@ -16,6 +16,13 @@ struct Box {
       logarithmic;  ///< inner values that are logarithms: their steps are cut at an absolute length
 };
 
+/// Does a free parameter lie on one of its bounds?
+[[nodiscard]] inline bool IsAtBound(const Box& box,
+                                    std::size_t k,
+                                    const std::vector<double>& inner) {
+  return !box.held[k] && (inner[k] == box.lower[k] || inner[k] == box.upper[k]);
+}
+
 enum class Stop {
   kConverged,  ///< the next step would gain less than rounding
   kStalled,    ///< no step reduces the objective, though the model promises more than rounding

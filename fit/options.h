@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "fit/law.h"
+#include "fit/target.h"
 #include "fit/weighting.h"
 
 namespace sweep {
@@ -51,10 +52,11 @@ struct Bounds {
 
 /// Everything a fit can be told; the defaults are what `sweep fit` does.
 struct FitOptions {
-  std::string law = "power";                ///< a name of Laws(), or "auto": ChooseLaw decides
-  Selection select;                         ///< which points enter
-  std::optional<Residual> residual;         ///< the law's own default when absent
-  Loss loss;                                ///< squared, unless outliers are to weigh less
+  std::string law = "power";  ///< a name of Laws(), or "auto": ChooseLaw decides
+  Selection select;           ///< which points enter
+  std::optional<Residual>
+      residual;  ///< absent: the law's own, linear where an observable is zero or below
+  Loss loss;     ///< squared, unless outliers are to weigh less
   Weighting weighting = Weighting::kGiven;  ///< where weights come from
   Seeds seeds = Seeds::kPooled;             ///< every run a point, or a random effect
   /// The observable of a model that knows nothing (0.999 for a thousand classes): points that are
@@ -72,8 +74,9 @@ struct FitOptions {
       24;                  ///< further starts around the user's own, by factors about a half to two
   std::uint64_t seed = 0;  ///< shifts starting points and resamples
   Intervals intervals;     ///< how uncertainty is measured
-  double level = 0.95;     ///< of the intervals
-  int threads = 1;         ///< results do not depend on it
+  std::vector<Target> targets;  ///< where the law's value is to have an interval, too
+  double level = 0.95;          ///< of the intervals
+  int threads = 1;              ///< results do not depend on it
 };
 
 /// "squared", "huber:1e-3", "lad", "cauchy:c", "tukey:c". Throws Failure(kUsage).

@@ -14,31 +14,6 @@ namespace {
 // Past this factor the law is trusted further than its points reach by a decade.
 constexpr double kFar = 10;
 
-PointTable OnePoint(const Law& law, const std::map<std::string, double>& at) {
-  PointTable point{.variables = law.variables,
-                   .columns = {},
-                   .observable = "L",
-                   .y = {1},
-                   .weights = {},
-                   .labels = {},
-                   .clusters = {}};
-  for (const std::string& name : law.variables) {
-    auto found = at.find(name);
-    if (found == at.end() && name == "x") found = at.find("C");
-    if (found == at.end() && name == "C") found = at.find("x");
-    if (found == at.end() || !(found->second > 0) || !std::isfinite(found->second)) {
-      throw Failure(
-          FailureCode::kUsage,
-          fmt::format("law {} is predicted at positive values of {}; {} is missing or not positive",
-                      law.name,
-                      fmt::join(law.variables, ", "),
-                      name));
-    }
-    point.columns.push_back({found->second});
-  }
-  return point;
-}
-
 // gradient' covariance gradient.
 double Variance(const Linearisation& at, const std::vector<double>& gradient) {
   const std::size_t p = gradient.size();
@@ -65,37 +40,58 @@ void FillBeyond(const FitReport& report, Prediction& prediction) {
   }
 }
 
+// The method's own limits where the fit was asked for this target, else those of the linearisation.
+void FillLawLimits(const FitReport& report,
+                   double centre,
+                   const std::vector<double>& gradient,
+                   Prediction& prediction) {
+  for (const TargetLimits& limits : report.targets) {
+    if (limits.at != prediction.at) continue;
+    prediction.mean_low = limits.low;
+    prediction.mean_high = limits.high;
+    prediction.method = ToString(report.intervals);
+    return;
+  }
+  const Linearisation& geometry = report.linearisation;
+  if (geometry.covariance.empty() || report.intervals.kind == IntervalKind::kNone) return;
+  const double reach = StudentQuantile(0.5 * (1 + report.level), geometry.degrees) *
+                       std::sqrt(Variance(geometry, gradient));
+  prediction.mean_low = FromSpace(centre - reach, report.residual);
+  prediction.mean_high = FromSpace(centre + reach, report.residual);
+  prediction.method = "t";
+}
+
+// A new point scatters about the law: its reach and the law's add in squares, on each side, as they
+// do exactly for the line.
+void FillNewPointLimits(const FitReport& report, double centre, Prediction& prediction) {
+  const Linearisation& geometry = report.linearisation;
+  if (!(geometry.degrees > 0)) return;
+  const double scatter =
+      StudentQuantile(0.5 * (1 + report.level), geometry.degrees) * geometry.sigma;
+  const auto beyond = [&](const std::optional<double>& limit, double side) {
+    if (!limit) return limit;
+    const double reach = std::hypot(InSpace(*limit, report.residual) - centre, scatter);
+    return std::optional<double>(FromSpace(centre + side * reach, report.residual));
+  };
+  prediction.low = beyond(prediction.mean_low, -1);
+  prediction.high = beyond(prediction.mean_high, +1);
+}
+
 }  // namespace
 
-Prediction PredictLaw(const Law& law,
-                      const FitReport& report,
-                      const std::map<std::string, double>& at) {
-  const PointTable point = OnePoint(law, at);
-  const auto bound = law.bind(point, report.constants);
-  Evaluation evaluation;
-  const Linearisation& geometry = report.linearisation;
-  bound->Evaluate(geometry.inner, report.residual, true, evaluation);
-  const bool log = report.residual == Residual::kLog;
-  const auto natural = [log](double v) { return log ? std::exp(v) : v; };
-  const double center = evaluation.value[0];
+Prediction PredictLaw(const Law& law, const FitReport& report, const Target& at) {
+  ValueAtTarget law_value(law, report.constants, report.residual, at);
+  const double centre = law_value(report.linearisation.inner);
   Prediction prediction;
-  prediction.value = natural(center);
-  for (std::size_t v = 0; v < law.variables.size(); ++v)
-    prediction.at[law.variables[v]] = point.columns[v][0];
+  prediction.value = FromSpace(centre, report.residual);
+  prediction.at = TargetOfLaw(law, at);
   FillBeyond(report, prediction);
-  if (geometry.covariance.empty()) return prediction;
-  const double t = StudentQuantile(0.5 * (1 + report.level), geometry.degrees);
-  const double variance = Variance(geometry, evaluation.jacobian);
-  const double mean_reach = t * std::sqrt(variance);
-  const double reach = t * std::sqrt(variance + geometry.sigma * geometry.sigma);
-  prediction.mean_low = natural(center - mean_reach);
-  prediction.mean_high = natural(center + mean_reach);
-  prediction.low = natural(center - reach);
-  prediction.high = natural(center + reach);
+  FillLawLimits(report, centre, law_value.Gradient(report.linearisation.inner), prediction);
+  FillNewPointLimits(report, centre, prediction);
   return prediction;
 }
 
-Prediction Predict(const FitReport& report, const std::map<std::string, double>& at) {
+Prediction Predict(const FitReport& report, const Target& at) {
   return PredictLaw(FindLaw(report.law), report, at);
 }
 
@@ -107,6 +103,7 @@ Json ToJson(const Prediction& prediction) {
           {"value", prediction.value},
           {"mean_low", or_null(prediction.mean_low)},
           {"mean_high", or_null(prediction.mean_high)},
+          {"interval_method", prediction.method},
           {"low", or_null(prediction.low)},
           {"high", or_null(prediction.high)},
           {"beyond", beyond},

@@ -32,15 +32,17 @@ Box MakeBox(const Law& law, const FitOptions& options) {
   for (const auto& [name, bounds] : options.bounds) {
     const std::size_t k = law.Index(name);
     const Parameter& parameter = law.parameters[k];
+    const bool only_zero = parameter.transform == Transform::kLog && bounds.upper <= 0;
     if (!(bounds.lower <= bounds.upper) || bounds.upper < parameter.lower ||
-        bounds.lower > parameter.upper) {
+        bounds.lower > parameter.upper || only_zero) {
       throw Failure(FailureCode::kUsage,
-                    fmt::format("--bounds {}={}:{} leaves nothing of the law's range {} to {}",
+                    fmt::format("--bounds {}={}:{} leaves nothing of the law's range {} to {}{}",
                                 name,
                                 bounds.lower,
                                 bounds.upper,
                                 parameter.lower,
-                                parameter.upper));
+                                parameter.upper,
+                                only_zero ? ", zero excluded (--fix holds a parameter)" : ""));
     }
     box.lower[k] = std::max(box.lower[k], ToInner(parameter, bounds.lower));
     box.upper[k] = std::min(box.upper[k], ToInner(parameter, bounds.upper));
@@ -62,6 +64,27 @@ std::vector<double> FixedValues(const Law& law, const FitOptions& options) {
   return fixed;
 }
 
+// A term that the user took out takes its exponent along: held at zero, not estimated.
+void HoldExponentsOfNothing(const Law& law, Box& box, std::vector<double>& fixed) {
+  for (std::size_t k = 0; k < law.parameters.size(); ++k) {
+    const Parameter& parameter = law.parameters[k];
+    if (parameter.of.empty() || box.held[k]) continue;
+    const std::size_t coefficient = law.Index(parameter.of);
+    if (!box.held[coefficient] || std::isfinite(fixed[coefficient])) continue;
+    box.held[k] = true;
+    fixed[k] = std::clamp(0.0, box.lower[k], box.upper[k]);
+  }
+}
+
+// How to do without a variable: the coefficients whose terms can be taken out.
+std::string TakeOut(const Law& law) {
+  std::string names;
+  for (const Parameter& parameter : law.parameters) {
+    if (!parameter.of.empty()) names += (names.empty() ? "" : ", ") + parameter.of + "=0";
+  }
+  return names.empty() ? "" : " (--fix takes a term out: " + names + ")";
+}
+
 // A variable that takes one value says nothing about its exponent. Unique data has none:
 // repetitions D/U vary with D.
 void CheckVariation(const Problem& problem) {
@@ -74,12 +97,14 @@ void CheckVariation(const Problem& problem) {
     if (*low < *high) continue;
     throw Failure(
         FailureCode::kData,
-        fmt::format("all {} points ({} to {}) have {} = {}: its exponent needs at least two values",
-                    column.size(),
-                    problem.points.Label(0),
-                    problem.points.Label(column.size() - 1),
-                    name,
-                    *low));
+        fmt::format(
+            "all {} points ({} to {}) have {} = {}: its exponent needs at least two values{}",
+            column.size(),
+            problem.points.Label(0),
+            problem.points.Label(column.size() - 1),
+            name,
+            *low,
+            TakeOut(*problem.law)));
   }
 }
 
@@ -153,6 +178,7 @@ Problem MakeProblem(PointTable points, const Law& law, const FitOptions& options
   problem.constants = ResolveConstants(law, options.constants);
   problem.box = MakeBox(law, options);
   problem.fixed = FixedValues(law, options);
+  HoldExponentsOfNothing(law, problem.box, problem.fixed);
   problem.points = std::move(points);
   for (const std::string& variable : law.variables) (void)problem.points.Column(variable);
   CheckCount(problem);

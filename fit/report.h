@@ -33,6 +33,13 @@ struct Linearisation {
   double degrees = 0;  ///< n - free parameters
 };
 
+/// Limits of the law's own value at a target, by the same method as the parameters'.
+struct TargetLimits {
+  Target at;
+  std::optional<double> low;
+  std::optional<double> high;
+};
+
 /// Range of one variable among the fitted points.
 struct Range {
   double low = 0;
@@ -69,6 +76,7 @@ struct FitReport {
   Guards guards;        ///< what the points were like before any law
   std::string stopped;  ///< why the search ended
   Linearisation linearisation;
+  std::vector<TargetLimits> targets;    ///< of FitOptions::targets, by profile or bootstrap
   std::map<std::string, Range> ranges;  ///< of each variable
   Constants constants;
   Json law_choice;  ///< how `auto` chose the law; null otherwise

@@ -115,6 +115,19 @@ std::optional<Minimum> WithoutParameter(Objective& objective,
   return best;
 }
 
+// What rounding of the residuals may add to an objective: Σ w |r| times a few units of the last
+// place of the target.
+double Rounding(Objective& objective, const Minimum& at) {
+  constexpr double kUnits = 4 * std::numeric_limits<double>::epsilon();
+  (void)objective.Value(at.inner);
+  double sum = 0;
+  for (std::size_t i = 0; i < objective.points(); ++i) {
+    sum += objective.weight(i) * std::abs(objective.residuals()[i]) *
+           std::max(1.0, std::abs(objective.target()[i]));
+  }
+  return 1e-13 * at.objective + kUnits * sum;
+}
+
 // A floor that wants to be zero creeps towards it for ever on a logarithmic scale: compare with
 // zero itself.
 void TryVanishing(const Problem& problem,
@@ -129,7 +142,8 @@ void TryVanishing(const Problem& problem,
     box.held[k] = true;
     finished.insert(finished.begin(), result.best);
     const std::optional<Minimum> without = WithoutParameter(objective, finished, box, k);
-    if (!without || without->objective > result.best.objective * (1 + 1e-13)) continue;
+    if (!without || without->objective > result.best.objective + Rounding(objective, result.best))
+      continue;
     result.best = *without;
     result.box = box;
     result.vanished.push_back(k);

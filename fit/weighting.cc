@@ -28,10 +28,6 @@ std::vector<Indices> Cells(const PointTable& points) {
   return cells;
 }
 
-double InSpace(double y, Residual space) {
-  return space == Residual::kLog ? std::log(y) : y;
-}
-
 struct CellStatistics {
   double mean = 0;
   double squares = 0;  // about the mean

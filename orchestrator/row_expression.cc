@@ -56,29 +56,17 @@ bool NumberColumns::IsMissingAt(std::size_t column, std::size_t row) const {
   return IsMissing(table_.rows[row][column]);
 }
 
-double NumberColumns::At(std::size_t column, std::size_t row) {
-  if (columns_[column].empty()) columns_[column] = Parse(column);
-  return columns_[column][row];
-}
-
-std::vector<double> NumberColumns::Parse(std::size_t column) const {
-  std::vector<double> values;
-  values.reserve(table_.rows.size());
-  for (std::size_t r = 0; r < table_.rows.size(); ++r) {
-    const std::string& cell = table_.rows[r][column];
-    const std::optional<double> number = IsMissing(cell) ? kMissing : NumberIn(cell);
-    if (!number) {
-      throw Failure(
-          FailureCode::kData,
-          fmt::format("{}: column {} is '{}', expected a number{}",
-                      table_.labels[r],
-                      table_.columns[column],
-                      cell,
-                      cell.ends_with('%') ? " (without the sign; then map E='err/100')" : ""));
-    }
-    values.push_back(*number);
-  }
-  return values;
+double NumberColumns::At(std::size_t column, std::size_t row) const {
+  const std::string& cell = table_.rows[row][column];
+  if (const std::optional<double> number = NumberIn(cell)) return *number;
+  if (IsMissing(cell)) return kMissing;
+  throw Failure(
+      FailureCode::kData,
+      fmt::format("{}: column {} is '{}', expected a number{}",
+                  table_.labels[row],
+                  table_.columns[column],
+                  cell,
+                  cell.ends_with('%') ? " (without the sign; then map E='err/100')" : ""));
 }
 
 RowExpression::RowExpression(const Table& table,

@@ -21,22 +21,19 @@ namespace sweep {
                                         const std::string& column,
                                         const std::string& option);
 
-/// Columns as numbers, each parsed when it is first asked for. `table` must outlive it.
+/// Cells as numbers, each read when it is asked for: one that no kept row needs may hold anything.
+/// `table` must outlive it.
 class NumberColumns {
  public:
-  explicit NumberColumns(const Table& table) : table_(table), columns_(table.columns.size()) {}
+  explicit NumberColumns(const Table& table) : table_(table) {}
 
   /// Is the cell empty, NA, N/A, null, None or "-"?
   [[nodiscard]] bool IsMissingAt(std::size_t column, std::size_t row) const;
-  /// Not a number where the cell is missing. Throws Failure(kData) for text in the column, naming
-  /// the row.
-  double At(std::size_t column, std::size_t row);
+  /// Not a number where the cell is missing. Throws Failure(kData) for other text, naming the row.
+  [[nodiscard]] double At(std::size_t column, std::size_t row) const;
 
  private:
-  [[nodiscard]] std::vector<double> Parse(std::size_t column) const;
-
   const Table& table_;
-  std::vector<std::vector<double>> columns_;
 };
 
 /// An expression over a row's columns, and over variables that were computed before it.

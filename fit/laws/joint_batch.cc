@@ -37,50 +37,51 @@ Parameter Coefficient(const char* name, const char* meaning) {
 }  // namespace
 
 Law JointBatchLaw() {
-  return {.name = "joint_batch",
-          .formula = "e_inf + a * N^-alpha + b * D^-beta + c * B^-gamma + d * (D/B)^-sigma",
-          .latex = R"(<e_inf> + <a> \, N^{-<alpha>} + <b> \, D^{-<beta>} + <c> \, B^{-<gamma>})"
-                   R"( + <d> \, (D/B)^{-<sigma>})",
-          .code = {.lines = {},
-                   .result = "e_inf + a * pow(N, -alpha) + b * pow(D, -beta) + c * pow(B, -gamma) "
-                             "+ d * pow(D / B, -sigma)"},
-          .source =
-              "size and data as in Hoffmann et al. 2022; batch and steps after the batch tables of "
-              "SigLIP (Zhai et al. 2023)",
-          .variables = {"N", "D", "B"},
-          .parameters = {Coefficient("e_inf", "what nothing removes"),
-                         Coefficient("a", "size part at N = 1"),
-                         Coefficient("b", "data part at D = 1"),
-                         Coefficient("c", "small-batch part at B = 1"),
-                         Coefficient("d", "few-steps part at one step"),
-                         {.name = "alpha", .lower = 0, .meaning = "exponent of size"},
-                         {.name = "beta", .lower = 0, .meaning = "exponent of data"},
-                         {.name = "gamma", .lower = 0, .meaning = "exponent of batch"},
-                         {.name = "sigma", .lower = 0, .meaning = "exponent of steps D/B"}},
-          .bind =
-              [](const PointTable& points, const Constants&) {
-                return BindMonomials(points.size(), kParameters, Terms(points));
-              },
-          .starts =
-              [](const StartRequest& request) {
-                const ExponentRange range = {0.05, 1.5};
-                return MonomialStarts(request.points,
-                                      kParameters,
-                                      Terms(request.points),
-                                      {range, range, range, {0.3, 4}},
-                                      request.count > 0 ? request.count : kStarts,
-                                      request.seed);
-              },
-          .derived =
-              [](const PointTable& points, std::span<const double> p, const Constants&) {
-                // Where the derivative by B of c B^-gamma + d (D/B)^-sigma is zero.
-                double data = 0;
-                for (const double value : points.Column("D")) data = std::max(data, value);
-                const double batch =
-                    std::pow(p[kC] * p[kGamma] * std::pow(data, p[kSigma]) / (p[kD] * p[kSigma]),
-                             1 / (p[kGamma] + p[kSigma]));
-                return std::map<std::string, double>{{"best_batch_at_largest_D", batch}};
-              }};
+  return {
+      .name = "joint_batch",
+      .formula = "e_inf + a * N^-alpha + b * D^-beta + c * B^-gamma + d * (D/B)^-sigma",
+      .latex = R"(<e_inf> + <a> \, N^{-<alpha>} + <b> \, D^{-<beta>} + <c> \, B^{-<gamma>})"
+               R"( + <d> \, (D/B)^{-<sigma>})",
+      .code = {.lines = {},
+               .result = "e_inf + a * pow(N, -alpha) + b * pow(D, -beta) + c * pow(B, -gamma) "
+                         "+ d * pow(D / B, -sigma)"},
+      .source =
+          "size and data as in Hoffmann et al. 2022; batch and steps after the batch tables of "
+          "SigLIP (Zhai et al. 2023)",
+      .variables = {"N", "D", "B"},
+      .parameters = {Coefficient("e_inf", "what nothing removes"),
+                     Coefficient("a", "size part at N = 1"),
+                     Coefficient("b", "data part at D = 1"),
+                     Coefficient("c", "small-batch part at B = 1"),
+                     Coefficient("d", "few-steps part at one step"),
+                     {.name = "alpha", .lower = 0, .meaning = "exponent of size", .of = "a"},
+                     {.name = "beta", .lower = 0, .meaning = "exponent of data", .of = "b"},
+                     {.name = "gamma", .lower = 0, .meaning = "exponent of batch", .of = "c"},
+                     {.name = "sigma", .lower = 0, .meaning = "exponent of steps D/B", .of = "d"}},
+      .bind =
+          [](const PointTable& points, const Constants&) {
+            return BindMonomials(points.size(), kParameters, Terms(points));
+          },
+      .starts =
+          [](const StartRequest& request) {
+            const ExponentRange range = {0.05, 1.5};
+            return MonomialStarts(request.points,
+                                  kParameters,
+                                  Terms(request.points),
+                                  {range, range, range, {0.3, 4}},
+                                  request.count > 0 ? request.count : kStarts,
+                                  request.seed);
+          },
+      .derived =
+          [](const PointTable& points, std::span<const double> p, const Constants&) {
+            // Where the derivative by B of c B^-gamma + d (D/B)^-sigma is zero.
+            double data = 0;
+            for (const double value : points.Column("D")) data = std::max(data, value);
+            const double batch =
+                std::pow(p[kC] * p[kGamma] * std::pow(data, p[kSigma]) / (p[kD] * p[kSigma]),
+                         1 / (p[kGamma] + p[kSigma]));
+            return std::map<std::string, double>{{"best_batch_at_largest_D", batch}};
+          }};
 }
 
 }  // namespace sweep

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "core/failure.h"
+#include "fit/adjust.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/cli/comparison.h"
 
@@ -52,9 +53,9 @@ void PrintMatched(const ExponentDifference& d, const MatchedComparison& m) {
              d.second);
   if (m.low) fmt::print(" [{:.3f}, {:.3f}]", std::exp(*m.low), std::exp(*m.high));
   if (m.exponents) {
-    fmt::print("; their alphas differ by {:+.4f} (Welch p = {:.3f})",
+    fmt::print("; their alphas differ by {:+.4f} (Welch {})",
                m.exponents->difference,
-               m.exponents->p);
+               PValueText(m.exponents->p));
   }
   fmt::print("\n");
 }
@@ -63,9 +64,9 @@ void PrintPair(const ComparedPair& pair, std::size_t family) {
   const ExponentDifference& d = pair.difference;
   fmt::print("  {}", d.sentence);
   if (pair.calibrated_p)
-    fmt::print("; calibrated by simulating the recipe p = {:.3f}", *pair.calibrated_p);
+    fmt::print("; calibrated by simulating the recipe {}", PValueText(*pair.calibrated_p));
   if (d.testable && family > 1)
-    fmt::print("; over all {} tests p = {:.3f}", family, pair.adjusted_p);
+    fmt::print("; over all {} tests {}", family, PValueText(pair.adjusted_p));
   fmt::print("\n");
   PrintCrossing(d);
   if (pair.first_better)
@@ -103,13 +104,13 @@ void PrintCell(const ComparedCell& cell, std::size_t family) {
   }
   PrintCurves(cell);
   if (cell.common.testable && cell.fits.size() > 2) {
-    fmt::print("  one exponent for all: {:.4f} {}, F({:.0f}, {:.1f}) = {:.3g}, p = {:.3f}\n",
+    fmt::print("  one exponent for all: {:.4f} {}, F({:.0f}, {:.1f}) = {:.3g}, {}\n",
                cell.common.slope,
                Interval(cell.common.low, cell.common.high),
                cell.common.degrees1,
                cell.common.degrees2,
                cell.common.f,
-               cell.common.p);
+               PValueText(cell.common.p));
   }
   for (const ComparedPair& pair : cell.pairs) PrintPair(pair, family);
   fmt::print("\n");

@@ -72,9 +72,10 @@ LawComparison Compare(const GlobalOptions& global, const CompareWords& words) {
   if (words.fit.query.map.empty() || words.fit.query.by.size() != 1) {
     throw Failure(
         FailureCode::kUsage,
-        fmt::format("compare --law {} needs --map and --by COLUMN: the column whose values "
-                    "are compared",
-                    words.fit.law));
+        fmt::format(
+            "compare --law {} needs --map and --by with one column, the one whose values are "
+            "compared; one set at a time, chosen with --where",
+            words.fit.law));
   }
   const Table table = LoadRows(global, words.fit);
   const FittedGroups fitted = FitGroups(table, words.fit);

@@ -166,6 +166,7 @@ FitOptions ReadFitWords(const FitWords& words) {
   options.seed = words.seed;
   options.intervals = ParseIntervals(words.intervals);
   options.level = words.level;
+  options.targets = words.targets;
   if (!(options.level > 0 && options.level < 1)) {
     throw Failure(FailureCode::kUsage,
                   fmt::format("--level {}: expected a number between 0 and 1", words.level));

@@ -26,6 +26,7 @@ struct FitWords {
   std::uint64_t seed = 0;
   std::string intervals = "auto";
   double level = 0.95;
+  std::vector<Target> targets;  ///< where the command itself asks for the law's value
   int threads = 0;  ///< 0: one a core
 };
 

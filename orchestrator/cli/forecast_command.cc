@@ -129,7 +129,7 @@ void RefuseKnownResult(const Table& table, const Json& forecast, double within) 
 Json MakeForecast(const ForecastWords& words, const PointGroup& group, const FitReport& report) {
   const std::map<std::string, double> target = ForLaw(TargetOf(words), report);
   const Prediction prediction = Predict(report, target);
-  if (!prediction.low) {
+  if (!prediction.low || !prediction.high) {
     throw Failure(FailureCode::kData,
                   "this fit has no interval to seal: more points, or another loss or law");
   }
@@ -148,7 +148,9 @@ Json MakeForecast(const ForecastWords& words, const PointGroup& group, const Fit
 
 int Seal(const GlobalOptions& global, const ForecastWords& words) {
   const Table table = LoadRows(global, words.fit);
-  const FittedGroups fitted = FitGroups(table, words.fit);
+  FitWords fit = words.fit;
+  fit.targets = {TargetOf(words)};
+  const FittedGroups fitted = FitGroups(table, fit);
   if (fitted.groups.size() != 1) {
     throw Failure(FailureCode::kUsage,
                   fmt::format("{} groups of points: a forecast is of one; choose with --curve, "

@@ -27,9 +27,14 @@ struct PredictWords {
   std::string then_map;  // its observable
 };
 
-// A published curve is there without any store, with its own recipe.
-std::optional<FittedGroups> FitPublishedCurve(const GlobalOptions& global,
-                                              const PredictWords& words) {
+struct PublishedCurve {
+  PublishedCurves all;
+  Curve curve;
+};
+
+// A published curve is there without any store.
+std::optional<PublishedCurve> FindPublishedCurve(const GlobalOptions& global,
+                                                 const PredictWords& words) {
   const std::string& name = words.fit.query.curve;
   if (name.empty() || !words.fit.table.empty()) return std::nullopt;
   if (Store::Exists(global.store)) {
@@ -39,14 +44,20 @@ std::optional<FittedGroups> FitPublishedCurve(const GlobalOptions& global,
       if (row[column] == name) return std::nullopt;
     }
   }
-  const PublishedCurves published = LoadPublishedCurves();
-  const auto curve = std::find_if(published.curves.begin(),
-                                  published.curves.end(),
-                                  [&](const Curve& candidate) { return candidate.name == name; });
-  if (curve == published.curves.end()) return std::nullopt;
+  PublishedCurves all = LoadPublishedCurves();
+  const auto curve = std::find_if(
+      all.curves.begin(), all.curves.end(), [&](const Curve& one) { return one.name == name; });
+  if (curve == all.curves.end()) return std::nullopt;
+  const Curve found = *curve;
+  return PublishedCurve{std::move(all), found};
+}
+
+// With its own recipe.
+FittedGroups FitPublishedCurve(const PublishedCurve& published, const FitWords& words) {
   FittedGroups fitted;
-  for (const CurveCell& cell : PointsOfCurve(published.rows, *curve, published, words.fit).cells) {
-    FitOptions options = ReadFitWords(words.fit);
+  for (const CurveCell& cell :
+       PointsOfCurve(published.all.rows, published.curve, published.all, words).cells) {
+    FitOptions options = ReadFitWords(words);
     options.select = ParseSelection(cell.select);
     fitted.groups.push_back(cell.group);
     fitted.groups.back().group = {{"curve", cell.curve},
@@ -60,15 +71,21 @@ std::optional<FittedGroups> FitPublishedCurve(const GlobalOptions& global,
   return fitted;
 }
 
+std::string IntervalText(const std::optional<double>& low, const std::optional<double>& high) {
+  const auto text = [](const std::optional<double>& limit) {
+    return limit ? fmt::format("{:.6g}", *limit) : std::string("unbounded");
+  };
+  return fmt::format("[{}, {}]", text(low), text(high));
+}
+
 void Print(const FitReport& fit, const Prediction& p) {
   fmt::print("  at {}: {:.6g}", TargetText(p.at), p.value);
-  if (p.low) {
-    fmt::print("; {:.0f} % for a new point [{:.6g}, {:.6g}], for the law [{:.6g}, {:.6g}]",
+  if (!p.method.empty()) {
+    fmt::print("; {:.0f} % for a new point {}, for the law {} (by {})",
                100 * fit.level,
-               *p.low,
-               *p.high,
-               *p.mean_low,
-               *p.mean_high);
+               IntervalText(p.low, p.high),
+               IntervalText(p.mean_low, p.mean_high),
+               p.method);
   }
   fmt::print("\n");
   if (!p.warning.empty()) fmt::print("    {}\n", p.warning);
@@ -121,6 +138,7 @@ std::optional<FittedGroups> FitSecondStep(const GlobalOptions& global, const Pre
   second.fix.clear();
   second.bounds.clear();
   second.start.clear();
+  second.targets.clear();
   second.query.map = words.then_map;
   for (const Assignment& part : ParseAssignments(words.fit.query.map, "--map")) {
     if (IsObservable(part.name)) second.query.map += "," + law.variables.front() + "=" + part.value;
@@ -164,15 +182,17 @@ int RunPredict(const GlobalOptions& global, const PredictWords& words) {
                   "variables, as --at "
                   "C=1e12");
   }
-  const std::optional<FittedGroups> published = FitPublishedCurve(global, words);
-  const FittedGroups fitted =
-      published ? *published : FitGroups(LoadRows(global, words.fit), words.fit);
-  std::vector<std::map<std::string, double>> targets;
+  const std::optional<PublishedCurve> published = FindPublishedCurve(global, words);
+  std::vector<Target> targets;
   targets.reserve(words.at.size() + 1);
   for (const std::string& at : words.at) targets.push_back(ReadTarget(at));
   const size_t exact_targets = targets.size();
   if (!words.model.empty())
     targets.push_back(TargetOfModel(words.model, words.samples, published.has_value()));
+  FitWords fit = words.fit;
+  fit.targets = targets;
+  const FittedGroups fitted =
+      published ? FitPublishedCurve(*published, fit) : FitGroups(LoadRows(global, fit), fit);
   const std::optional<FittedGroups> second = FitSecondStep(global, words);
   const std::optional<Table> table =
       published ? std::nullopt : std::optional<Table>(LoadRows(global, words.fit));

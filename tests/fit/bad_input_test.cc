@@ -120,3 +120,45 @@ TEST_CASE("Options are read in the words of the command line") {
   for (const char* bad : {"bootstrap:x", "bootstrap:10:odd", "z"})
     CHECK_THROWS_AS(ParseIntervals(bad), Failure);
 }
+
+TEST_CASE("Bounds that leave a positive parameter nothing are refused") {
+  FitOptions options;
+  options.bounds = {{"beta", {-1, 0}}};
+  CHECK_THAT(FailureOf(Good(), options, FailureCode::kUsage), Catch::Contains("zero excluded"));
+}
+
+TEST_CASE("A parameter at its bound has no symmetric interval, and by default a profile") {
+  FitOptions options;
+  options.bounds = {{"alpha", {-0.1, 0}}};  // the points fall with -0.2
+  const PointTable points =
+      Simulate("C", LogSpaced(1e8, 1e12, 8), [](double c) { return 20 * std::pow(c, -0.2); }, 0.01);
+  const FitReport fit = Fit(points, options);
+  CHECK(fit.active_bounds == std::vector<std::string>{"alpha = -0.1"});
+  CHECK(fit.intervals.kind == IntervalKind::kProfile);
+  REQUIRE(fit.At("alpha").low);
+  CHECK(*fit.At("alpha").low == -0.1);
+  CHECK(*fit.At("alpha").high > -0.1);
+  options.intervals = ParseIntervals("t");
+  CHECK(!Fit(points, options).At("alpha").low);
+  CHECK(!Fit(points, options).At("alpha").high);
+}
+
+TEST_CASE("A floor that three points put at zero is found there") {
+  FitOptions options;
+  options.law = "power_floor";
+  const FitReport fit =
+      Fit({.variables = {"C"}, .columns = {{1, 2, 3}}, .observable = "L", .y = {0.5, 0.4, 0.35}},
+          options);
+  CHECK(fit.active_bounds == std::vector<std::string>{"e_inf = 0"});
+}
+
+TEST_CASE("Resamples too few for percentiles give no limits and a word on why") {
+  FitOptions options;
+  options.intervals = ParseIntervals("bootstrap:10");
+  const FitReport fit = Fit(Good(), options);
+  CHECK(!fit.At("alpha").low);
+  bool told = false;
+  for (const std::string& warning : fit.warnings)
+    told = told || warning.find("resamples are too few") != std::string::npos;
+  CHECK(told);
+}

@@ -1,5 +1,6 @@
 // Several curves at once: one exponent for all, which is best, recipes calibrated by simulation.
 #include "fit/compare.h"
+#include "fit/adjust.h"
 
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -139,4 +140,9 @@ TEST_CASE("Differences over sets resample models, which repeat on every set") {
   CHECK(over.mean == Approx(0.5 * (-0.1637746905 - 0.2378428545 + 0.1113884914 + 0.1255405199)));
   REQUIRE(over.low);
   CHECK(*over.low < over.mean);
+}
+
+TEST_CASE("A p-value is never printed as zero") {
+  CHECK(PValueText(0.0382) == "p = 0.038");
+  CHECK(PValueText(1e-9) == "p < 0.001");
 }

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "fit/fit.h"
+#include "fit/predict.h"
 #include "simulated_points.h"
 
 using namespace sweep;
@@ -47,10 +48,31 @@ double Coverage(const Truth& truth, std::size_t n, const char* intervals, int ex
   return held / static_cast<double>(experiments);
 }
 
+// The same for the law's value at `target`.
+double CoverageAt(
+    double target, const Truth& truth, std::size_t n, const char* intervals, int experiments) {
+  const double value = truth.floor + truth.scale * std::pow(target, truth.alpha);
+  int held = 0;
+  for (int e = 0; e < experiments; ++e) {
+    FitOptions options;
+    options.law = truth.law;
+    options.intervals = ParseIntervals(intervals);
+    options.targets = {{{"C", target}}};
+    const FitReport fit = Fit(Experiment(truth, n, 5000 + static_cast<std::uint64_t>(e)), options);
+    const Prediction there = Predict(fit, options.targets.front());
+    held += (!there.mean_low || *there.mean_low <= value) &&
+                    (!there.mean_high || value <= *there.mean_high)
+                ? 1
+                : 0;
+  }
+  return held / static_cast<double>(experiments);
+}
+
 const Truth kPure = {"pure power law", "power", 0, 1, -0.3};
 const Truth kClearFloor = {"floor .5, slope .5", "power_floor", 0.5, 1, -0.5};
 const Truth kHardFloor = {"floor 1, slope .3", "power_floor", 1, 0.3, -0.3};
 const Truth kNoFloor = {"no floor", "power_floor", 0, 1, -0.3};
+const Truth kSmallFloor = {"floor .05, slope .2", "power_floor", 0.05, 1, -0.2};
 
 }  // namespace
 
@@ -66,6 +88,33 @@ TEST_CASE("Profile intervals cover at their level, with a clear floor, a hard on
     for (const std::size_t n : {5U, 10U, 30U}) {
       CAPTURE(truth.name, n);
       CHECK(Coverage(truth, n, "profile", Experiments(400)) == Approx(0.95).margin(Margin(0.035)));
+    }
+  }
+}
+
+// A thousand times beyond the data a floor that the data cannot see decides.
+TEST_CASE("Predictions far beyond the data cover at their level by profile, not linearised") {
+  for (const Truth& truth : {kSmallFloor, kHardFloor}) {
+    CAPTURE(truth.name);
+    CHECK(CoverageAt(1e5, truth, 10, "profile", Experiments(200)) ==
+          Approx(0.95).margin(Margin(0.05)));
+  }
+  CHECK(CoverageAt(1e5, kSmallFloor, 10, "delta", Experiments(200)) <
+        (kShortSimulations ? 1.01 : 0.8));
+}
+
+TEST_CASE("Coverage of predictions for the documentation", "[.]") {
+  const char* const asked = std::getenv("SWEEP_COVERAGE");
+  const int experiments = asked ? std::atoi(asked) : 100;
+  for (const Truth& truth : {kClearFloor, kHardFloor, kSmallFloor, kNoFloor}) {
+    for (const char* method : {"profile", "delta", "bootstrap:400"}) {
+      std::printf("%-20s %-14s", truth.name, method);
+      for (const double target : {1e3, 1e5}) {
+        for (const std::size_t n : {5U, 10U, 30U, 100U})
+          std::printf(" %.3f", CoverageAt(target, truth, n, method, experiments));
+      }
+      std::printf("\n");
+      std::fflush(stdout);
     }
   }
 }

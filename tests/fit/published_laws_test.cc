@@ -68,16 +68,60 @@ TEST_CASE("CLIPA's drop by tokens gives the published law and its smallest token
 }
 
 TEST_CASE(
-    "Drops of zero below full length are fitted with linear residuals and refused with "
-    "logarithms") {
+    "Drops of zero below full length are fitted with linear residuals, and the report says so") {
   PointTable points = TokenDrops();
   points.y[1] = 0;
   FitOptions options;
   options.law = "inverse_tokens";
+  const FitReport fit = Fit(points, options);
+  CHECK(fit.residual == Residual::kLinear);
+  REQUIRE(!fit.warnings.empty());
+  CHECK_THAT(fit.warnings.back(), Catch::Contains("1 of 15 points have no logarithm"));
+  CHECK(Fit(TokenDrops(), options).residual == Residual::kLog);
+  options.residual = Residual::kLog;
   CHECK_THROWS_AS(Fit(points, options), Failure);
   options.residual = Residual::kLinear;
-  CHECK(Fit(TokenDrops(), options).At("k").value == Approx(0.6592616759030782).epsilon(1e-7));
-  CHECK(Fit(points, options).n == 12);
+  CHECK(Fit(TokenDrops(), options).At("k").value == Approx(0.6592616750053788).epsilon(1e-7));
+  CHECK(Fit(points, options).objective == fit.objective);
+}
+
+// SigLiT (locked image tower, sigmoid loss; Zhai et al. 2023): one image tower, samples seen by
+// batch, accuracy in percent. Reference values by scipy (least_squares, 1.17.1) on the same form.
+TEST_CASE("SigLiT's error by samples and batch gives the reference law without a size term") {
+  const struct {
+    double samples, first_batch;
+    std::vector<double> accuracy;
+  } rows[] = {{450e6, 512, {72.5, 75.5, 77.1, 79.2, 80.8, 81.2, 81.9, 81.6, 80.5, 72.8}},
+              {900e6, 512, {75.0, 77.2, 79.3, 80.8, 82.0, 82.7, 83.1, 83.0, 83.1, 82.1}},
+              {3e9, 512, {77.2, 79.6, 81.3, 82.4, 83.1, 83.8, 84.2, 84.3, 84.2, 84.3}},
+              {18e9, 2048, {82.2, 83.0, 83.6, 84.2, 84.6, 84.7, 84.7, 84.7}},
+              {18e9, 1 << 20, {84.7}}};
+  PointTable points{.variables = {"N", "D", "B"}, .columns = {{}, {}, {}}, .observable = "L"};
+  for (const auto& row : rows) {
+    double batch = row.first_batch;
+    for (const double accuracy : row.accuracy) {
+      points.columns[0].push_back(1e9);
+      points.columns[1].push_back(row.samples);
+      points.columns[2].push_back(batch);
+      points.y.push_back(100 - accuracy);
+      batch *= 2;
+    }
+  }
+  FitOptions options;
+  options.law = "joint_batch";
+  options.residual = Residual::kLinear;
+  CHECK_THROWS_WITH(Fit(points, options), Catch::Contains("--fix takes a term out: a=0"));
+  options.fix = {{"a", 0}};
+  const FitReport fit = Fit(points, options);
+  CHECK(fit.objective == Approx(3.2926834263614317).epsilon(1e-10));
+  CHECK(fit.At("e_inf").value == Approx(14.6203952).epsilon(1e-6));
+  CHECK(fit.At("c").value == Approx(391.759116).epsilon(1e-6));
+  CHECK(fit.At("gamma").value == Approx(0.61179315).epsilon(1e-6));
+  CHECK(fit.At("beta").value == Approx(0.95016767).epsilon(1e-6));
+  CHECK(fit.At("sigma").value == Approx(3.10708376).epsilon(1e-6));
+  CHECK(fit.At("alpha").fixed);  // the exponent of nothing is not estimated
+  CHECK(fit.linearisation.degrees == 39 - 7);
+  CHECK(fit.condition_number);
 }
 
 TEST_CASE("SigLIP's error by batch size gives the published floors and exponents") {

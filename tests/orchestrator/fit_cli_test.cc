@@ -126,6 +126,35 @@ TEST_CASE("sweep predict says value, interval and distance from the data") {
   CHECK(100 * (1 - prediction.at("value").get<double>()) == Approx(78.1078).margin(5e-5));
   CHECK(prediction.at("low").get<double>() < prediction.at("value").get<double>());
   CHECK(prediction.at("beyond").at("C").get<double>() > 1);
+  CHECK(prediction.at("interval_method") == "bootstrap:1000:pairs");
+}
+
+TEST_CASE("sweep predict has the interval that --intervals asks for") {
+  const SweepProgram sweep;
+  sweep.Write("t.csv", "c,loss\n1,1.51\n3,1.27\n10,1.02\n30,0.88\n100,0.74\n300,0.69\n1000,0.61\n");
+  const auto predict = [&](const std::string& words) {
+    const Ended ended = sweep(
+        "predict --table t.csv --map C=c,L=loss --law power_floor --at C=1e6 --json " + words);
+    REQUIRE(ended.code == 0);
+    return Json::parse(ended.out).at("predictions").at(0).at("predictions").at(0);
+  };
+  const Json profile = predict(""), t = predict("--intervals t");
+  CHECK(profile.at("interval_method") == "profile");
+  CHECK(t.at("interval_method") == "t");
+  CHECK(profile.at("value") == t.at("value"));
+  CHECK(profile.at("mean_low").get<double>() != t.at("mean_low").get<double>());
+  CHECK(predict("--intervals bootstrap:100").at("interval_method") == "bootstrap:100:pairs");
+  CHECK(predict("--loss lad").at("low").is_number());
+  CHECK(predict("--intervals none").at("low").is_null());
+}
+
+TEST_CASE("Rows that --where leaves out may hold anything") {
+  const SweepProgram sweep;
+  sweep.Write("t.csv", "c,err,keep\n1e8,0.6,1\n1e9,62%,0\n1e10,0.42,1\n1e11,0.33,1\n");
+  const Ended ended = sweep("fit --table t.csv --map C=c,E=err --where 'keep==1' --json");
+  REQUIRE(ended.code == 0);
+  CHECK(Json::parse(ended.out).at("fits").at(0).at("n") == 3);
+  CHECK(sweep("fit --table t.csv --map C=c,E=err").code == 6);
 }
 
 TEST_CASE("sweep laws lists every law with its formula and source") {
