@@ -65,6 +65,19 @@ struct OpenAttempt {
   std::string host;  ///< empty for a job of a scheduler
   int64_t pid = 0;   ///< 0 for a job of a scheduler
   std::string job;   ///< the scheduler's name for it; empty for a process
+  std::optional<double> predicted_seconds = std::nullopt;  ///< of training the whole run
+};
+
+/// How fast one attempt trained, and where.
+struct AttemptRate {
+  std::string run_id;
+  std::string model;      ///< canonical JSON of the run's ModelSpec
+  std::string precision;  ///< of the run
+  std::string executor;
+  std::string host;     ///< where `sweep` started its process; empty for a job of a scheduler
+  std::string device;   ///< as the trainer named it; empty where it did not
+  int64_t threads = 0;  ///< 0 where the trainer did not say
+  double samples_per_second = 0;
 };
 
 /// What a trainer said of its own failure.

@@ -51,6 +51,10 @@ class Store {
   [[nodiscard]] std::set<std::string> FinishedEvaluations() const;
   [[nodiscard]] std::vector<OpenAttempt> OpenAttempts() const;
   [[nodiscard]] std::optional<RunProgress> LatestProgress(const std::string& run_id) const;
+  /// Rates of all attempts that told of two steps or more.
+  [[nodiscard]] std::vector<AttemptRate> AttemptRates() const;
+  /// Runs of all sweeps of this name.
+  [[nodiscard]] std::set<std::string> RunsOfName(const std::string& sweep_name) const;
   /// The last `failure` event of an attempt.
   [[nodiscard]] std::optional<ReportedFailure> FailureOf(const std::string& run_id,
                                                          int64_t attempt) const;

@@ -110,6 +110,36 @@ std::optional<RunProgress> Store::LatestProgress(const std::string& run_id) cons
   });
 }
 
+std::vector<AttemptRate> Store::AttemptRates() const {
+  return TranslateSqlite(root_, [&] {
+    SQLite::Statement& query = impl_->Prepare(
+        "SELECT run_id, json_extract(spec, '$.model'), "
+        "coalesce(json_extract(spec, '$.precision'), 'fp32'), executor, host, "
+        "coalesce(json_extract(started, '$.device'), ''), "
+        "coalesce(json_extract(started, '$.threads'), 0), samples_per_second "
+        "FROM attempt_rates JOIN runs USING (run_id) ORDER BY run_id, attempt");
+    std::vector<AttemptRate> rates;
+    while (query.executeStep()) {
+      rates.push_back({query.getColumn(0).getString(),
+                       query.getColumn(1).getString(),
+                       query.getColumn(2).getString(),
+                       query.getColumn(3).getString(),
+                       query.getColumn(4).getString(),
+                       query.getColumn(5).getString(),
+                       query.getColumn(6).getInt64(),
+                       query.getColumn(7).getDouble()});
+    }
+    return rates;
+  });
+}
+
+std::set<std::string> Store::RunsOfName(const std::string& sweep_name) const {
+  return TranslateSqlite(root_, [&] {
+    return FirstColumn(impl_->Prepare(
+        "SELECT run_id FROM sweep_runs JOIN sweeps USING (sweep_id) WHERE name = ?", sweep_name));
+  });
+}
+
 std::optional<ReportedFailure> Store::FailureOf(const std::string& run_id, int64_t attempt) const {
   return TranslateSqlite(root_, [&]() -> std::optional<ReportedFailure> {
     SQLite::Statement& query = impl_->Prepare(

@@ -55,4 +55,7 @@ class Progress {
 /// "12.8B", "407M", "8,192": how people write samples and parameters.
 [[nodiscard]] std::string HumanCount(double count);
 
+/// "12.8 GB", "407 MB": decimal units.
+[[nodiscard]] std::string HumanBytes(double bytes);
+
 }  // namespace sweep

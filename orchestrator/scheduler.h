@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -55,14 +56,15 @@ class Scheduler {
   void Count(const RunRow& run, const AttemptVerdict& verdict);
   void TakeInProgress();
   void StopEverything(const InterruptGuard& interrupts);
+  [[nodiscard]] std::optional<double> PredictedSeconds(const RunWork& work) const;
   [[nodiscard]] std::map<std::string, std::string> LocationsFor(const RunRow& run) const;
-  [[nodiscard]] std::vector<int64_t> CheckpointsToKeep(const RunRow& run) const;
 
   Store& store_;
   const SweepJob& job_;
   RunPlan& plan_;
   Executor& executor_;
   Progress& progress_;
+  const std::map<std::string, std::set<int64_t>> checkpoints_needed_;  // by run
   SweepOutcome outcome_;
   std::map<std::string, Active> active_;          // by run
   std::map<std::string, int64_t> attempts_made_;  // by run, in this invocation

@@ -169,6 +169,63 @@ class RunTest(SweepTest):
         self.assertEqual(len(self.points()), 6)
 
 
+class CostTest(SweepTest):
+    def bench_trainer(self):
+        """The tiny trainer, with a bench that knows what it wants to say."""
+        path = self.path("trainer.sh")
+        with open(path, "w") as out:
+            out.write(f"""#!/bin/sh
+[ "$1" = bench ] && {{ echo '{{"images_per_second": 500.0, "device": "cpu"}}'; exit; }}
+exec {' '.join(TINY_TRAINER)} "$@"
+""")
+        os.chmod(path, 0o755)
+        return {"command": [path], "device": "cpu"}
+
+    def sources(self, plan):
+        return {run["cost"]["source"] for run in plan["runs"]}
+
+    def test_the_source_of_a_cost_goes_from_assumed_to_probed_to_measured(self):
+        sweep = tiny_sweep(trainer=self.bench_trainer(), evaluations=[])
+        file = self.write_sweep(sweep)
+        plan = self.sweep_json("plan", file)
+        self.assertEqual(self.sources(plan), {"assumed"})
+        self.assertEqual(plan["cost"]["unit"], "core-hours")
+        self.assertFalse(os.path.exists(self.store))
+        plan = self.sweep_json("plan", file, "--probe")
+        self.assertEqual(self.sources(plan), {"probed"})
+        self.assertAlmostEqual(plan["cost"]["device_hours"]["middle"], 2 * (1024 + 4096 + 16384) / 500 / 3600)
+        self.assertNotIn("probing", self.sweep("plan", file, "--probe") + self.last_stderr)
+        self.sweep("run", file)
+        sweep["grid"]["samples_seen"].append(65536)
+        plan = self.sweep_json("plan", self.write_sweep(sweep))
+        self.assertEqual(self.sources(plan), {"measured"})
+        self.assertEqual((len(plan["new"]), len(plan["kept"]), len(plan["orphaned"])), (2, 6, 0))
+
+    def test_a_plan_names_the_runs_that_an_edit_left_behind(self):
+        self.sweep("run", self.write_sweep(tiny_sweep()))
+        grid = {"model": ["w32"], "samples_seen": [1024, 2048]}
+        edited = self.write_sweep(tiny_sweep(grid=grid))
+        plan = self.sweep_json("plan", edited)
+        self.assertEqual((len(plan["new"]), len(plan["kept"]), len(plan["orphaned"])), (1, 1, 5))
+        text = self.sweep("plan", edited)
+        self.assertIn("1 new, 1 kept, 5 orphaned", text)
+        self.assertIn(plan["orphaned"][0][:8], text)
+
+    def test_a_plan_above_the_budget_is_exit_code_4_and_starts_nothing(self):
+        file = self.write_sweep(tiny_sweep())
+        self.sweep("plan", file, "--max-gpu-hours", "1e-9", expect=4)
+        self.sweep("run", file, "--max-gpu-hours", "1e-9", expect=4)
+        self.assertIn("core-hours", self.last_stderr)
+        self.assertEqual(self.sweep_json("status")["sweeps"], [])
+        self.sweep("run", file, "--max-gpu-hours", "1000")
+        self.sweep("plan", file, "--max-gpu-hours", "0")  # nothing is left to pay for
+
+    def test_a_trainer_without_a_bench_cannot_be_probed(self):
+        file = self.write_sweep(tiny_sweep(trainer={"command": ["/bin/sh", "-c", "echo no >&2; exit 3"]}))
+        self.sweep("plan", file, "--probe", expect=2)
+        self.assertIn("no probe", self.last_stderr)
+
+
 class MistakesTest(SweepTest):
     def test_a_typo_names_file_line_and_the_nearest_field(self):
         file = self.write_sweep(tiny_sweep(grid={"modle": ["w32"], "samples_seen": [1024]}))
