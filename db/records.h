@@ -80,6 +80,22 @@ struct AttemptRate {
   double samples_per_second = 0;
 };
 
+/// How long an attempt worked, from the trainer's start to its end or to now. An attempt that waits
+/// in a scheduler's queue has worked for no time.
+struct AttemptSpan {
+  std::string run_id;
+  int64_t attempt = 0;
+  std::string executor;
+  std::string host;       ///< as in AttemptRate
+  std::string device;     ///< as the trainer named it; empty where it did not
+  int64_t threads = 0;    ///< 0 where the trainer did not say
+  bool open = false;      ///< no end is recorded
+  double started_at = 0;  ///< Unix time
+  double seconds = 0;
+
+  [[nodiscard]] bool on_gpu() const { return device.starts_with("cuda"); }
+};
+
 /// What a trainer said of its own failure.
 struct ReportedFailure {
   std::string failure_class;

@@ -53,6 +53,8 @@ class Store {
   [[nodiscard]] std::optional<RunProgress> LatestProgress(const std::string& run_id) const;
   /// Rates of all attempts that told of two steps or more.
   [[nodiscard]] std::vector<AttemptRate> AttemptRates() const;
+  /// Of all attempts; open ones last until `now` (Unix time).
+  [[nodiscard]] std::vector<AttemptSpan> AttemptSpans(double now) const;
   /// Runs of all sweeps of this name.
   [[nodiscard]] std::set<std::string> RunsOfName(const std::string& sweep_name) const;
   /// The last `failure` event of an attempt.

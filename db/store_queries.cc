@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "db/store_impl.h"
 
 namespace sweep {
@@ -130,6 +132,36 @@ std::vector<AttemptRate> Store::AttemptRates() const {
                        query.getColumn(7).getDouble()});
     }
     return rates;
+  });
+}
+
+std::vector<AttemptSpan> Store::AttemptSpans(double now) const {
+  return TranslateSqlite(root_, [&] {
+    SQLite::Statement& query = impl_->Prepare(
+        "WITH known AS (SELECT *, (SELECT body FROM events WHERE events.run_id = attempts.run_id "
+        "AND events.attempt = attempts.attempt AND type = 'started' ORDER BY seq LIMIT 1) AS "
+        "started FROM attempts) "
+        "SELECT run_id, attempt, executor, host, coalesce(json_extract(started, '$.device'), ''), "
+        "coalesce(json_extract(started, '$.threads'), 0), outcome IS NULL, "
+        "coalesce(json_extract(started, '$.at'), CASE WHEN job = '' THEN started_at END), "
+        "coalesce(ended_at, ?), started_at FROM known ORDER BY run_id, attempt",
+        now);
+    std::vector<AttemptSpan> spans;
+    while (query.executeStep()) {
+      AttemptSpan& span = spans.emplace_back();
+      span.run_id = query.getColumn(0).getString();
+      span.attempt = query.getColumn(1).getInt64();
+      span.executor = query.getColumn(2).getString();
+      span.host = query.getColumn(3).getString();
+      span.device = query.getColumn(4).getString();
+      span.threads = query.getColumn(5).getInt64();
+      span.open = query.getColumn(6).getInt() != 0;
+      span.started_at = query.getColumn(9).getDouble();
+      if (!query.getColumn(7).isNull())
+        span.seconds =
+            std::max(0.0, query.getColumn(8).getDouble() - query.getColumn(7).getDouble());
+    }
+    return spans;
   });
 }
 

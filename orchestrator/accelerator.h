@@ -15,6 +15,14 @@ struct RangedEstimate {
   double high = 0;
 };
 
+[[nodiscard]] inline RangedEstimate Sum(const RangedEstimate& a, const RangedEstimate& b) {
+  return {a.low + b.low, a.middle + b.middle, a.high + b.high};
+}
+
+[[nodiscard]] inline RangedEstimate Scaled(const RangedEstimate& a, double factor) {
+  return {a.low * factor, a.middle * factor, a.high * factor};
+}
+
 template <class Visitor>
 void VisitFields(Visitor& visit, RangedEstimate& s) {
   visit("low", s.low);

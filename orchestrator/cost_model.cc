@@ -12,14 +12,6 @@ namespace {
 
 constexpr double kSecondsPerHour = 3600;
 
-RangedEstimate Sum(const RangedEstimate& a, const RangedEstimate& b) {
-  return {a.low + b.low, a.middle + b.middle, a.high + b.high};
-}
-
-RangedEstimate Scaled(const RangedEstimate& a, double factor) {
-  return {a.low * factor, a.middle * factor, a.high * factor};
-}
-
 RangedEstimate Largest(const RangedEstimate& a, const RangedEstimate& b) {
   return {std::max(a.low, b.low), std::max(a.middle, b.middle), std::max(a.high, b.high)};
 }

@@ -38,6 +38,11 @@ const char* VerdictWord(const AttemptVerdict& verdict, bool will_retry) {
 
 }  // namespace
 
+bool WantsColour(std::FILE* out) {
+  const char* forbidden = std::getenv("NO_COLOR");
+  return ::isatty(::fileno(out)) == 1 && (forbidden == nullptr || *forbidden == '\0');
+}
+
 std::string HumanSeconds(double seconds) {
   constexpr double kDaysFrom = 100 * 3600;
   if (seconds < 60) return fmt::format("{:.1f}s", seconds);
@@ -66,7 +71,7 @@ std::string HumanCount(double count) {
 Progress::Progress(std::FILE* out, size_t total_runs, size_t done_runs, double compute_gmacs)
     : out_(out),
       terminal_(::isatty(::fileno(out)) == 1),
-      colour_(terminal_ && std::getenv("NO_COLOR") == nullptr),
+      colour_(WantsColour(out)),
       total_runs_(total_runs),
       done_runs_(done_runs),
       compute_total_(compute_gmacs) {}

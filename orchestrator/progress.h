@@ -49,6 +49,9 @@ class Progress {
   bool bar_shown_ = false;
 };
 
+/// Is `out` a terminal, and does the user not forbid colours (NO_COLOR)?
+[[nodiscard]] bool WantsColour(std::FILE* out);
+
 /// "2h 03m", "4m 05s", "12.3s".
 [[nodiscard]] std::string HumanSeconds(double seconds);
 

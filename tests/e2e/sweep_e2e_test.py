@@ -220,6 +220,36 @@ exec {' '.join(TINY_TRAINER)} "$@"
         self.sweep("run", file, "--max-gpu-hours", "1000")
         self.sweep("plan", file, "--max-gpu-hours", "0")  # nothing is left to pay for
 
+    def test_status_holds_the_prediction_against_what_it_took_and_says_what_is_left(self):
+        sweep = tiny_sweep(trainer=self.bench_trainer(), evaluations=[])
+        fails_on_w64 = f"grep -q '\"width\": *64' $0/spec.json && exit 2; exec {' '.join(TINY_TRAINER)} $0 $1"
+        file = self.write_sweep(sweep)
+        self.sweep("plan", file, "--probe")
+        sweep["trainer"]["command"] = ["/bin/sh", "-c", fails_on_w64]
+        self.sweep("run", self.write_sweep(sweep), expect=3, env={"TINY_TRAINER_STEP_SECONDS": "0.02"})
+        (status,) = self.sweep_json("status")["sweeps"]
+        self.assertEqual([run["predicted_seconds"] for run in status["runs"] if run["model"] == "w32"],
+                         [samples / 500 for samples in (1024, 4096, 16384)])
+        cost = status["cost"]
+        self.assertEqual((cost["gpu_hours"], cost["at_work"], cost["hours_left"]["high"]), (0, 0, 0))
+        self.assertGreater(cost["core_hours"], 3 * 5 * 0.02 / 3600)
+        self.assertAlmostEqual(cost["predicted_seconds"], (1024 + 4096 + 16384) / 500)
+        self.assertGreater(cost["actual_seconds"], 3 * 5 * 0.02)
+        text = self.sweep("status", env={"NO_COLOR": ""})
+        self.assertIn("w32  #       #       #\nw64  !       !       !\n", text)
+        self.assertNotIn("\x1b", text)
+        sweep["grid"]["samples_seen"].append(65536)
+        interrupted = subprocess.Popen(self.command("run", self.write_sweep(sweep)), stderr=subprocess.DEVNULL,
+                                       stdout=subprocess.DEVNULL,
+                                       env={**os.environ, "TINY_TRAINER_STEP_SECONDS": "1"})
+        self.addCleanup(interrupted.wait)
+        self.wait_until(lambda: self.sweep_json("status")["sweeps"][-1]["cost"]["at_work"] == 1)
+        left = self.sweep_json("status")["sweeps"][-1]["cost"]
+        self.assertGreater(left["seconds_left"]["middle"], 0)
+        self.assertEqual(left["unit_left"], "core-hours")
+        interrupted.send_signal(signal.SIGINT)
+        interrupted.wait(60)
+
     def test_a_trainer_without_a_bench_cannot_be_probed(self):
         file = self.write_sweep(tiny_sweep(trainer={"command": ["/bin/sh", "-c", "echo no >&2; exit 3"]}))
         self.sweep("plan", file, "--probe", expect=2)
