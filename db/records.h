@@ -66,6 +66,7 @@ struct OpenAttempt {
   int64_t pid = 0;   ///< 0 for a job of a scheduler
   std::string job;   ///< the scheduler's name for it; empty for a process
   std::optional<double> predicted_seconds = std::nullopt;  ///< of training the whole run
+  Json provenance = Json::object();  ///< of the program that started it: build, machine, command
 };
 
 /// How fast one attempt trained, and where.

@@ -229,8 +229,12 @@ SELECT ends.run_id, ends.attempt, attempts.executor, attempts.host,
 FROM ends JOIN attempts USING (run_id, attempt) WHERE seconds > 0 AND samples > 0;
 )sql";
 
+constexpr const char* kVersion4 = R"sql(
+ALTER TABLE attempts ADD COLUMN provenance TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(provenance));
+)sql";
+
 // Entry i brings version i to i + 1. Never edit one that has been released: add the next.
-constexpr std::array<const char*, 3> kMigrations = {kVersion1, kVersion2, kVersion3};
+constexpr std::array<const char*, 4> kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4};
 
 int StoredVersion(SQLite::Database& database) {
   return database.execAndGet("PRAGMA user_version").getInt();

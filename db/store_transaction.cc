@@ -111,7 +111,8 @@ void StoreTransaction::StartAttempt(const OpenAttempt& attempt) {
                 {"executor", attempt.executor},
                 {"host", attempt.host},
                 {"pid", attempt.pid},
-                {"job", attempt.job}};
+                {"job", attempt.job},
+                {"provenance", attempt.provenance}};
   if (attempt.predicted_seconds) entry["predicted_seconds"] = *attempt.predicted_seconds;
   ApplyJournalEntry(entry);
 }
@@ -165,7 +166,7 @@ void StoreTransaction::ApplyJournalEntry(const Json& entry) {
     } else if (type == "attempt_started") {
       impl.Execute(
           "INSERT INTO attempts (run_id, attempt, executor, host, pid, job, started_at, "
-          "predicted_seconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+          "predicted_seconds, provenance) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
           run_id,
           AsInteger(entry, "attempt"),
           entry.value("executor", ""),
@@ -173,7 +174,8 @@ void StoreTransaction::ApplyJournalEntry(const Json& entry) {
           AsInteger(entry, "pid"),
           entry.value("job", ""),
           at,
-          OptionalNumber<double>(entry, "predicted_seconds"));
+          OptionalNumber<double>(entry, "predicted_seconds"),
+          entry.value("provenance", Json::object()).dump());
     } else if (type == "attempt_ended") {
       impl.Execute(
           "UPDATE attempts SET ended_at = ?, outcome = ?, exit_code = ?, signal = ?, failure_class "

@@ -12,6 +12,7 @@
 #include "core/failure.h"
 #include "core/files.h"
 #include "core/json_fields.h"
+#include "core/provenance.h"
 #include "db/lease.h"
 #include "orchestrator/ingest.h"
 
@@ -63,7 +64,11 @@ Scheduler::Scheduler(
       plan_(plan),
       executor_(executor),
       progress_(progress),
-      checkpoints_needed_(CheckpointsNeeded(job.sweep)) {}
+      checkpoints_needed_(CheckpointsNeeded(job.sweep)),
+      provenance_({{"program", "sweep"},
+                   {"build", BuildProvenance()},
+                   {"machine", MachineProvenance()},
+                   {"command", CommandLine()}}) {}
 
 SweepOutcome Scheduler::Run(const InterruptGuard& interrupts) {
   AdoptOngoing();
@@ -187,7 +192,8 @@ void Scheduler::StartAttempt(const RunWork& work) {
                              handle.host,
                              handle.pid,
                              handle.job,
-                             PredictedSeconds(work)});
+                             PredictedSeconds(work),
+                             provenance_});
   if (work.train && handle.runs)
     confirmation.Transition(run.run_id, RunState::kRunning, fmt::format("process {}", handle.pid));
   confirmation.Commit();

@@ -65,6 +65,7 @@ class Scheduler {
   Executor& executor_;
   Progress& progress_;
   const std::map<std::string, std::set<int64_t>> checkpoints_needed_;  // by run
+  const Json provenance_;  // of this process: recorded with every attempt
   SweepOutcome outcome_;
   std::map<std::string, Active> active_;          // by run
   std::map<std::string, int64_t> attempts_made_;  // by run, in this invocation
