@@ -15,12 +15,14 @@
 #include "core/provenance.h"
 #include "db/lease.h"
 #include "orchestrator/ingest.h"
+#include "orchestrator/retry_request.h"
 
 namespace sweep {
 namespace {
 
 constexpr auto kCycle = std::chrono::milliseconds(200);
 constexpr auto kProgressEvery = std::chrono::seconds(1);
+constexpr auto kRequestsEvery = std::chrono::seconds(1);
 constexpr const char* kTrainerName = "clip_train";
 
 bool IsExecutable(const std::filesystem::path& path) {
@@ -73,6 +75,7 @@ Scheduler::Scheduler(
 SweepOutcome Scheduler::Run(const InterruptGuard& interrupts) {
   AdoptOngoing();
   while (!plan_.Finished() && interrupts.count() == 0) {
+    TakeInRequests();
     StartReady();
     TakeInNews(kCycle);
     TakeInProgress();
@@ -100,6 +103,18 @@ void Scheduler::AdoptOngoing() {
     }
     executor_.Adopt(JobFor(open.run_id, open.attempt), {open.host, open.pid, open.job, false});
     active_[open.run_id] = Active{*work, std::chrono::steady_clock::now()};
+  }
+}
+
+// Left by `sweep retry` while we hold the store.
+void Scheduler::TakeInRequests() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_requests_) return;
+  next_requests_ = now + kRequestsEvery;
+  for (const std::string& run_id : TakeRetryRequests(store_)) {
+    if (!plan_.Retry(run_id, store_.FinishedEvaluations())) continue;
+    attempts_made_.erase(run_id);
+    progress_.Note(fmt::format("run {} is tried again, as `sweep retry` asks", run_id));
   }
 }
 

@@ -44,6 +44,7 @@ class Scheduler {
   };
 
   void AdoptOngoing();
+  void TakeInRequests();
   void StartReady();
   [[nodiscard]] bool IsDoneAlready(const RunWork& work);
   void StartAttempt(const RunWork& work);
@@ -71,6 +72,7 @@ class Scheduler {
   std::map<std::string, int64_t> attempts_made_;  // by run, in this invocation
   std::map<std::string, int64_t> micro_batches_;  // by run, after it ran out of memory
   std::chrono::steady_clock::time_point next_progress_;
+  std::chrono::steady_clock::time_point next_requests_;
   bool stopping_ = false;
 };
 
