@@ -1,5 +1,7 @@
 #include "core/compute.h"
 
+#include <algorithm>
+
 namespace sweep {
 namespace {
 
@@ -19,6 +21,29 @@ double BlockStackMacs(double layers, double tokens, double width, double mlp_wid
   const double linear = layers * tokens * (4 * width * width + 2 * width * mlp_width);
   const double attention = 2 * layers * tokens * tokens * width;
   return linear + attention;
+}
+
+constexpr double kFloatBytes = 4;
+constexpr int64_t kDenseLossPairs = 2048;  // as trainer/contrastive_loss.h: larger ones go in tiles
+
+// One tower as its activations see it.
+struct TowerShape {
+  double layers, tokens, width, mlp_width, heads;
+};
+
+// Per sample. Kept by every block but the last: its input, two norms, query, key, value, attended,
+// middle (8 widths), hidden and activated (2 MLP widths), the probabilities; by the last: input,
+// norm, key and value. While one block goes backward: its gradients of packed projection, hidden
+// layer and three widths.
+double ActivationBytes(const TowerShape& t, double bytes) {
+  const double block = t.tokens * (8 * t.width + 2 * t.mlp_width) * bytes +
+                       t.heads * t.tokens * t.tokens * kFloatBytes;
+  const double last_block = 4 * t.tokens * t.width * bytes;
+  return (t.layers - 1) * block + last_block;
+}
+
+double BackwardBytes(const TowerShape& t, double bytes) {
+  return t.tokens * (6 * t.width + t.mlp_width) * bytes;
 }
 
 }  // namespace
@@ -76,6 +101,38 @@ ForwardGmacs CountForwardGmacs(const ModelSpec& model, const TokenReductionSpec&
 
 double TrainFlopsPerSample(const RunSpec& spec) {
   return kTrainFlopsPerGmac * CountForwardGmacs(spec.model, spec.reduction).total();
+}
+
+TrainMemory EstimateTrainMemory(const ModelSpec& model, const StepSize& step) {
+  const VisionSpec& v = model.vision;
+  const TextSpec& t = model.text;
+  const auto number = [](int64_t value) { return static_cast<double>(value); };
+  const double bytes = step.bf16 ? 2 : kFloatBytes;
+  const TowerShape vision{number(v.layers),
+                          number(v.tokens()),
+                          number(v.width),
+                          number(v.mlp_width()),
+                          number(v.heads())};
+  const TowerShape text{number(t.layers),
+                        number(t.context_length),
+                        number(t.width),
+                        number(t.mlp_width()),
+                        number(t.heads)};
+  const double image = number(v.patches() * 3 * v.patch_size * v.patch_size) * bytes;
+  const double sample = ActivationBytes(vision, bytes) + ActivationBytes(text, bytes) + image +
+                        std::max(BackwardBytes(vision, bytes), BackwardBytes(text, bytes));
+  const int64_t batch = step.global_batch_size;
+  const int64_t piece = step.micro_batch > 0 ? std::min(step.micro_batch, batch) : batch;
+
+  TrainMemory memory;
+  memory.state = number(CountParameters(model).total()) * (step.bf16 ? 20 : 16);
+  memory.activations = number(piece) * sample;
+  if (batch <= kDenseLossPairs) memory.loss = 2 * number(batch) * number(batch) * kFloatBytes;
+  return memory;
+}
+
+double CheckpointBytes(const ModelSpec& model) {
+  return 3 * kFloatBytes * static_cast<double>(CountParameters(model).total());
 }
 
 }  // namespace sweep

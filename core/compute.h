@@ -40,4 +40,29 @@ inline constexpr double kTrainFlopsPerGmac = 6e9;
 /// Floating-point operations of training per sample.
 [[nodiscard]] double TrainFlopsPerSample(const RunSpec& spec);
 
+/// Bytes that training holds at its peak, by what they are.
+struct TrainMemory {
+  double state = 0;  ///< weights, gradients, two moments; in bf16 also copies of the first two
+  double activations = 0;  ///< what forward keeps for backward, and the largest block's gradients
+  double loss = 0;         ///< logits and their gradient, where they are not made in tiles
+  [[nodiscard]] double total() const { return state + activations + loss; }
+};
+
+/// How a step is taken.
+struct StepSize {
+  int64_t global_batch_size = 0;
+  int64_t micro_batch = 0;  ///< pairs encoded at a time; 0: the whole batch
+  bool bf16 = false;
+};
+
+/// Memory of clip_train's training without recomputation, the process itself not counted. The
+/// formula is ours, from what trainer/transformer.h keeps: fp32 state of 16 bytes a parameter (bf16
+/// 4 more); a block keeps 16 x width numbers a token (with an MLP of 4 x width) and, on a CPU, the
+/// attention probabilities in fp32; the last block keeps all rows of its input, its norm, keys and
+/// values alone. docs/cluster.md tells how far it is from measured peaks.
+[[nodiscard]] TrainMemory EstimateTrainMemory(const ModelSpec& model, const StepSize& step);
+
+/// Bytes of one checkpoint: weights and two moments in fp32.
+[[nodiscard]] double CheckpointBytes(const ModelSpec& model);
+
 }  // namespace sweep

@@ -8,8 +8,10 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <ctime>
+#include <sstream>
 
 #include "core/failure.h"
 #include "core/files.h"
@@ -48,7 +50,22 @@ Lease::Lease(const std::filesystem::path& store) {
 }
 
 Lease::~Lease() {
-  if (fd_ >= 0) ::close(fd_);
+  if (fd_ < 0) return;
+  (void)!::ftruncate(fd_, 0);  // nobody's any more, for those who only look
+  ::close(fd_);
+}
+
+std::optional<std::string> LeaseHolder(const std::filesystem::path& store) {
+  if (!std::filesystem::exists(store / "lease")) return std::nullopt;
+  std::string holder = ReadFile(store / "lease");
+  while (!holder.empty() && holder.back() == '\n') holder.pop_back();
+  if (holder.empty()) return std::nullopt;
+  std::istringstream words(holder);
+  std::string process, on, host;
+  pid_t pid = 0;
+  words >> process >> pid >> on >> host;
+  const bool died_here = host == HostName() && ::kill(pid, 0) != 0 && errno == ESRCH;
+  return died_here ? std::nullopt : std::optional(holder);
 }
 
 }  // namespace sweep

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace sweep {
@@ -19,6 +20,11 @@ class Lease {
  private:
   int fd_ = -1;
 };
+
+/// Who holds the store, in words, as "process 7 on node3 since …"; nullopt when nobody does. Takes
+/// no lock. A holder on another machine that was killed counts as one until its lease is taken
+/// again.
+[[nodiscard]] std::optional<std::string> LeaseHolder(const std::filesystem::path& store);
 
 /// Name of this machine, as it is recorded in leases and attempts.
 [[nodiscard]] std::string HostName();

@@ -65,6 +65,36 @@ struct OpenAttempt {
   std::string host;  ///< empty for a job of a scheduler
   int64_t pid = 0;   ///< 0 for a job of a scheduler
   std::string job;   ///< the scheduler's name for it; empty for a process
+  std::optional<double> predicted_seconds = std::nullopt;  ///< of training the whole run
+  Json provenance = Json::object();  ///< of the program that started it: build, machine, command
+};
+
+/// How fast one attempt trained, and where.
+struct AttemptRate {
+  std::string run_id;
+  std::string model;      ///< canonical JSON of the run's ModelSpec
+  std::string precision;  ///< of the run
+  std::string executor;
+  std::string host;     ///< where `sweep` started its process; empty for a job of a scheduler
+  std::string device;   ///< as the trainer named it; empty where it did not
+  int64_t threads = 0;  ///< 0 where the trainer did not say
+  double samples_per_second = 0;
+};
+
+/// How long an attempt worked, from the trainer's start to its end or to now. An attempt that waits
+/// in a scheduler's queue has worked for no time.
+struct AttemptSpan {
+  std::string run_id;
+  int64_t attempt = 0;
+  std::string executor;
+  std::string host;       ///< as in AttemptRate
+  std::string device;     ///< as the trainer named it; empty where it did not
+  int64_t threads = 0;    ///< 0 where the trainer did not say
+  bool open = false;      ///< no end is recorded
+  double started_at = 0;  ///< Unix time
+  double seconds = 0;
+
+  [[nodiscard]] bool on_gpu() const { return device.starts_with("cuda"); }
 };
 
 /// What a trainer said of its own failure.

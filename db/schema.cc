@@ -206,8 +206,35 @@ constexpr const char* kVersion2 = R"sql(
 ALTER TABLE attempts ADD COLUMN job TEXT NOT NULL DEFAULT '';  -- a scheduler's name for it
 )sql";
 
+constexpr const char* kVersion3 = R"sql(
+ALTER TABLE attempts ADD COLUMN predicted_seconds REAL;        -- of training the whole run, as `sweep plan` would have said
+
+-- How fast each attempt trained, from its first to its last step event: start-up does not count, checkpoints do.
+CREATE VIEW attempt_rates AS
+WITH span AS (
+  SELECT run_id, attempt, min(seq) AS first, max(seq) AS last FROM events WHERE type = 'step'
+  GROUP BY run_id, attempt HAVING max(seq) > min(seq)
+), ends AS (
+  SELECT span.run_id, span.attempt,
+    json_extract(b.body, '$.samples_seen') - json_extract(a.body, '$.samples_seen') AS samples,
+    json_extract(b.body, '$.at') - json_extract(a.body, '$.at') AS seconds
+  FROM span
+  JOIN events a ON a.run_id = span.run_id AND a.attempt = span.attempt AND a.seq = span.first
+  JOIN events b ON b.run_id = span.run_id AND b.attempt = span.attempt AND b.seq = span.last
+)
+SELECT ends.run_id, ends.attempt, attempts.executor, attempts.host,
+  (SELECT body FROM events WHERE events.run_id = ends.run_id AND events.attempt = ends.attempt AND type = 'started' LIMIT 1)
+    AS started,
+  1.0 * samples / seconds AS samples_per_second
+FROM ends JOIN attempts USING (run_id, attempt) WHERE seconds > 0 AND samples > 0;
+)sql";
+
+constexpr const char* kVersion4 = R"sql(
+ALTER TABLE attempts ADD COLUMN provenance TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(provenance));
+)sql";
+
 // Entry i brings version i to i + 1. Never edit one that has been released: add the next.
-constexpr std::array<const char*, 2> kMigrations = {kVersion1, kVersion2};
+constexpr std::array<const char*, 4> kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4};
 
 int StoredVersion(SQLite::Database& database) {
   return database.execAndGet("PRAGMA user_version").getInt();

@@ -51,6 +51,12 @@ class Store {
   [[nodiscard]] std::set<std::string> FinishedEvaluations() const;
   [[nodiscard]] std::vector<OpenAttempt> OpenAttempts() const;
   [[nodiscard]] std::optional<RunProgress> LatestProgress(const std::string& run_id) const;
+  /// Rates of all attempts that told of two steps or more.
+  [[nodiscard]] std::vector<AttemptRate> AttemptRates() const;
+  /// Of all attempts; open ones last until `now` (Unix time).
+  [[nodiscard]] std::vector<AttemptSpan> AttemptSpans(double now) const;
+  /// Runs of all sweeps of this name.
+  [[nodiscard]] std::set<std::string> RunsOfName(const std::string& sweep_name) const;
   /// The last `failure` event of an attempt.
   [[nodiscard]] std::optional<ReportedFailure> FailureOf(const std::string& run_id,
                                                          int64_t attempt) const;

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "db/store_impl.h"
 
 namespace sweep {
@@ -107,6 +109,66 @@ std::optional<RunProgress> Store::LatestProgress(const std::string& run_id) cons
     progress.samples_per_second = body.value("samples_per_second", 0.0);
     progress.loss = body.value("loss", 0.0);
     return progress;
+  });
+}
+
+std::vector<AttemptRate> Store::AttemptRates() const {
+  return TranslateSqlite(root_, [&] {
+    SQLite::Statement& query = impl_->Prepare(
+        "SELECT run_id, json_extract(spec, '$.model'), "
+        "coalesce(json_extract(spec, '$.precision'), 'fp32'), executor, host, "
+        "coalesce(json_extract(started, '$.device'), ''), "
+        "coalesce(json_extract(started, '$.threads'), 0), samples_per_second "
+        "FROM attempt_rates JOIN runs USING (run_id) ORDER BY run_id, attempt");
+    std::vector<AttemptRate> rates;
+    while (query.executeStep()) {
+      rates.push_back({query.getColumn(0).getString(),
+                       query.getColumn(1).getString(),
+                       query.getColumn(2).getString(),
+                       query.getColumn(3).getString(),
+                       query.getColumn(4).getString(),
+                       query.getColumn(5).getString(),
+                       query.getColumn(6).getInt64(),
+                       query.getColumn(7).getDouble()});
+    }
+    return rates;
+  });
+}
+
+std::vector<AttemptSpan> Store::AttemptSpans(double now) const {
+  return TranslateSqlite(root_, [&] {
+    SQLite::Statement& query = impl_->Prepare(
+        "WITH known AS (SELECT *, (SELECT body FROM events WHERE events.run_id = attempts.run_id "
+        "AND events.attempt = attempts.attempt AND type = 'started' ORDER BY seq LIMIT 1) AS "
+        "started FROM attempts) "
+        "SELECT run_id, attempt, executor, host, coalesce(json_extract(started, '$.device'), ''), "
+        "coalesce(json_extract(started, '$.threads'), 0), outcome IS NULL, "
+        "coalesce(json_extract(started, '$.at'), CASE WHEN job = '' THEN started_at END), "
+        "coalesce(ended_at, ?), started_at FROM known ORDER BY run_id, attempt",
+        now);
+    std::vector<AttemptSpan> spans;
+    while (query.executeStep()) {
+      AttemptSpan& span = spans.emplace_back();
+      span.run_id = query.getColumn(0).getString();
+      span.attempt = query.getColumn(1).getInt64();
+      span.executor = query.getColumn(2).getString();
+      span.host = query.getColumn(3).getString();
+      span.device = query.getColumn(4).getString();
+      span.threads = query.getColumn(5).getInt64();
+      span.open = query.getColumn(6).getInt() != 0;
+      span.started_at = query.getColumn(9).getDouble();
+      if (!query.getColumn(7).isNull())
+        span.seconds =
+            std::max(0.0, query.getColumn(8).getDouble() - query.getColumn(7).getDouble());
+    }
+    return spans;
+  });
+}
+
+std::set<std::string> Store::RunsOfName(const std::string& sweep_name) const {
+  return TranslateSqlite(root_, [&] {
+    return FirstColumn(impl_->Prepare(
+        "SELECT run_id FROM sweep_runs JOIN sweeps USING (sweep_id) WHERE name = ?", sweep_name));
   });
 }
 

@@ -9,9 +9,10 @@ int64_t AsInteger(const Json& entry, const char* name) {
   return entry.value(name, int64_t{0});
 }
 
-std::optional<int> OptionalInt(const Json& entry, const char* name) {
+template <class Number>
+std::optional<Number> OptionalNumber(const Json& entry, const char* name) {
   const auto found = entry.find(name);
-  return found == entry.end() ? std::nullopt : std::optional<int>(found->get<int>());
+  return found == entry.end() ? std::nullopt : std::optional<Number>(found->get<Number>());
 }
 
 }  // namespace
@@ -103,14 +104,17 @@ void StoreTransaction::Transition(const std::string& run_id,
 }
 
 void StoreTransaction::StartAttempt(const OpenAttempt& attempt) {
-  ApplyJournalEntry({{"type", "attempt_started"},
-                     {"at", UnixTime()},
-                     {"run_id", attempt.run_id},
-                     {"attempt", attempt.attempt},
-                     {"executor", attempt.executor},
-                     {"host", attempt.host},
-                     {"pid", attempt.pid},
-                     {"job", attempt.job}});
+  Json entry = {{"type", "attempt_started"},
+                {"at", UnixTime()},
+                {"run_id", attempt.run_id},
+                {"attempt", attempt.attempt},
+                {"executor", attempt.executor},
+                {"host", attempt.host},
+                {"pid", attempt.pid},
+                {"job", attempt.job},
+                {"provenance", attempt.provenance}};
+  if (attempt.predicted_seconds) entry["predicted_seconds"] = *attempt.predicted_seconds;
+  ApplyJournalEntry(entry);
 }
 
 void StoreTransaction::EndAttempt(const std::string& run_id,
@@ -161,15 +165,17 @@ void StoreTransaction::ApplyJournalEntry(const Json& entry) {
           entry.value("reason", ""));
     } else if (type == "attempt_started") {
       impl.Execute(
-          "INSERT INTO attempts (run_id, attempt, executor, host, pid, job, started_at) VALUES (?, "
-          "?, ?, ?, ?, ?, ?)",
+          "INSERT INTO attempts (run_id, attempt, executor, host, pid, job, started_at, "
+          "predicted_seconds, provenance) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
           run_id,
           AsInteger(entry, "attempt"),
           entry.value("executor", ""),
           entry.value("host", ""),
           AsInteger(entry, "pid"),
           entry.value("job", ""),
-          at);
+          at,
+          OptionalNumber<double>(entry, "predicted_seconds"),
+          entry.value("provenance", Json::object()).dump());
     } else if (type == "attempt_ended") {
       impl.Execute(
           "UPDATE attempts SET ended_at = ?, outcome = ?, exit_code = ?, signal = ?, failure_class "
@@ -177,8 +183,8 @@ void StoreTransaction::ApplyJournalEntry(const Json& entry) {
           "WHERE run_id = ? AND attempt = ?",
           at,
           entry.value("outcome", ""),
-          OptionalInt(entry, "exit_code"),
-          OptionalInt(entry, "signal"),
+          OptionalNumber<int>(entry, "exit_code"),
+          OptionalNumber<int>(entry, "signal"),
           entry.value("class", ""),
           entry.value("message", ""),
           run_id,

@@ -38,11 +38,26 @@ const char* VerdictWord(const AttemptVerdict& verdict, bool will_retry) {
 
 }  // namespace
 
+bool WantsColour(std::FILE* out) {
+  const char* forbidden = std::getenv("NO_COLOR");
+  return ::isatty(::fileno(out)) == 1 && (forbidden == nullptr || *forbidden == '\0');
+}
+
 std::string HumanSeconds(double seconds) {
+  constexpr double kDaysFrom = 100 * 3600;
   if (seconds < 60) return fmt::format("{:.1f}s", seconds);
+  if (seconds >= kDaysFrom) return fmt::format("{:.4g}d", seconds / 86400);
   const auto whole = static_cast<int64_t>(std::llround(seconds));
   if (whole < 3600) return fmt::format("{}m {:02}s", whole / 60, whole % 60);
   return fmt::format("{}h {:02}m", whole / 3600, whole / 60 % 60);
+}
+
+std::string HumanBytes(double bytes) {
+  for (const auto& [unit, name] :
+       {std::pair(1e12, "TB"), std::pair(1e9, "GB"), std::pair(1e6, "MB"), std::pair(1e3, "kB")}) {
+    if (bytes >= unit) return fmt::format("{:.3g} {}", bytes / unit, name);
+  }
+  return fmt::format("{:.0f} B", bytes);
 }
 
 std::string HumanCount(double count) {
@@ -56,7 +71,7 @@ std::string HumanCount(double count) {
 Progress::Progress(std::FILE* out, size_t total_runs, size_t done_runs, double compute_gmacs)
     : out_(out),
       terminal_(::isatty(::fileno(out)) == 1),
-      colour_(terminal_ && std::getenv("NO_COLOR") == nullptr),
+      colour_(WantsColour(out)),
       total_runs_(total_runs),
       done_runs_(done_runs),
       compute_total_(compute_gmacs) {}

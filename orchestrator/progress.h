@@ -49,10 +49,16 @@ class Progress {
   bool bar_shown_ = false;
 };
 
+/// Is `out` a terminal, and does the user not forbid colours (NO_COLOR)?
+[[nodiscard]] bool WantsColour(std::FILE* out);
+
 /// "2h 03m", "4m 05s", "12.3s".
 [[nodiscard]] std::string HumanSeconds(double seconds);
 
 /// "12.8B", "407M", "8,192": how people write samples and parameters.
 [[nodiscard]] std::string HumanCount(double count);
+
+/// "12.8 GB", "407 MB": decimal units.
+[[nodiscard]] std::string HumanBytes(double bytes);
 
 }  // namespace sweep

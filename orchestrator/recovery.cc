@@ -17,6 +17,7 @@
 #include "db/stored_files.h"
 #include "orchestrator/attempt_verdict.h"
 #include "orchestrator/ingest.h"
+#include "orchestrator/retry_request.h"
 
 namespace sweep {
 namespace {
@@ -168,6 +169,8 @@ void FollowFiles(Store& store, std::vector<std::string>& notes) {
   store.ReplayJournal();
   CloseOpenAttempts(store, notes);
   ResetHalfStartedRuns(store);
+  for (const std::string& run_id : TakeRetryRequests(store))
+    notes.push_back(fmt::format("run {}: planned again, as `sweep retry` asks", run_id));
 }
 
 }  // namespace

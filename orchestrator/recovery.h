@@ -16,7 +16,8 @@ namespace sweep {
 ///   3. attempts that a dead `sweep` left open: a process still at work is stopped, what it left is
 ///   taken in, and the
 ///      attempt is closed;
-///   4. runs caught between the intent to start and the start.
+///   4. runs caught between the intent to start and the start;
+///   5. requests of `sweep retry` that nobody was there to take.
 /// On a healthy store this reads a few rows. `notes` receives a line for each thing that was
 /// mended.
 [[nodiscard]] std::unique_ptr<Store> OpenForWriting(const std::filesystem::path& root,

@@ -104,6 +104,21 @@ void RunPlan::PutBack(const RunWork& work) {
   ready_.emplace(work.run->compute_gmacs, work);
 }
 
+bool RunPlan::Retry(const std::string& run_id, const std::set<std::string>& finished_evaluations) {
+  const auto is_it = [&](const auto& entry) { return entry.second.run->run_id == run_id; };
+  const auto run = std::find_if(sweep_.runs.begin(), sweep_.runs.end(), [&](const RunRow& row) {
+    return row.run_id == run_id;
+  });
+  if (run == sweep_.runs.end() || taken_.contains(run_id) ||
+      std::any_of(ready_.begin(), ready_.end(), is_it) ||
+      std::any_of(waiting_.begin(), waiting_.end(), is_it))
+    return false;
+  // It was started once, so what it starts from is there.
+  ready_.emplace(run->compute_gmacs,
+                 RunWork{&*run, true, MissingEvaluations(*run, finished_evaluations)});
+  return true;
+}
+
 void RunPlan::ReleaseChildren(const std::string& run_id) {
   const auto [begin, end] = waiting_.equal_range(run_id);
   for (auto child = begin; child != end; ++child)

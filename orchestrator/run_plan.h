@@ -41,6 +41,11 @@ class RunPlan {
   void Failed(const std::string& run_id);  ///< its descendants will never be ready
   void PutBack(const RunWork& work);       ///< ready again
 
+  /// Wants a run of this sweep that had failed; false for any other run, and for one that is wanted
+  /// already.
+  [[nodiscard]] bool Retry(const std::string& run_id,
+                           const std::set<std::string>& finished_evaluations);
+
   /// Nothing is ready and nothing is out.
   [[nodiscard]] bool Finished() const { return ready_.empty() && taken_.empty(); }
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "core/failure.h"
+#include "orchestrator/cost_model.h"
 #include "orchestrator/data_files.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/local_executor.h"
@@ -28,6 +29,19 @@ std::unique_ptr<Store> OpenStore(const std::filesystem::path& root) {
   std::unique_ptr<Store> store = OpenForWriting(root, notes);
   for (const std::string& note : notes) fmt::print(stderr, "{}\n", note);
   return store;
+}
+
+// Fills job.predicted_seconds. Throws Failure(kBudget) for a plan that may cost too much.
+void PredictCost(const Store& store,
+                 const RunPlan& plan,
+                 const std::optional<double>& most_hours,
+                 SweepJob& job) {
+  const TrainRates rates(
+      WorkplaceOf(job.executor, job.trainer, ""), store.AttemptRates(), LoadProbes(store.root()));
+  const PlanCost cost = CostOf(plan.Remaining(), job, rates);
+  if (most_hours) RequireBudget(cost, rates.workplace(), *most_hours);
+  for (const auto& [run_id, run] : cost.runs)
+    job.predicted_seconds[run_id] = run.train_seconds.middle;
 }
 
 double ComputeToSpend(const std::vector<RunWork>& remaining) {
@@ -69,11 +83,9 @@ SweepReport RunSweep(const RunSweepOptions& options) {
   const SweepFile file = ReadSweepFile(options.sweep_file, LoadCatalog(DataPath("")));
   SweepJob job = MakeJob(file, options);
   const std::unique_ptr<Store> store = OpenStore(options.store);
+  RunPlan plan(job.sweep, store->Runs(), store->FinishedEvaluations(), options.retry_failed);
+  PredictCost(*store, plan, options.most_hours, job);
   AddSweepToStore(*store, job.sweep);
-  RunPlan plan(job.sweep,
-               store->Runs(job.sweep.sweep_id),
-               store->FinishedEvaluations(),
-               options.retry_failed);
 
   SweepReport report;
   report.name = job.sweep.name;

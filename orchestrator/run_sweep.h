@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@ struct RunSweepOptions {
   int64_t slots = 0;          ///< overrides the sweep file's; 0: as the file says
   std::string executor;       ///< overrides the sweep file's; empty: as the file says
   bool retry_failed = false;  ///< start failed, diverged and cancelled runs again
+  std::optional<double> most_hours = std::nullopt;  ///< GPU-hours (core-hours without GPUs) that
+                                                    ///< what is missing may cost
 };
 
 /// What one invocation did and what the sweep's points say now.
@@ -27,7 +30,8 @@ struct SweepReport {
   SweepFits fits;
 };
 
-/// The main job: sweep file to fitted laws. Progress goes to stderr. Throws Failure; an interrupted
+/// The main job: sweep file to fitted laws. Progress goes to stderr. Throws Failure, as kBudget
+/// before anything is started when it may cost more than `most_hours`; an interrupted
 /// or partly failed sweep is a report, not a failure.
 [[nodiscard]] SweepReport RunSweep(const RunSweepOptions& options);
 

@@ -12,14 +12,17 @@
 #include "core/failure.h"
 #include "core/files.h"
 #include "core/json_fields.h"
+#include "core/provenance.h"
 #include "db/lease.h"
 #include "orchestrator/ingest.h"
+#include "orchestrator/retry_request.h"
 
 namespace sweep {
 namespace {
 
 constexpr auto kCycle = std::chrono::milliseconds(200);
 constexpr auto kProgressEvery = std::chrono::seconds(1);
+constexpr auto kRequestsEvery = std::chrono::seconds(1);
 constexpr const char* kTrainerName = "clip_train";
 
 bool IsExecutable(const std::filesystem::path& path) {
@@ -59,11 +62,21 @@ std::vector<std::string> TrainerCommand(const TrainerSettings& settings) {
 
 Scheduler::Scheduler(
     Store& store, const SweepJob& job, RunPlan& plan, Executor& executor, Progress& progress)
-    : store_(store), job_(job), plan_(plan), executor_(executor), progress_(progress) {}
+    : store_(store),
+      job_(job),
+      plan_(plan),
+      executor_(executor),
+      progress_(progress),
+      checkpoints_needed_(CheckpointsNeeded(job.sweep)),
+      provenance_({{"program", "sweep"},
+                   {"build", BuildProvenance()},
+                   {"machine", MachineProvenance()},
+                   {"command", CommandLine()}}) {}
 
 SweepOutcome Scheduler::Run(const InterruptGuard& interrupts) {
   AdoptOngoing();
   while (!plan_.Finished() && interrupts.count() == 0) {
+    TakeInRequests();
     StartReady();
     TakeInNews(kCycle);
     TakeInProgress();
@@ -91,6 +104,18 @@ void Scheduler::AdoptOngoing() {
     }
     executor_.Adopt(JobFor(open.run_id, open.attempt), {open.host, open.pid, open.job, false});
     active_[open.run_id] = Active{*work, std::chrono::steady_clock::now()};
+  }
+}
+
+// Left by `sweep retry` while we hold the store.
+void Scheduler::TakeInRequests() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < next_requests_) return;
+  next_requests_ = now + kRequestsEvery;
+  for (const std::string& run_id : TakeRetryRequests(store_)) {
+    if (!plan_.Retry(run_id, store_.FinishedEvaluations())) continue;
+    attempts_made_.erase(run_id);
+    progress_.Note(fmt::format("run {} is tried again, as `sweep retry` asks", run_id));
   }
 }
 
@@ -138,7 +163,8 @@ AttemptRequest Scheduler::RequestFor(const RunWork& work) const {
     request.micro_batch = smaller->second;
   request.checkpoint_every_seconds = job_.trainer.checkpoint_every_seconds;
   request.locations = LocationsFor(run);
-  request.keep_at = CheckpointsToKeep(run);
+  const std::set<int64_t>& needed = checkpoints_needed_.at(run.run_id);
+  request.keep_at = {needed.begin(), needed.end()};
   request.evaluations = work.evaluations;
   return request;
 }
@@ -177,13 +203,25 @@ void Scheduler::StartAttempt(const RunWork& work) {
   const AttemptHandle handle = executor_.Start(JobFor(run.run_id, request.attempt));
 
   StoreTransaction confirmation(store_);
-  confirmation.StartAttempt(
-      {run.run_id, request.attempt, executor_.name(), handle.host, handle.pid, handle.job});
+  confirmation.StartAttempt({run.run_id,
+                             request.attempt,
+                             executor_.name(),
+                             handle.host,
+                             handle.pid,
+                             handle.job,
+                             PredictedSeconds(work),
+                             provenance_});
   if (work.train && handle.runs)
     confirmation.Transition(run.run_id, RunState::kRunning, fmt::format("process {}", handle.pid));
   confirmation.Commit();
   ++attempts_made_[run.run_id];
   active_[run.run_id] = Active{work, std::chrono::steady_clock::now()};
+}
+
+std::optional<double> Scheduler::PredictedSeconds(const RunWork& work) const {
+  const auto cost = job_.predicted_seconds.find(work.run->run_id);
+  if (!work.train || cost == job_.predicted_seconds.end()) return std::nullopt;
+  return cost->second;
 }
 
 std::map<std::string, std::string> Scheduler::LocationsFor(const RunRow& run) const {
@@ -197,16 +235,6 @@ std::map<std::string, std::string> Scheduler::LocationsFor(const RunRow& run) co
       locations[start.run_id] = std::filesystem::absolute(checkpoint).string();
   }
   return locations;
-}
-
-std::vector<int64_t> Scheduler::CheckpointsToKeep(const RunRow& run) const {
-  std::set<int64_t> samples;
-  for (const EvaluationRequest& evaluation : run.evaluations)
-    samples.insert(evaluation.samples_seen);
-  for (const RunRow& other : job_.sweep.runs) {
-    if (other.spec.start.run_id == run.run_id) samples.insert(other.spec.start.samples_seen);
-  }
-  return {samples.begin(), samples.end()};
 }
 
 void Scheduler::TakeInNews(std::chrono::milliseconds wait) {

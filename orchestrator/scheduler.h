@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,7 @@ class Scheduler {
   };
 
   void AdoptOngoing();
+  void TakeInRequests();
   void StartReady();
   [[nodiscard]] bool IsDoneAlready(const RunWork& work);
   void StartAttempt(const RunWork& work);
@@ -55,19 +57,22 @@ class Scheduler {
   void Count(const RunRow& run, const AttemptVerdict& verdict);
   void TakeInProgress();
   void StopEverything(const InterruptGuard& interrupts);
+  [[nodiscard]] std::optional<double> PredictedSeconds(const RunWork& work) const;
   [[nodiscard]] std::map<std::string, std::string> LocationsFor(const RunRow& run) const;
-  [[nodiscard]] std::vector<int64_t> CheckpointsToKeep(const RunRow& run) const;
 
   Store& store_;
   const SweepJob& job_;
   RunPlan& plan_;
   Executor& executor_;
   Progress& progress_;
+  const std::map<std::string, std::set<int64_t>> checkpoints_needed_;  // by run
+  const Json provenance_;  // of this process: recorded with every attempt
   SweepOutcome outcome_;
   std::map<std::string, Active> active_;          // by run
   std::map<std::string, int64_t> attempts_made_;  // by run, in this invocation
   std::map<std::string, int64_t> micro_batches_;  // by run, after it ran out of memory
   std::chrono::steady_clock::time_point next_progress_;
+  std::chrono::steady_clock::time_point next_requests_;
   bool stopping_ = false;
 };
 

@@ -8,6 +8,19 @@
 #include "core/failure.h"
 
 namespace sweep {
+
+std::map<std::string, std::set<int64_t>> CheckpointsNeeded(const SweepRow& sweep) {
+  std::map<std::string, std::set<int64_t>> needed;
+  for (const RunRow& run : sweep.runs) {
+    std::set<int64_t>& samples = needed[run.run_id];
+    for (const EvaluationRequest& evaluation : run.evaluations)
+      samples.insert(evaluation.samples_seen);
+    if (!run.spec.start.run_id.empty())
+      needed[run.spec.start.run_id].insert(run.spec.start.samples_seen);
+  }
+  return needed;
+}
+
 void RequireLocations(const SweepJob& job, const std::vector<const RunRow*>& runs) {
   std::set<std::string> needed;
   for (const RunRow* run : runs) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,7 +16,13 @@ struct SweepJob {
   ExpandedSweep sweep;
   ExecutorSettings executor;
   TrainerSettings trainer;
+  std::map<std::string, double> predicted_seconds = {};  ///< of training, by run; recorded at its
+                                                         ///< start, to be compared with later
 };
+
+/// By run: after how many samples of its own segment its evaluations and the runs that start from
+/// it need a checkpoint.
+[[nodiscard]] std::map<std::string, std::set<int64_t>> CheckpointsNeeded(const SweepRow& sweep);
 
 /// Throws Failure(kData) naming every file or folder that the remaining work needs and this machine
 /// lacks, with what to install.

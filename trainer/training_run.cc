@@ -17,6 +17,7 @@
 #include "core/failure.h"
 #include "core/files.h"
 #include "core/json_fields.h"
+#include "core/provenance.h"
 #include "trainer/batch_loader.h"
 #include "trainer/checkpoint_folder.h"
 #include "trainer/device.h"
@@ -97,7 +98,10 @@ class TrainingRun {
                {"device", device_.str()},
                {"threads", threads_},
                {"processes", context_.request.processes},
-               {"program", kProgramVersion}};
+               {"program", kProgramVersion},
+               {"build", BuildProvenance()},
+               {"machine", MachineProvenance()},
+               {"command", CommandLine()}};
     if (checkpoint) event["resumed_from"] = checkpoint->manifest.samples_seen;
     context_.events.Write("started", std::move(event));
   }

@@ -27,6 +27,11 @@ void AddModelsCommand(CLI::App& app, const GlobalOptions& global, Action& action
 void AddPlanCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddRunCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddCancelCommand(CLI::App& app, const GlobalOptions& global, Action& action);
+void AddRetryCommand(CLI::App& app, const GlobalOptions& global, Action& action);
+void AddExplainCommand(CLI::App& app, const GlobalOptions& global, Action& action);
+void AddWatchCommand(CLI::App& app, const GlobalOptions& global, Action& action);
+void AddGcCommand(CLI::App& app, const GlobalOptions& global, Action& action);
+void AddDoctorCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddLogsCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddStatusCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddFitCommand(CLI::App& app, const GlobalOptions& global, Action& action);

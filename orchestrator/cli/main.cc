@@ -25,7 +25,10 @@ int Main(int argc, char** argv) {
   AddPlanCommand(app, global, action);
   AddRunCommand(app, global, action);
   AddCancelCommand(app, global, action);
+  AddRetryCommand(app, global, action);
   AddStatusCommand(app, global, action);
+  AddWatchCommand(app, global, action);
+  AddExplainCommand(app, global, action);
   AddLogsCommand(app, global, action);
   AddImportCommand(app, global, action);
   AddFitCommand(app, global, action);
@@ -37,6 +40,8 @@ int Main(int argc, char** argv) {
   AddLawsCommand(app, global, action);
   AddExportCommand(app, global, action);
   AddDbCommand(app, global, action);
+  AddGcCommand(app, global, action);
+  AddDoctorCommand(app, global, action);
 
   try {
     app.parse(argc, argv);

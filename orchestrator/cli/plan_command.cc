@@ -4,9 +4,9 @@
 #include <memory>
 #include <optional>
 
-#include "core/compute.h"
 #include "db/store.h"
 #include "orchestrator/cli/command.h"
+#include "orchestrator/cost_model.h"
 #include "orchestrator/data_files.h"
 #include "orchestrator/fit_sweep.h"
 #include "orchestrator/progress.h"
@@ -20,112 +20,251 @@ namespace {
 
 struct PlanOptions {
   std::string sweep_file;
+  std::string accelerator;
   bool retry_failed = false;
+  bool probe = false;
+  std::optional<double> most_hours;
 };
 
-RunPlan MakePlan(const SweepJob& job, const std::string& store_path, bool retry_failed) {
-  if (!Store::Exists(store_path)) return {job.sweep, {}, {}, retry_failed};
-  const Store store(store_path, Store::Access::kRead);
-  return {job.sweep, store.Runs(), store.FinishedEvaluations(), retry_failed};
-}
+// The sweep's runs against the store's, by run id.
+struct StoreComparison {
+  std::vector<std::string> fresh;     // in the file alone
+  std::vector<std::string> kept;      // in both
+  std::vector<std::string> orphaned;  // of an earlier version of this sweep, no longer in the file
+};
 
-struct PlanTotals {
+// All that is shown. The references must outlive it.
+struct PlanView {
+  const SweepJob& job;
+  const RunPlan& plan;
+  std::vector<RunWork> remaining;
+  StoreComparison against_store;
+  Workplace workplace;
+  PlanCost cost;
   double compute_gmacs = 0;  // of the runs' own segments
-  double train_flops = 0;
-  size_t trainings = 0;
   size_t evaluations = 0;
 };
 
-PlanTotals Add(const std::vector<RunWork>& remaining) {
-  PlanTotals totals;
-  for (const RunWork& work : remaining) {
-    totals.evaluations += work.evaluations.size();
-    if (!work.train) continue;
-    ++totals.trainings;
-    const double gmacs =
-        static_cast<double>(work.run->spec.samples_seen) * work.run->gmacs_per_sample;
-    totals.compute_gmacs += gmacs;
-    totals.train_flops += gmacs * kTrainFlopsPerGmac;
-  }
-  return totals;
+RunPlan MakePlan(const SweepJob& job, const Store* store, bool retry_failed) {
+  if (store == nullptr) return {job.sweep, {}, {}, retry_failed};
+  return {job.sweep, store->Runs(), store->FinishedEvaluations(), retry_failed};
 }
 
-void PrintPlan(const RunPlan& plan,
-               const std::vector<RunWork>& remaining,
-               const PlanTotals& totals) {
-  std::vector<std::vector<std::string>> rows;
+StoreComparison Compare(const SweepRow& sweep, const Store* store) {
+  StoreComparison comparison;
+  std::map<std::string, RunRecord> known;
+  std::set<std::string> orphaned;
+  if (store != nullptr) {
+    known = store->Runs();
+    orphaned = store->RunsOfName(sweep.name);
+  }
+  for (const RunRow& run : sweep.runs) {
+    (known.contains(run.run_id) ? comparison.kept : comparison.fresh).push_back(run.run_id);
+    orphaned.erase(run.run_id);
+  }
+  comparison.orphaned.assign(orphaned.begin(), orphaned.end());
+  return comparison;
+}
+
+// What nothing is known of yet, each model, precision and batch once.
+void ProbeUnknown(const SweepJob& job,
+                  const std::vector<RunWork>& remaining,
+                  const TrainRates& rates,
+                  const std::string& root) {
+  std::set<std::string> probed;
   for (const RunWork& work : remaining) {
-    const RunRow& run = *work.run;
-    rows.push_back(
-        {run.run_id.substr(0, 8),
-         run.model,
-         run.dataset,
-         HumanCount(static_cast<double>(run.spec.data.data_scale)),
-         HumanCount(static_cast<double>(run.spec.samples_seen)),
-         std::to_string(run.spec.global_batch_size),
-         fmt::format("{:.4g}", run.spec.optimizer.learning_rate),
-         std::to_string(run.spec.seed),
-         HumanCount(static_cast<double>(run.params)),
-         fmt::format("{:.4g}", run.compute_gmacs),
-         work.train ? "train" : "evaluate",
-         run.spec.start.run_id.empty() ? "" : "after " + run.spec.start.run_id.substr(0, 8)});
+    const RunSpec& spec = work.run->spec;
+    const ProbeRequest request =
+        ProbeRequestFor(spec, job.executor.threads_per_run, job.trainer.device);
+    if (!work.train || rates.For(spec).source != RateSource::kAssumed) continue;
+    if (!probed.insert(FieldsToJson(request).dump()).second) continue;
+    fmt::print(stderr,
+               "probing {} in {}, batch {} ...\n",
+               work.run->model,
+               request.precision,
+               request.batch_size);
+    (void)RunProbe(root, job.trainer, request);
   }
-  if (!rows.empty()) {
-    fmt::print("{}\n",
-               FormatTable({"run",
-                            "model",
-                            "dataset",
-                            "data_scale",
-                            "samples_seen",
-                            "batch",
-                            "learning_rate",
-                            "seed",
-                            "params",
-                            "compute_gmacs",
-                            "to do",
-                            ""},
-                           rows));
+}
+
+TrainRates RatesFor(const SweepJob& job,
+                    const std::vector<RunWork>& remaining,
+                    const PlanOptions& options,
+                    const Store* store,
+                    const std::string& root) {
+  const Workplace place = WorkplaceOf(job.executor, job.trainer, options.accelerator);
+  const auto attempts = store != nullptr ? store->AttemptRates() : std::vector<AttemptRate>();
+  const TrainRates rates(place, attempts, LoadProbes(root));
+  if (!options.probe) return rates;
+  ProbeUnknown(job, remaining, rates, root);
+  return {place, attempts, LoadProbes(root)};
+}
+
+std::string RangeText(const RangedEstimate& seconds) {
+  return fmt::format("{} ({} to {})",
+                     HumanSeconds(seconds.middle),
+                     HumanSeconds(seconds.low),
+                     HumanSeconds(seconds.high));
+}
+
+std::vector<std::string> RunCells(const RunWork& work, const PlanCost& cost) {
+  const RunRow& run = *work.run;
+  std::vector<std::string> cells = {run.run_id.substr(0, 8),
+                                    run.model,
+                                    run.dataset,
+                                    HumanCount(static_cast<double>(run.spec.data.data_scale)),
+                                    HumanCount(static_cast<double>(run.spec.samples_seen)),
+                                    std::to_string(run.spec.global_batch_size),
+                                    fmt::format("{:.4g}", run.spec.optimizer.learning_rate),
+                                    std::to_string(run.spec.seed),
+                                    HumanCount(static_cast<double>(run.params)),
+                                    fmt::format("{:.4g}", run.compute_gmacs)};
+  if (const auto found = cost.runs.find(run.run_id); found != cost.runs.end()) {
+    cells.push_back(HumanBytes(found->second.memory.total()));
+    cells.push_back(HumanBytes(found->second.disk_bytes));
+    cells.push_back(HumanSeconds(found->second.train_seconds.middle));
+    cells.push_back(fmt::format("{:.3g}", found->second.device_hours.middle));
+  } else {
+    cells.insert(cells.end(), 4, "-");
   }
+  cells.push_back(work.train ? "train" : "evaluate");
+  cells.push_back(run.spec.start.run_id.empty() ? ""
+                                                : "after " + run.spec.start.run_id.substr(0, 8));
+  return cells;
+}
+
+void PrintRuns(const PlanView& view) {
+  std::vector<std::vector<std::string>> rows;
+  for (const RunWork& work : view.remaining) rows.push_back(RunCells(work, view.cost));
+  if (rows.empty()) return;
+  fmt::print("{}\n",
+             FormatTable({"run",
+                          "model",
+                          "dataset",
+                          "data_scale",
+                          "samples_seen",
+                          "batch",
+                          "learning_rate",
+                          "seed",
+                          "params",
+                          "compute_gmacs",
+                          "memory",
+                          "disk",
+                          "time",
+                          view.workplace.hours_unit(),
+                          "to do",
+                          ""},
+                         rows));
+}
+
+// One row a model and precision: how fast, and how that is known.
+void PrintRates(const PlanView& view) {
+  std::map<std::string, std::vector<std::string>> rows;
+  for (const RunWork& work : view.remaining) {
+    const auto cost = view.cost.runs.find(work.run->run_id);
+    if (cost == view.cost.runs.end()) continue;
+    const TrainRate& rate = cost->second.rate;
+    const RangedEstimate& speed = rate.samples_per_second;
+    const std::string& precision = work.run->spec.precision;
+    rows[work.run->model + "\n" + precision + "\n" + rate.from] = {
+        work.run->model,
+        precision,
+        fmt::format("{:.4g}", speed.middle),
+        fmt::format("{:.4g} to {:.4g}", speed.low, speed.high),
+        ToString(rate.source),
+        rate.from};
+  }
+  if (rows.empty()) return;
+  std::vector<std::vector<std::string>> cells;
+  for (const auto& [key, row] : rows) cells.push_back(row);
+  fmt::print("{}\n",
+             FormatTable({"model", "precision", "samples/s", "range", "source", "from"}, cells));
+}
+
+void PrintComparison(const StoreComparison& c) {
+  if (c.kept.empty() && c.orphaned.empty()) return;
+  fmt::print("against the store: {} new, {} kept, {} orphaned\n",
+             c.fresh.size(),
+             c.kept.size(),
+             c.orphaned.size());
+  if (c.orphaned.empty()) return;
+  fmt::print("  orphaned (of an earlier version of this sweep):");
+  for (const std::string& run_id : c.orphaned) fmt::print(" {}", run_id.substr(0, 8));
+  fmt::print("\n");
+}
+
+void PrintPlan(const PlanView& view) {
+  PrintRuns(view);
+  PrintRates(view);
   fmt::print(
       "{} runs: {} done, {} to train, {} evaluations to make; {:.4g} GMACs forward, {:.3g} FLOPs "
       "of training\n",
-      plan.total_runs(),
-      plan.already_done(),
-      totals.trainings,
-      totals.evaluations,
-      totals.compute_gmacs,
-      totals.train_flops);
+      view.plan.total_runs(),
+      view.plan.already_done(),
+      view.cost.runs.size(),
+      view.evaluations,
+      view.compute_gmacs,
+      view.cost.train_flops);
+  PrintComparison(view.against_store);
+  if (view.cost.runs.empty()) return;
+  fmt::print("training costs {}", HoursText(view.cost.device_hours, view.workplace));
+  if (view.cost.elapsed_seconds)
+    fmt::print(", in {} at least", RangeText(*view.cost.elapsed_seconds));
+  fmt::print("; up to {} of memory a run, {} of checkpoints\n",
+             HumanBytes(view.cost.most_memory_bytes),
+             HumanBytes(view.cost.disk_bytes));
 }
 
-Json PlanJson(const SweepJob& job,
-              const RunPlan& plan,
-              const std::vector<RunWork>& remaining,
-              const PlanTotals& totals) {
-  Json runs = Json::array();
-  for (const RunWork& work : remaining) {
-    Json evaluations = Json::array();
-    for (const EvaluationRequest& evaluation : work.evaluations)
-      evaluations.push_back(evaluation.eval_dataset);
-    runs.push_back({{"run_id", work.run->run_id},
-                    {"model", work.run->model},
-                    {"dataset", work.run->dataset},
-                    {"coordinates", work.run->coordinates},
-                    {"train", work.train},
-                    {"parent_run_id", work.run->spec.start.run_id},
-                    {"evaluations", evaluations},
-                    {"params", work.run->params},
-                    {"samples_seen", work.run->spec.samples_seen},
-                    {"compute_gmacs", work.run->compute_gmacs},
-                    {"train_flops", work.run->train_flops}});
+Json RunJson(const RunWork& work, const PlanCost& costs) {
+  Json evaluations = Json::array();
+  for (const EvaluationRequest& evaluation : work.evaluations)
+    evaluations.push_back(evaluation.eval_dataset);
+  Json json = {{"run_id", work.run->run_id},
+               {"model", work.run->model},
+               {"dataset", work.run->dataset},
+               {"coordinates", work.run->coordinates},
+               {"train", work.train},
+               {"parent_run_id", work.run->spec.start.run_id},
+               {"evaluations", evaluations},
+               {"params", work.run->params},
+               {"samples_seen", work.run->spec.samples_seen},
+               {"compute_gmacs", work.run->compute_gmacs},
+               {"train_flops", work.run->train_flops}};
+  if (const auto found = costs.runs.find(work.run->run_id); found != costs.runs.end()) {
+    const RunCost& cost = found->second;
+    json["cost"] = {{"train_flops", cost.train_flops},
+                    {"memory_bytes", cost.memory.total()},
+                    {"disk_bytes", cost.disk_bytes},
+                    {"train_seconds", FieldsToJson(cost.train_seconds)},
+                    {"device_hours", FieldsToJson(cost.device_hours)},
+                    {"samples_per_second", FieldsToJson(cost.rate.samples_per_second)},
+                    {"source", ToString(cost.rate.source)},
+                    {"from", cost.rate.from}};
   }
+  return json;
+}
+
+Json PlanJson(const PlanView& view) {
+  Json runs = Json::array();
+  for (const RunWork& work : view.remaining) runs.push_back(RunJson(work, view.cost));
+  Json cost = {{"unit", view.workplace.hours_unit()},
+               {"accelerator", view.workplace.accelerator.name},
+               {"device_hours", FieldsToJson(view.cost.device_hours)},
+               {"disk_bytes", view.cost.disk_bytes},
+               {"most_memory_bytes", view.cost.most_memory_bytes}};
+  if (view.cost.elapsed_seconds) cost["elapsed_seconds"] = FieldsToJson(*view.cost.elapsed_seconds);
   return {{"schema", "sweep.plan/1"},
-          {"name", job.sweep.name},
-          {"total_runs", plan.total_runs()},
-          {"already_done", plan.already_done()},
-          {"to_train", totals.trainings},
-          {"to_evaluate", totals.evaluations},
-          {"compute_gmacs", totals.compute_gmacs},
-          {"train_flops", totals.train_flops},
+          {"name", view.job.sweep.name},
+          {"total_runs", view.plan.total_runs()},
+          {"already_done", view.plan.already_done()},
+          {"to_train", view.cost.runs.size()},
+          {"to_evaluate", view.evaluations},
+          {"compute_gmacs", view.compute_gmacs},
+          {"train_flops", view.cost.train_flops},
+          {"new", view.against_store.fresh},
+          {"kept", view.against_store.kept},
+          {"orphaned", view.against_store.orphaned},
+          {"cost", cost},
           {"runs", runs}};
 }
 
@@ -133,14 +272,24 @@ int Plan(const GlobalOptions& global, const PlanOptions& options) {
   const SweepFile file = ReadSweepFile(options.sweep_file, LoadCatalog(DataPath("")));
   CheckFitRequests(file.fits);
   const SweepJob job = SweepJob{Expand(file), file.executor, file.trainer};
-  const RunPlan plan = MakePlan(job, global.store, options.retry_failed);
-  const std::vector<RunWork> remaining = plan.Remaining();
-  const PlanTotals totals = Add(remaining);
+  std::unique_ptr<Store> store;
+  if (Store::Exists(global.store))
+    store = std::make_unique<Store>(global.store, Store::Access::kRead);
+  const RunPlan plan = MakePlan(job, store.get(), options.retry_failed);
+
+  PlanView view{job, plan, plan.Remaining(), Compare(job.sweep, store.get()), {}, {}};
+  const TrainRates rates = RatesFor(job, view.remaining, options, store.get(), global.store);
+  view.workplace = rates.workplace();
+  view.cost = CostOf(view.remaining, job, rates);
+  for (const RunWork& work : view.remaining) view.evaluations += work.evaluations.size();
+  view.compute_gmacs = view.cost.train_flops / kTrainFlopsPerGmac;
   if (global.json) {
-    fmt::print("{}\n", PlanJson(job, plan, remaining, totals).dump(1));
+    fmt::print("{}\n", PlanJson(view).dump(1));
   } else {
-    PrintPlan(plan, remaining, totals);
+    PrintPlan(view);
   }
+  std::fflush(stdout);
+  if (options.most_hours) RequireBudget(view.cost, view.workplace, *options.most_hours);
   return 0;
 }
 
@@ -149,13 +298,34 @@ int Plan(const GlobalOptions& global, const PlanOptions& options) {
 void AddPlanCommand(CLI::App& app, const GlobalOptions& global, Action& action) {
   auto options = std::make_shared<PlanOptions>();
   CLI::App* command = app.add_subcommand(
-      "plan", "What `sweep run` would do: the runs that are missing and their compute");
+      "plan", "What `sweep run` would do: the runs that are missing and what they cost");
   command->footer(
-      "Example:\n  sweep plan sweeps/laion_grid.json\n  sweep plan sweeps/quickstart.json --json");
+      "Example:\n"
+      "  sweep plan sweeps/quickstart.json --probe\n"
+      "  sweep plan sweeps/laion_grid.json --accelerator a100\n"
+      "  sweep plan grid.json --max-gpu-hours 500 && sweep run grid.json\n"
+      "How fast a run trains is taken from earlier attempts here, else from a probe, else assumed "
+      "as a share of the accelerator's peak; the table says which. Start-up and evaluations are "
+      "not counted.");
   command->add_option("sweep_file", options->sweep_file, "Sweep file (JSON)")->required();
   command->add_flag("--retry-failed",
                     options->retry_failed,
                     "Count failed, diverged and cancelled runs as missing");
+  CLI::Option* accelerator = command->add_option(
+      "--accelerator",
+      options->accelerator,
+      "As if runs worked on a100, h100, h200 or core (a CPU's), by what is assumed of it");
+  command
+      ->add_flag("--probe",
+                 options->probe,
+                 "Train each model of which nothing is known here for some seconds; the result is "
+                 "kept in the store")
+      ->excludes(accelerator);
+  command
+      ->add_option("--max-gpu-hours",
+                   options->most_hours,
+                   "Exit with code 4 if it may cost more (core-hours where runs use no GPU)")
+      ->check(CLI::NonNegativeNumber);
   command->callback([&global, &action, options] {
     action = [&global, options] { return Plan(global, *options); };
   });

@@ -60,6 +60,7 @@ void AddRunCommand(CLI::App& app, const GlobalOptions& global, Action& action) {
       "Example:\n"
       "  sweep run sweeps/quickstart.json\n"
       "  sweep run grid.json --slots 4 --store results\n"
+      "  sweep run grid.json --max-gpu-hours 500\n"
       "Ctrl-C saves and stops; the same command goes on. A finished sweep costs nothing to run "
       "again.");
   command->add_option("sweep_file", options->sweep_file, "Sweep file (JSON)")->required();
@@ -71,6 +72,13 @@ void AddRunCommand(CLI::App& app, const GlobalOptions& global, Action& action) {
   command
       ->add_option("--executor", options->executor, "Where runs work (default: the sweep file's)")
       ->check(CLI::IsMember({"local", "slurm"}));
+  command
+      ->add_option(
+          "--max-gpu-hours",
+          options->most_hours,
+          "Start nothing and exit with code 4 if what is missing may cost more (core-hours "
+          "where runs use no GPU; `sweep plan` shows the cost)")
+      ->check(CLI::NonNegativeNumber);
   command->add_flag(
       "--retry-failed", options->retry_failed, "Start failed, diverged and cancelled runs again");
   command->callback([&global, &action, options] {

@@ -8,6 +8,8 @@
 #include "db/store.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/progress.h"
+#include "orchestrator/run_grid.h"
+#include "orchestrator/sweep_cost.h"
 #include "orchestrator/text_table.h"
 
 namespace sweep {
@@ -22,12 +24,18 @@ constexpr const char* kRunsOfSweep =
     "sweep_runs.dataset, "
     "runs.samples_seen, runs.seed, runs.compute_gmacs, runs.state, runs.failure_class, "
     "runs.message, "
-    "runs.final_loss, runs.train_seconds, "
+    "runs.final_loss, runs.train_seconds, runs.gmacs_per_sample, runs.spec, "
+    "(SELECT predicted_seconds FROM attempts WHERE attempts.run_id = runs.run_id "
+    "AND predicted_seconds IS NOT NULL ORDER BY attempt LIMIT 1) AS predicted_seconds, "
     "(SELECT max(attempt) FROM attempts WHERE attempts.run_id = runs.run_id) AS attempts, "
     "(SELECT count(*) FROM evaluations WHERE evaluations.run_id = runs.run_id) AS evaluations "
     "FROM sweep_runs JOIN sweeps USING (sweep_id) JOIN runs USING (run_id) "
     "WHERE ?1 = '' OR sweeps.name = ?1 OR sweeps.sweep_id LIKE ?1 || '%' "
     "ORDER BY sweeps.added_at, sweep_runs.position";
+
+std::string CellOr(const Json& value, const std::string& otherwise) {
+  return value.is_null() ? otherwise : value.is_string() ? value.get<std::string>() : value.dump();
+}
 
 struct SweepSummary {
   std::string name;
@@ -36,12 +44,29 @@ struct SweepSummary {
   double compute_done = 0;
   double train_seconds = 0;
   Json runs = Json::array();
+  std::vector<RunSpending> spending;
+  std::vector<GridRun> grid;
+  SweepCost cost;
 };
+
+// Moves the spec, which is for us alone, out of the row.
+RunSpending SpendingOf(Json& run) {
+  RunSpending spending;
+  spending.run_id = run.at("run_id");
+  spending.spec = ParseRunSpec(Json::parse(run.at("spec").get<std::string>()), "the store");
+  spending.state = ParseRunState(run.at("state").get<std::string>());
+  spending.train_seconds = run.at("train_seconds");
+  if (!run.at("predicted_seconds").is_null())
+    spending.predicted_seconds = run.at("predicted_seconds").get<double>();
+  run.erase("spec");
+  return spending;
+}
 
 std::map<std::string, SweepSummary> Summarise(const QueryTable& table,
                                               std::vector<std::string>& order) {
   std::map<std::string, SweepSummary> sweeps;
-  for (const Json& run : TableToJson(table)) {
+  Json rows = TableToJson(table);
+  for (Json& run : rows) {
     const std::string id = run.at("sweep_id");
     if (!sweeps.contains(id)) order.push_back(id);
     SweepSummary& sweep = sweeps[id];
@@ -52,13 +77,51 @@ std::map<std::string, SweepSummary> Summarise(const QueryTable& table,
     sweep.compute_total += compute;
     if (state == "completed") sweep.compute_done += compute;
     sweep.train_seconds += run.at("train_seconds").get<double>();
+    sweep.spending.push_back(SpendingOf(run));
+    sweep.grid.push_back({CellOr(run.at("model"), ""),
+                          run.at("gmacs_per_sample"),
+                          run.at("samples_seen"),
+                          ParseRunState(state)});
     sweep.runs.push_back(run);
   }
   return sweeps;
 }
 
-std::string CellOr(const Json& value, const std::string& otherwise) {
-  return value.is_null() ? otherwise : value.is_string() ? value.get<std::string>() : value.dump();
+void PrintCost(const SweepCost& cost) {
+  fmt::print("cost so far: {}", SpentText(cost));
+  if (cost.predicted_seconds > 0) {
+    fmt::print("; training took {} of {} predicted ({:.2f} of it)",
+               HumanSeconds(cost.actual_seconds),
+               HumanSeconds(cost.predicted_seconds),
+               cost.actual_seconds / cost.predicted_seconds);
+  }
+  if (cost.hours_left.high > 0) {
+    fmt::print("\nleft: {:.3g} {} ({:.3g} to {:.3g})",
+               cost.hours_left.middle,
+               cost.unit,
+               cost.hours_left.low,
+               cost.hours_left.high);
+    if (cost.seconds_left) {
+      fmt::print(", {} ({} to {}) with {} at work",
+                 HumanSeconds(cost.seconds_left->middle),
+                 HumanSeconds(cost.seconds_left->low),
+                 HumanSeconds(cost.seconds_left->high),
+                 cost.at_work);
+    }
+  }
+  fmt::print("\n");
+}
+
+Json CostJson(const SweepCost& cost) {
+  Json json = {{"gpu_hours", cost.gpu_hours},
+               {"core_hours", cost.core_hours},
+               {"predicted_seconds", cost.predicted_seconds},
+               {"actual_seconds", cost.actual_seconds},
+               {"unit_left", cost.unit},
+               {"hours_left", FieldsToJson(cost.hours_left)},
+               {"at_work", cost.at_work}};
+  if (cost.seconds_left) json["seconds_left"] = FieldsToJson(*cost.seconds_left);
+  return json;
 }
 
 void PrintSweep(const std::string& id, const SweepSummary& sweep) {
@@ -80,7 +143,10 @@ void PrintSweep(const std::string& id, const SweepSummary& sweep) {
                     CellOr(run.at("attempts"), "0"),
                     run.at("evaluations").dump(),
                     loss.is_null() ? "-" : fmt::format("{:.3f}", loss.get<double>()),
-                    HumanSeconds(run.at("train_seconds").get<double>())});
+                    HumanSeconds(run.at("train_seconds").get<double>()),
+                    run.at("predicted_seconds").is_null()
+                        ? "-"
+                        : HumanSeconds(run.at("predicted_seconds").get<double>())});
   }
   fmt::print("{}\n",
              FormatTable({"run",
@@ -93,8 +159,10 @@ void PrintSweep(const std::string& id, const SweepSummary& sweep) {
                           "attempts",
                           "evaluations",
                           "final_loss",
-                          "trained"},
+                          "trained",
+                          "predicted"},
                          rows));
+  fmt::print("{}\n", FormatRunGrid(sweep.grid, WantsColour(stdout)));
   std::string counts;
   for (const auto& [state, count] : sweep.runs_by_state) {
     counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", count, state);
@@ -103,6 +171,7 @@ void PrintSweep(const std::string& id, const SweepSummary& sweep) {
              counts,
              sweep.compute_total > 0 ? 100 * sweep.compute_done / sweep.compute_total : 100.0,
              HumanSeconds(sweep.train_seconds));
+  PrintCost(sweep.cost);
   for (const Json& run : sweep.runs) {
     const std::string message = CellOr(run.at("message"), "");
     if (!message.empty())
@@ -113,7 +182,8 @@ void PrintSweep(const std::string& id, const SweepSummary& sweep) {
 int Status(const GlobalOptions& global, const StatusOptions& options) {
   const Store store(global.store, Store::Access::kRead);
   std::vector<std::string> order;
-  const auto sweeps = Summarise(store.Query(kRunsOfSweep, {options.sweep}), order);
+  auto sweeps = Summarise(store.Query(kRunsOfSweep, {options.sweep}), order);
+  for (auto& [id, sweep] : sweeps) sweep.cost = CostSoFar(store, sweep.spending);
   if (sweeps.empty() && !options.sweep.empty()) {
     throw Failure(FailureCode::kData,
                   fmt::format("the store {} has no sweep '{}'", global.store, options.sweep));
@@ -128,6 +198,7 @@ int Status(const GlobalOptions& global, const StatusOptions& options) {
                       {"compute_gmacs_total", sweep.compute_total},
                       {"compute_gmacs_completed", sweep.compute_done},
                       {"train_seconds", sweep.train_seconds},
+                      {"cost", CostJson(sweep.cost)},
                       {"runs", sweep.runs}});
     }
     fmt::print("{}\n", Json{{"schema", "sweep.status/1"}, {"sweeps", list}}.dump(1));
@@ -142,9 +213,15 @@ int Status(const GlobalOptions& global, const StatusOptions& options) {
 
 void AddStatusCommand(CLI::App& app, const GlobalOptions& global, Action& action) {
   auto options = std::make_shared<StatusOptions>();
-  CLI::App* command =
-      app.add_subcommand("status", "What has run, what is running, what failed and why");
-  command->footer("Example:\n  sweep status\n  sweep status quickstart --json");
+  CLI::App* command = app.add_subcommand(
+      "status",
+      "What has run, what is running, what failed and why; what it cost and what is left");
+  command->footer(
+      "Example:\n"
+      "  sweep status\n"
+      "  sweep status quickstart --json\n"
+      "The grid has a symbol for each run. What is left is training alone, at the rates measured "
+      "so far.");
   command->add_option("sweep", options->sweep, "Name or id of one sweep (default: all)");
   command->callback([&global, &action, options] {
     action = [&global, options] { return Status(global, *options); };

@@ -99,4 +99,57 @@ TEST_CASE("ParseModelSpec names the field, its value and what was expected") {
                         Catch::Contains("divisor of vision.image_size = 30"));
 }
 
+namespace {
+
+// Peak resident memory as `clip_train bench --warmup 1 --seconds 0.1 --threads 1` reports it, and
+// what of it the process holds before it trains anything.
+constexpr double kProcessBytes = 134e6;
+
+struct MeasuredPeak {
+  const char* model;
+  ModelSpec spec;
+  StepSize step;
+  double bytes;
+};
+
+ModelSpec Scenes(int64_t width, int64_t layers) {
+  return ModelSpec{width,
+                   VisionSpec{28, 7, width, layers, 32, 4},
+                   TextSpec{16, 64, width, width / 32, layers, 4.0},
+                   false};
+}
+
+const ModelSpec kClip32px{192, VisionSpec{32, 8, 192, 4}, TextSpec{16, 512, 192, 3, 4, 4.0}, false};
+
+}  // namespace
+
+TEST_CASE("The estimate of training memory is near the measured peaks") {
+  const MeasuredPeak peaks[] = {
+      {"clip-32px", kClip32px, {128, 0, false}, 390934528},
+      {"clip-32px", kClip32px, {512, 0, false}, 969084928},
+      {"clip-32px", kClip32px, {512, 0, true}, 731115520},
+      {"scenes-m", Scenes(96, 3), {128, 0, false}, 218918912},
+      {"scenes-m", Scenes(96, 3), {512, 0, false}, 435376128},
+      {"scenes-m", Scenes(96, 3), {2048, 0, false}, 1290534912},
+      {"scenes-l", Scenes(128, 4), {512, 0, false}, 687308800},
+      {"scenes-l", Scenes(128, 4), {512, 0, true}, 533585920},
+  };
+  for (const MeasuredPeak& peak : peaks) {
+    const double estimate = kProcessBytes + EstimateTrainMemory(peak.spec, peak.step).total();
+    INFO(peak.model << " batch " << peak.step.global_batch_size << " bf16 " << peak.step.bf16);
+    CHECK(peak.bytes / estimate == Approx(peak.step.bf16 ? 1.23 : 1.01).margin(0.015));
+  }
+}
+
+TEST_CASE("Smaller pieces of a batch take less memory, and large batches hold no logits") {
+  const TrainMemory whole = EstimateTrainMemory(kClip32px, {2048, 0, false});
+  const TrainMemory pieces = EstimateTrainMemory(kClip32px, {2048, 512, false});
+  CHECK(pieces.activations == Approx(whole.activations / 4));
+  CHECK(pieces.state == whole.state);
+  CHECK(whole.loss == 2 * 2048.0 * 2048.0 * 4);
+  CHECK(EstimateTrainMemory(kClip32px, {4096, 0, false}).loss == 0);
+  CHECK(CheckpointBytes(kClip32px) ==
+        12.0 * static_cast<double>(CountParameters(kClip32px).total()));
+}
+
 }  // namespace sweep

@@ -72,6 +72,11 @@ class SweepTest(unittest.TestCase):
             self.assertLess(time.monotonic(), deadline, "waited in vain")
             time.sleep(0.01)
 
+    def has_started(self):
+        """Has a `sweep run` begun with the first run of the store?"""
+        runs = os.path.join(self.store, "runs")
+        return os.path.isdir(runs) and os.listdir(runs) != []
+
     def points(self, store=None):
         """The store's points without the order of rows: what an undisturbed run would have given too."""
         lines = self.sweep("export", "points", "--format", "jsonl", store=store).splitlines()

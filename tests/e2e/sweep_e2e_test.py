@@ -1,12 +1,13 @@
 """`sweep` as a user meets it, with a trainer of one's own in place of clip_train."""
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
 import unittest
 
-from harness import SweepTest, TINY_TRAINER, tiny_sweep, tiny_model
+from harness import SOURCE, SWEEP, SweepTest, TINY_TRAINER, tiny_sweep, tiny_model
 
 
 class RunTest(SweepTest):
@@ -119,8 +120,7 @@ class RunTest(SweepTest):
         first = subprocess.Popen(self.command("run", file), env={**os.environ, **slow}, stderr=subprocess.DEVNULL,
                                  stdout=subprocess.DEVNULL)
         self.addCleanup(first.wait)
-        runs = os.path.join(self.store, "runs")
-        self.wait_until(lambda: os.path.isdir(runs) and os.listdir(runs))
+        self.wait_until(self.has_started)
         self.sweep("run", file, expect=5)
         self.assertIn(f"process {first.pid}", self.last_stderr)
         self.assertTrue(self.sweep("status"))
@@ -167,6 +167,268 @@ class RunTest(SweepTest):
         self.assertIn("damaged", self.last_stderr)
         self.assertEqual(len(self.sweep("export", "steps").splitlines()), 1 + 4)
         self.assertEqual(len(self.points()), 6)
+
+
+class CostTest(SweepTest):
+    def bench_trainer(self):
+        """The tiny trainer, with a bench that knows what it wants to say."""
+        path = self.path("trainer.sh")
+        with open(path, "w") as out:
+            out.write(f"""#!/bin/sh
+[ "$1" = bench ] && {{ echo '{{"images_per_second": 500.0, "device": "cpu"}}'; exit; }}
+exec {' '.join(TINY_TRAINER)} "$@"
+""")
+        os.chmod(path, 0o755)
+        return {"command": [path], "device": "cpu"}
+
+    def sources(self, plan):
+        return {run["cost"]["source"] for run in plan["runs"]}
+
+    def test_the_source_of_a_cost_goes_from_assumed_to_probed_to_measured(self):
+        sweep = tiny_sweep(trainer=self.bench_trainer(), evaluations=[])
+        file = self.write_sweep(sweep)
+        plan = self.sweep_json("plan", file)
+        self.assertEqual(self.sources(plan), {"assumed"})
+        self.assertEqual(plan["cost"]["unit"], "core-hours")
+        self.assertFalse(os.path.exists(self.store))
+        plan = self.sweep_json("plan", file, "--probe")
+        self.assertEqual(self.sources(plan), {"probed"})
+        self.assertAlmostEqual(plan["cost"]["device_hours"]["middle"], 2 * (1024 + 4096 + 16384) / 500 / 3600)
+        self.assertNotIn("probing", self.sweep("plan", file, "--probe") + self.last_stderr)
+        self.sweep("run", file)
+        sweep["grid"]["samples_seen"].append(65536)
+        plan = self.sweep_json("plan", self.write_sweep(sweep))
+        self.assertEqual(self.sources(plan), {"measured"})
+        self.assertEqual((len(plan["new"]), len(plan["kept"]), len(plan["orphaned"])), (2, 6, 0))
+
+    def test_a_plan_names_the_runs_that_an_edit_left_behind(self):
+        self.sweep("run", self.write_sweep(tiny_sweep()))
+        grid = {"model": ["w32"], "samples_seen": [1024, 2048]}
+        edited = self.write_sweep(tiny_sweep(grid=grid))
+        plan = self.sweep_json("plan", edited)
+        self.assertEqual((len(plan["new"]), len(plan["kept"]), len(plan["orphaned"])), (1, 1, 5))
+        text = self.sweep("plan", edited)
+        self.assertIn("1 new, 1 kept, 5 orphaned", text)
+        self.assertIn(plan["orphaned"][0][:8], text)
+
+    def test_a_plan_above_the_budget_is_exit_code_4_and_starts_nothing(self):
+        file = self.write_sweep(tiny_sweep())
+        self.sweep("plan", file, "--max-gpu-hours", "1e-9", expect=4)
+        self.sweep("run", file, "--max-gpu-hours", "1e-9", expect=4)
+        self.assertIn("core-hours", self.last_stderr)
+        self.assertEqual(self.sweep_json("status")["sweeps"], [])
+        self.sweep("run", file, "--max-gpu-hours", "1000")
+        self.sweep("plan", file, "--max-gpu-hours", "0")  # nothing is left to pay for
+
+    def test_status_holds_the_prediction_against_what_it_took_and_says_what_is_left(self):
+        sweep = tiny_sweep(trainer=self.bench_trainer(), evaluations=[])
+        fails_on_w64 = f"grep -q '\"width\": *64' $0/spec.json && exit 2; exec {' '.join(TINY_TRAINER)} $0 $1"
+        file = self.write_sweep(sweep)
+        self.sweep("plan", file, "--probe")
+        sweep["trainer"]["command"] = ["/bin/sh", "-c", fails_on_w64]
+        self.sweep("run", self.write_sweep(sweep), expect=3, env={"TINY_TRAINER_STEP_SECONDS": "0.02"})
+        (status,) = self.sweep_json("status")["sweeps"]
+        self.assertEqual([run["predicted_seconds"] for run in status["runs"] if run["model"] == "w32"],
+                         [samples / 500 for samples in (1024, 4096, 16384)])
+        cost = status["cost"]
+        self.assertEqual((cost["gpu_hours"], cost["at_work"], cost["hours_left"]["high"]), (0, 0, 0))
+        self.assertGreater(cost["core_hours"], 3 * 5 * 0.02 / 3600)
+        self.assertAlmostEqual(cost["predicted_seconds"], (1024 + 4096 + 16384) / 500)
+        self.assertGreater(cost["actual_seconds"], 3 * 5 * 0.02)
+        text = self.sweep("status", env={"NO_COLOR": ""})
+        self.assertIn("w32  #       #       #\nw64  !       !       !\n", text)
+        self.assertNotIn("\x1b", text)
+        sweep["grid"]["samples_seen"].append(65536)
+        interrupted = subprocess.Popen(self.command("run", self.write_sweep(sweep)), stderr=subprocess.DEVNULL,
+                                       stdout=subprocess.DEVNULL,
+                                       env={**os.environ, "TINY_TRAINER_STEP_SECONDS": "1"})
+        self.addCleanup(interrupted.wait)
+        self.wait_until(lambda: self.sweep_json("status")["sweeps"][-1]["cost"]["at_work"] == 1)
+        left = self.sweep_json("status")["sweeps"][-1]["cost"]
+        self.assertGreater(left["seconds_left"]["middle"], 0)
+        self.assertEqual(left["unit_left"], "core-hours")
+        interrupted.send_signal(signal.SIGINT)
+        interrupted.wait(60)
+
+    def test_a_trainer_without_a_bench_cannot_be_probed(self):
+        file = self.write_sweep(tiny_sweep(trainer={"command": ["/bin/sh", "-c", "echo no >&2; exit 3"]}))
+        self.sweep("plan", file, "--probe", expect=2)
+        self.assertIn("no probe", self.last_stderr)
+
+
+class ExplainTest(SweepTest):
+    """Questions about a sweep while it runs and after it."""
+    BROKEN = {"command": ["/bin/sh", "-c", "echo broken >&2; exit 2"]}  # a bad spec: never tried twice
+
+    def run_ids(self, state):
+        return [run["run_id"] for sweep in self.sweep_json("status")["sweeps"] for run in sweep["runs"]
+                if run["state"] == state]
+
+    def popen(self, *arguments, step_seconds):
+        process = subprocess.Popen(self.command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env={**os.environ, "TINY_TRAINER_STEP_SECONDS": str(step_seconds)})
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.wait)
+        return process
+
+    def test_explain_says_why_a_run_failed_and_what_tells_it_from_its_sibling(self):
+        sweep = tiny_sweep(trainer=self.BROKEN, grid={"model": ["w32"], "samples_seen": [1024, 4096]})
+        sweep["fixed"]["seed"] = 1
+        self.sweep("run", self.write_sweep(sweep), expect=3)
+        run = self.run_ids("failed")[0]
+        told = self.sweep_json("explain", run[:10])
+        self.assertEqual((told["run_id"], told["state"], len(told["attempts"])), (run, "failed", 1))
+        self.assertIn("bad_spec", told["why"])
+        self.assertEqual([change["to_state"] for change in told["transitions"]], ["submitting", "running", "failed"])
+        self.assertEqual(told["nearest"]["differences"], [{"field": "/samples_seen", "ours": "1024", "theirs": "4096"}])
+        text = self.sweep("explain", run)
+        for words in ("exit code 2", "sweep retry " + run[:8], "/samples_seen", "attempt 1 failed"):
+            self.assertIn(words, text)
+        self.sweep("explain", "zzz", expect=2)
+        self.assertIn("no run of", self.last_stderr)
+
+    def test_explain_says_that_a_run_waits_for_one_that_failed(self):
+        sweep = tiny_sweep(grid={"model": ["w32"], "samples_seen": [1024]}, trainer=self.BROKEN,
+                           include=[{"model": "w32", "samples_seen": 2048, "start": {"from": {"samples_seen": 1024}}}])
+        self.sweep("run", self.write_sweep(sweep), expect=3)
+        (parent,) = self.run_ids("failed")
+        (child,) = self.run_ids("planned")
+        why = self.sweep_json("explain", child)["why"]
+        self.assertIn("waits for run " + parent, why)
+        self.assertIn("sweep retry", why)
+
+    def test_an_attempt_carries_its_provenance_through_a_rebuild(self):
+        self.sweep("run", self.write_sweep(tiny_sweep()), env={"OMP_NUM_THREADS": "3", "SLURM_JOB_ID": "77"})
+        run = self.run_ids("completed")[0]
+        provenance = self.sweep_json("explain", run)["attempts"][0]["provenance"]
+        self.assertEqual(provenance["machine"]["environment"], {"OMP_NUM_THREADS": "3", "SLURM_JOB_ID": "77"})
+        self.assertEqual(provenance["command"][:2], [SWEEP, "run"])
+        commit = subprocess.run(["git", "-C", SOURCE, "cat-file", "-t", provenance["build"]["commit"]],
+                                capture_output=True, text=True).stdout.strip()
+        self.assertIn(commit, ("commit", ""))
+        self.assertIn(provenance["build"]["dirty"], (True, False))
+        exported = self.sweep("export", "attempts", "--format", "jsonl").splitlines()
+        self.assertEqual(json.loads(json.loads(exported[0])["provenance"])["command"][:2], [SWEEP, "run"])
+        self.sweep("db", "rebuild")
+        self.assertEqual(self.sweep_json("explain", run)["attempts"][0]["provenance"], provenance)
+
+    def test_retry_plans_failed_runs_again(self):
+        sweep = tiny_sweep(trainer=self.BROKEN)
+        self.sweep("run", self.write_sweep(sweep), expect=3)
+        failed = self.run_ids("failed")
+        self.sweep("retry", expect=2)
+        self.assertEqual(self.sweep_json("retry", failed[0][:10])["runs"], failed[:1])
+        self.assertEqual(self.run_ids("planned"), failed[:1])
+        self.sweep("retry", failed[0], expect=2)
+        self.assertIn("is planned", self.last_stderr)
+        self.assertEqual(sorted(self.sweep_json("retry", "--failed")["runs"]), sorted(failed[1:]))
+        report = self.sweep_json("run", self.write_sweep(tiny_sweep()))
+        self.assertEqual((report["completed"], report["already_done"]), (6, 0))
+
+    def test_retry_asks_the_sweep_that_holds_the_store(self):
+        mark = self.path("mended")
+        script = f"grep -q '\"width\": *64' $0/spec.json && [ ! -e {mark} ] && exit 2; exec {' '.join(TINY_TRAINER)} $0 $1"
+        sweep = tiny_sweep(trainer={"command": ["/bin/sh", "-c", script]}, evaluations=[],
+                           grid={"model": ["w32", "w64"], "samples_seen": [1024]})
+        running = self.popen("run", self.write_sweep(sweep), "--json", step_seconds=1)
+        self.wait_until(self.has_started)
+        self.wait_until(lambda: self.run_ids("failed"))
+        open(mark, "w").close()
+        self.assertTrue(self.sweep_json("retry", "--failed")["asked_the_holder"])
+        out, _ = running.communicate(timeout=60)
+        self.assertEqual(running.returncode, 3)  # it did fail once
+        self.assertEqual(json.loads(out)["completed"], 2)
+        self.assertEqual(len(self.run_ids("completed")), 2)
+        self.assertEqual(os.listdir(os.path.join(self.store, "requests")), [])
+
+    def test_watch_follows_a_sweep_to_its_end(self):
+        running = self.popen("run", self.write_sweep(tiny_sweep()), step_seconds=0.2)
+        self.wait_until(self.has_started)
+        lines = self.sweep("watch", "--every", "0.1").splitlines()
+        self.assertIn("6 completed", lines[-1])
+        self.assertRegex(lines[-2], r"^\d\d:\d\d:\d\d [0-9a-f]{8} w\d\d fashion_scenes: running -> completed, attempt 1")
+        self.assertNotIn("\x1b", "".join(lines))
+        running.communicate(timeout=60)
+        self.assertEqual(self.sweep("watch").count("\n"), 1)
+        summary = json.loads(self.sweep("watch", "tiny", "--json").splitlines()[-1])
+        self.assertEqual(summary["runs_by_state"], {"completed": 6})
+        self.sweep("watch", "absent", expect=6)
+
+    def test_watch_ends_with_3_where_runs_failed(self):
+        self.sweep("run", self.write_sweep(tiny_sweep(trainer=self.BROKEN)), expect=3)
+        self.assertIn("6 failed", self.sweep("watch", expect=3))
+
+
+class HousekeepingTest(SweepTest):
+    def add_checkpoint(self, run, samples, name=None):
+        folder = os.path.join(self.store, "runs", run, "attempts/1/checkpoints", name or f"{samples:012d}")
+        os.makedirs(folder)
+        with open(os.path.join(folder, "model.safetensors"), "w") as out:
+            out.write("x" * 1000)
+        return folder
+
+    def test_gc_lists_first_and_removes_only_what_nothing_needs(self):
+        sweep = tiny_sweep(grid={"model": ["w32"], "samples_seen": [4096]},
+                           include=[{"model": "w32", "samples_seen": 1024,
+                                     "start": {"from": {"samples_seen": 4096}, "at": 2048}}])
+        parent_id = next(run["run_id"] for run in self.sweep_json("plan", self.write_sweep(sweep))["runs"]
+                         if not run["parent_run_id"])
+        self.sweep("run", self.path("sweep.json"))
+        old, needed = self.add_checkpoint(parent_id, 1024), self.add_checkpoint(parent_id, 2048)
+        torn, fresh = (self.add_checkpoint(parent_id, 0, f".writing-00000000{n}") for n in (1, 2))
+        os.utime(torn, (1, 1))
+        os.makedirs(os.path.join(self.store, "runs", "0" * 32))
+        listed = self.sweep_json("gc")
+        self.assertEqual({(item["kind"], item["path"]) for item in listed["items"]},
+                         {("checkpoint", old), ("temporary", torn)})
+        self.assertEqual((listed["deleted"], listed["bytes"]), (False, 2000))
+        self.assertIn("nothing was removed", self.sweep("gc"))
+        self.assertTrue(os.path.exists(old))
+        self.assertTrue(self.sweep_json("gc", "--delete")["deleted"])
+        last = os.path.join(os.path.dirname(old), f"{4096:012d}")
+        self.assertEqual([os.path.exists(path) for path in (old, torn, needed, fresh, last)],
+                         [False, False, True, True, True])
+        (unlisted,) = self.sweep_json("gc", "--unlisted-runs", "--delete")["items"]
+        self.assertEqual((unlisted["kind"], os.path.exists(unlisted["path"])), ("unlisted_run", False))
+        self.assertEqual(self.sweep_json("run", self.path("sweep.json"))["already_done"], 2)
+
+    def test_gc_does_not_remove_from_under_a_running_sweep(self):
+        running = subprocess.Popen(self.command("run", self.write_sweep(tiny_sweep())), stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, env={**os.environ, "TINY_TRAINER_STEP_SECONDS": "0.2"})
+        self.addCleanup(running.wait)
+        self.wait_until(self.has_started)
+        self.sweep("gc", "--delete", expect=5)
+
+    def test_doctor_says_what_is_missing_and_what_to_do(self):
+        bare = self.path("bin")
+        os.mkdir(bare)
+        shutil.copy(SWEEP, os.path.join(bare, "sweep"))
+        done = subprocess.run([os.path.join(bare, "sweep"), "doctor", "--store", self.store, "--json"],
+                              capture_output=True, text=True, env={**os.environ, "PATH": bare})
+        self.assertEqual(done.returncode, 2, done.stderr)
+        checks = {check["subject"]: check for check in json.loads(done.stdout)["checks"]}
+        self.assertEqual(checks["trainer"]["level"], "fail")
+        self.assertIn("scripts/setup", checks["trainer"]["advice"])
+        self.assertIn("not installed", checks["slurm"]["finding"])
+        self.assertEqual(checks["store"]["level"], "ok")
+        self.assertIn("not made yet", checks["store"]["finding"])
+        self.assertFalse(os.path.exists(self.store))
+
+    def test_doctor_holds_a_slow_scheduler_and_its_clock_against_us(self):
+        tools = self.path("tools")
+        os.mkdir(tools)
+        for name, text in (("sinfo", "slurm 22.05"), ("scontrol", "Configuration data as of 2020-01-01T00:00:00"),
+                           ("clip_train", "clip_train 9 (LibTorch 1)")):
+            with open(os.path.join(tools, name), "w") as out:
+                out.write(f"#!/bin/sh\necho '{text}'\n")
+            os.chmod(os.path.join(tools, name), 0o755)
+        path = tools + os.pathsep + os.environ["PATH"]
+        done = json.loads(self.sweep("doctor", "--json", env={"PATH": path}))
+        found = [(check["subject"], check["level"], check["finding"]) for check in done["checks"]]
+        self.assertTrue(any(subject == "clock" and level == "warn" and "scheduler" in finding
+                            for subject, level, finding in found), found)
+        self.assertIn(("slurm", "ok", "slurm 22.05 answers"), found)
 
 
 class MistakesTest(SweepTest):

@@ -7,6 +7,7 @@ spec = json.load(open(f"{run_dir}/spec.json"))["spec"]
 request = json.load(open(f"{run_dir}/attempts/{attempt}/attempt.json"))
 events = open(f"{run_dir}/attempts/{attempt}/events.jsonl", "a")
 sequence = 0
+begin = time.time()
 
 def event(**members):
     global sequence
@@ -29,7 +30,8 @@ for step in range(1, 6):
 checkpoint = f"attempts/{attempt}/checkpoints/{spec['samples_seen']:012d}"
 os.makedirs(f"{run_dir}/{checkpoint}", exist_ok=True)
 publish(f"{run_dir}/result.json", {"schema": "sweep.result/1", "run_id": request["run_id"], "attempt": attempt,
-        "outcome": "completed", "samples_seen": spec["samples_seen"], "final_loss": 1.0, "checkpoint": checkpoint})
+        "outcome": "completed", "samples_seen": spec["samples_seen"], "final_loss": 1.0, "checkpoint": checkpoint,
+        "train_seconds": time.time() - begin})
 for wanted in request["evaluations"]:
     publish(f"{run_dir}/evaluations/{wanted['eval_id']}.json", {"schema": "sweep.evaluation/1",
             **{key: wanted[key] for key in ("eval_id", "samples_seen", "eval_dataset", "spec")}, "run_id": request["run_id"],

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/json_fields.h"
+
+namespace sweep {
+
+/// A number and the range it is believed to lie in.
+struct RangedEstimate {
+  double low = 0;
+  double middle = 0;
+  double high = 0;
+};
+
+[[nodiscard]] inline RangedEstimate Sum(const RangedEstimate& a, const RangedEstimate& b) {
+  return {a.low + b.low, a.middle + b.middle, a.high + b.high};
+}
+
+[[nodiscard]] inline RangedEstimate Scaled(const RangedEstimate& a, double factor) {
+  return {a.low * factor, a.middle * factor, a.high * factor};
+}
+
+template <class Visitor>
+void VisitFields(Visitor& visit, RangedEstimate& s) {
+  visit("low", s.low);
+  visit("middle", s.middle);
+  visit("high", s.high);
+}
+
+/// A kind of device and how much of its peak training is assumed to use: the guess for what was
+/// never measured.
+struct Accelerator {
+  std::string name;
+  std::string unit;                          ///< `GPU` or `core`: what its hours are hours of
+  std::map<std::string, double> peak_flops;  ///< a second, by precision
+  RangedEstimate utilisation;                ///< share of the peak, by model FLOPs
+};
+
+template <class Visitor>
+void VisitFields(Visitor& visit, Accelerator& s) {
+  visit("name", s.name);
+  visit("unit", s.unit);
+  visit("peak_flops", s.peak_flops);
+  visit("utilisation", s.utilisation);
+}
+
+/// The ones of the shipped accelerators.json, by id (`a100`, …, `core`).
+[[nodiscard]] std::map<std::string, Accelerator> LoadAccelerators();
+
+/// Names of this machine's GPUs, as its driver gives them; empty without one.
+[[nodiscard]] std::vector<std::string> LocalGpus();
+
+}  // namespace sweep

@@ -1,0 +1,149 @@
+#include "orchestrator/garbage.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <set>
+
+#include "core/failure.h"
+#include "core/run_directory.h"
+#include "db/stored_files.h"
+#include "orchestrator/sweep_job.h"
+
+namespace sweep {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kNewestKept = 2;  // as the trainer does, docs/run_directory.md
+constexpr auto kOld = std::chrono::hours(1);
+
+double BytesOf(const fs::path& path) {
+  std::error_code unreadable;
+  if (fs::is_regular_file(path, unreadable))
+    return static_cast<double>(fs::file_size(path, unreadable));
+  double bytes = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(path, unreadable)) {
+    if (entry.is_regular_file(unreadable))
+      bytes += static_cast<double>(entry.file_size(unreadable));
+  }
+  return bytes;
+}
+
+bool IsOld(const fs::path& path) {
+  std::error_code gone;
+  const auto written = fs::last_write_time(path, gone);
+  return !gone && fs::file_time_type::clock::now() - written > kOld;
+}
+
+bool IsLocked(const fs::path& lock) {
+  const int fd = ::open(lock.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool locked = ::flock(fd, LOCK_SH | LOCK_NB) != 0;
+  ::close(fd);
+  return locked;
+}
+
+// Checkpoints of finished writes, newest first, with what their names say.
+std::vector<std::pair<int64_t, fs::path>> Checkpoints(const RunDirectory& directory) {
+  std::vector<std::pair<int64_t, fs::path>> found;
+  for (const int64_t attempt : directory.AttemptNumbers()) {
+    std::error_code absent;
+    for (const auto& entry : fs::directory_iterator(directory.checkpoints(attempt), absent)) {
+      const std::string name = entry.path().filename().string();
+      const bool digits =
+          !name.empty() && name.find_first_not_of("0123456789") == std::string::npos;
+      if (digits) found.emplace_back(std::stoll(name), entry.path());
+    }
+  }
+  std::sort(found.rbegin(), found.rend());
+  return found;
+}
+
+// What every sweep of the store needs, by run.
+std::map<std::string, std::set<int64_t>> NeededByAnySweep(const Store& store) {
+  std::map<std::string, std::set<int64_t>> needed;
+  for (const std::string& sweep_id : store.SweepIds()) {
+    const std::string path = (store.sweeps_folder() / (sweep_id + ".json")).string();
+    const auto stored = FieldsFromJson<StoredSweep>(ReadJsonFile(path), path);
+    for (const auto& [run_id, samples] : CheckpointsNeeded(stored.sweep))
+      needed[run_id].insert(samples.begin(), samples.end());
+    for (const RunRow& run : stored.sweep.runs) needed[run.run_id].insert(run.spec.samples_seen);
+  }
+  return needed;
+}
+
+void AddCheckpoints(const RunDirectory& directory,
+                    const RunRecord& run,
+                    std::set<int64_t> keep,
+                    std::vector<Garbage>& garbage) {
+  for (const int64_t attempt : directory.AttemptNumbers()) {
+    try {
+      const auto keep_at = ReadAttemptRequest(directory, attempt).keep_at;
+      keep.insert(keep_at.begin(), keep_at.end());
+    } catch (const Failure&) {
+      return;  // what somebody asked to keep is not known
+    }
+  }
+  const auto checkpoints = Checkpoints(directory);
+  const size_t newest = run.state == RunState::kCompleted ? 1 : kNewestKept;
+  std::set<int64_t> seen;
+  for (const auto& [samples, path] : checkpoints) {
+    if (seen.size() < newest) seen.insert(samples);
+    if (!seen.contains(samples) && !keep.contains(samples))
+      garbage.push_back({"checkpoint", path, BytesOf(path)});
+  }
+}
+
+// Files that WriteFileAtomic, and folders that a checkpoint, did not come to rename.
+bool IsTemporary(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return (name.starts_with('.') && name.ends_with(".tmp")) || name.starts_with(".writing-");
+}
+
+void AddTemporaries(const fs::path& folder, std::vector<Garbage>& garbage) {
+  std::error_code absent;
+  for (auto entry = fs::recursive_directory_iterator(folder, absent);
+       entry != fs::recursive_directory_iterator();
+       entry.increment(absent)) {
+    if (!IsTemporary(entry->path())) continue;
+    entry.disable_recursion_pending();
+    if (IsOld(entry->path()))
+      garbage.push_back({"temporary", entry->path(), BytesOf(entry->path())});
+  }
+}
+
+}  // namespace
+
+std::vector<Garbage> FindGarbage(const Store& store, bool unlisted_runs) {
+  std::set<std::string> at_work;
+  for (const OpenAttempt& open : store.OpenAttempts()) at_work.insert(open.run_id);
+  const auto needed = NeededByAnySweep(store);
+  const auto known = store.Runs();
+
+  std::vector<Garbage> garbage;
+  std::error_code absent;
+  for (const auto& entry : fs::directory_iterator(store.root() / "runs", absent)) {
+    const std::string run_id = entry.path().filename().string();
+    const RunDirectory directory(entry.path());
+    if (at_work.contains(run_id) || IsLocked(directory.lock())) continue;
+    const auto run = known.find(run_id);
+    if (run == known.end()) {
+      if (unlisted_runs) garbage.push_back({"unlisted_run", entry.path(), BytesOf(entry.path())});
+      continue;
+    }
+    const auto keep = needed.find(run_id);
+    // A run whose sweep's file is not there keeps everything.
+    if (keep != needed.end()) AddCheckpoints(directory, run->second, keep->second, garbage);
+    AddTemporaries(entry.path(), garbage);
+  }
+  for (const fs::path& folder : {store.sweeps_folder(), store.imports_folder()})
+    AddTemporaries(folder, garbage);
+  return garbage;
+}
+
+}  // namespace sweep

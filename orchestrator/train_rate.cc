@@ -1,0 +1,162 @@
+#include "orchestrator/train_rate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/compute.h"
+#include "core/failure.h"
+#include "db/lease.h"
+#include "fit/statistics.h"
+
+namespace sweep {
+namespace {
+
+// How far single rates of a model were from each other, and runs from probes, on a quiet and on an
+// overloaded machine: docs/cluster.md has the measurements.
+constexpr double kSingleSpread = 1.5;
+constexpr size_t kEnoughToSpread = 3;  // measured rates that span their range themselves
+constexpr double kSlowerThanProbe = 4;
+constexpr double kFasterThanProbe = 1.5;
+
+bool IsGpu(const std::string& device) {
+  return device.starts_with("cuda");
+}
+
+// The accelerator whose id stands in the driver's name of the GPU.
+std::string IdOfGpu(const std::map<std::string, Accelerator>& known) {
+  for (const std::string& gpu : LocalGpus()) {
+    for (const auto& [id, accelerator] : known) {
+      if (gpu.starts_with(accelerator.name)) return id;
+    }
+  }
+  return "a100";
+}
+
+bool WorksOnGpus(const ExecutorSettings& executor, const TrainerSettings& trainer) {
+  if (executor.gpus_per_run) return *executor.gpus_per_run > 0;
+  if (trainer.device != "auto") return trainer.device == "cuda";
+  return executor.kind == "local" && !LocalGpus().empty();
+}
+
+TrainRate RateOf(std::vector<double> measured, std::string from) {
+  std::sort(measured.begin(), measured.end());
+  const double middle = SampleQuantile(measured, 0.5);
+  const bool spread = measured.size() >= kEnoughToSpread;
+  TrainRate rate;
+  rate.samples_per_second = {spread ? measured.front() : measured.front() / kSingleSpread,
+                             middle,
+                             spread ? measured.back() : measured.back() * kSingleSpread};
+  rate.source = RateSource::kMeasured;
+  rate.from = std::move(from);
+  return rate;
+}
+
+}  // namespace
+
+const char* ToString(RateSource source) {
+  switch (source) {
+    case RateSource::kMeasured:
+      return "measured";
+    case RateSource::kProbed:
+      return "probed";
+    case RateSource::kAssumed:
+      return "assumed";
+  }
+  return "";
+}
+
+Workplace WorkplaceOf(const ExecutorSettings& executor,
+                      const TrainerSettings& trainer,
+                      const std::string& accelerator) {
+  const std::map<std::string, Accelerator> known = LoadAccelerators();
+  Workplace place;
+  place.executor = executor.kind;
+  if (executor.kind == "local") place.host = HostName();
+  place.threads = executor.threads_per_run;
+  place.imagined = !accelerator.empty();
+  std::string id = accelerator;
+  if (!place.imagined) id = WorksOnGpus(executor, trainer) ? IdOfGpu(known) : "core";
+  const auto found = known.find(id);
+  if (found == known.end()) {
+    std::vector<std::string> ids;
+    for (const auto& [name, description] : known) ids.push_back(name);
+    throw Failure(
+        FailureCode::kUsage,
+        fmt::format("accelerator '{}' is not known, expected one of {}", id, fmt::join(ids, ", ")));
+  }
+  place.accelerator = found->second;
+  place.gpu = place.accelerator.unit == "GPU";
+  place.devices =
+      place.gpu ? std::max<int64_t>(1, executor.gpus_per_run.value_or(1)) : place.threads;
+  return place;
+}
+
+TrainRates::TrainRates(Workplace workplace,
+                       const std::vector<AttemptRate>& attempts,
+                       const std::vector<Probe>& probes)
+    : workplace_(std::move(workplace)) {
+  if (workplace_.imagined) return;
+  for (const AttemptRate& attempt : attempts) {
+    const bool here = attempt.executor == workplace_.executor && attempt.host == workplace_.host;
+    const bool alike = (attempt.threads == 0 || attempt.threads == workplace_.threads) &&
+                       (attempt.device.empty() || IsGpu(attempt.device) == workplace_.gpu);
+    if (here && alike)
+      measured_[{attempt.model, attempt.precision}].push_back(attempt.samples_per_second);
+  }
+  for (const Probe& probe : probes) {
+    const bool here = workplace_.host.empty() || probe.host == workplace_.host;
+    if (here && probe.request.threads == workplace_.threads &&
+        IsGpu(probe.device) == workplace_.gpu)
+      probes_.push_back(probe);
+  }
+}
+
+TrainRate TrainRates::For(const RunSpec& spec) const {
+  const auto measured = measured_.find({CanonicalDump(FieldsToJson(spec.model)), spec.precision});
+  if (measured != measured_.end()) {
+    const size_t attempts = measured->second.size();
+    return RateOf(measured->second,
+                  fmt::format("{} attempt{} on {}",
+                              attempts,
+                              attempts == 1 ? "" : "s",
+                              workplace_.host.empty() ? "the cluster" : workplace_.host));
+  }
+  if (const Probe* probe = ProbeOf(spec)) {
+    TrainRate rate;
+    rate.samples_per_second = {probe->samples_per_second / kSlowerThanProbe,
+                               probe->samples_per_second,
+                               probe->samples_per_second * kFasterThanProbe};
+    rate.source = RateSource::kProbed;
+    rate.from = fmt::format("probe on {}, batch {}", probe->host, probe->request.batch_size);
+    return rate;
+  }
+  return Assumed(spec);
+}
+
+const Probe* TrainRates::ProbeOf(const RunSpec& spec) const {
+  const Probe* newest = nullptr;
+  for (const Probe& probe : probes_) {
+    const ProbeRequest wanted = ProbeRequestFor(spec, probe.request.threads, probe.request.device);
+    if (probe.request == wanted && (newest == nullptr || probe.at > newest->at)) newest = &probe;
+  }
+  return newest;
+}
+
+TrainRate TrainRates::Assumed(const RunSpec& spec) const {
+  const Accelerator& a = workplace_.accelerator;
+  const double peak = a.peak_flops.at(spec.precision) * static_cast<double>(workplace_.devices);
+  const double full = peak / TrainFlopsPerSample(spec);
+  TrainRate rate;
+  rate.samples_per_second = {
+      full * a.utilisation.low, full * a.utilisation.middle, full * a.utilisation.high};
+  rate.source = RateSource::kAssumed;
+  rate.from = fmt::format("{:.3g}% ({:.3g}% to {:.3g}%) of {}'s peak",
+                          100 * a.utilisation.middle,
+                          100 * a.utilisation.low,
+                          100 * a.utilisation.high,
+                          a.name);
+  return rate;
+}
+
+}  // namespace sweep

@@ -1,0 +1,230 @@
+#include "orchestrator/cost_model.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+#include "core/failure.h"
+#include "fit/statistics.h"
+#include "orchestrator/csv.h"
+#include "orchestrator/data_files.h"
+#include "tests/support/sample_rows.h"
+
+namespace sweep {
+namespace {
+
+constexpr double kSecondsPerHour = 3600;
+
+Workplace Here() {
+  Workplace place;
+  place.executor = "local";
+  place.host = "here";
+  place.accelerator = LoadAccelerators().at("core");
+  return place;
+}
+
+AttemptRate RateOf(const RunSpec& spec, double samples_per_second) {
+  AttemptRate rate;
+  rate.model = CanonicalDump(FieldsToJson(spec.model));
+  rate.precision = spec.precision;
+  rate.executor = "local";
+  rate.host = "here";
+  rate.device = "cpu";
+  rate.threads = 1;
+  rate.samples_per_second = samples_per_second;
+  return rate;
+}
+
+Probe ProbeOf(const RunSpec& spec, double samples_per_second) {
+  Probe probe;
+  probe.host = "here";
+  probe.request = ProbeRequestFor(spec, 1, "auto");
+  probe.device = "cpu";
+  probe.samples_per_second = samples_per_second;
+  return probe;
+}
+
+SweepJob JobOf(std::vector<RunRow> runs) {
+  SweepJob job;
+  static_cast<SweepRow&>(job.sweep) = SampleSweepRow(std::move(runs));
+  job.executor.slots = 2;
+  return job;
+}
+
+PlanCost CostOfAll(const SweepJob& job, const TrainRates& rates) {
+  return CostOf(RunPlan(job.sweep, {}, {}, false).Remaining(), job, rates);
+}
+
+// One of the 29 published runs of LAION, and what the model says of it.
+struct PublishedRun {
+  std::string model;
+  double actual_hours = 0;
+  RangedEstimate predicted_hours;
+};
+
+// GPUs x seconds at the published rate; and by the share of an A100's peak that is assumed.
+std::vector<PublishedRun> PublishedRuns() {
+  const Catalog catalog = LoadCatalog(DataPath(""));
+  const Table table = ReadCsv(SWEEP_SOURCE_DIR "/../shared/published/clip_runs.csv");
+  ExecutorSettings executor;
+  executor.kind = "slurm";
+  const TrainRates rates(WorkplaceOf(executor, {}, "a100"), {}, {});
+  std::vector<PublishedRun> runs;
+  for (const auto& row : table.rows) {
+    const auto cell = [&](const char* column) { return row.at(table.Find(column)); };
+    RunSpec spec;
+    spec.model = catalog.models.at(cell("model")).spec;
+    spec.precision = "bf16";
+    spec.samples_seen = std::stoll(cell("epochs")) * std::stoll(cell("samples_per_epoch"));
+    const RangedEstimate seconds = TrainSeconds(spec, rates);
+    runs.push_back({cell("model"),
+                    static_cast<double>(spec.samples_seen) / std::stod(cell("samples_per_second")) *
+                        std::stod(cell("gpus")) / kSecondsPerHour,
+                    {seconds.low / kSecondsPerHour,
+                     seconds.middle / kSecondsPerHour,
+                     seconds.high / kSecondsPerHour}});
+  }
+  return runs;
+}
+
+struct Totals {
+  double actual = 0;
+  double predicted = 0;
+  double least_ratio = 1e9;  // predicted / actual of one run
+  double most_ratio = 0;
+  [[nodiscard]] double ratio() const { return predicted / actual; }
+};
+
+Totals TotalsOf(const std::vector<PublishedRun>& runs, const std::string& model) {
+  Totals totals;
+  for (const PublishedRun& run : runs) {
+    if (!model.empty() && run.model != model) continue;
+    const double ratio = run.predicted_hours.middle / run.actual_hours;
+    totals.actual += run.actual_hours;
+    totals.predicted += run.predicted_hours.middle;
+    totals.least_ratio = std::min(totals.least_ratio, ratio);
+    totals.most_ratio = std::max(totals.most_ratio, ratio);
+  }
+  return totals;
+}
+
+}  // namespace
+
+TEST_CASE("The published runs cost what docs/cluster.md says the model says of them") {
+  const std::vector<PublishedRun> runs = PublishedRuns();
+  REQUIRE(runs.size() == 29);
+  for (const PublishedRun& run : runs) {
+    CHECK(run.actual_hours >= run.predicted_hours.low);
+    CHECK(run.actual_hours <= run.predicted_hours.high);
+  }
+  // GPU-hours, predicted / actual, and the same of the two worst single runs.
+  const std::map<std::string, std::vector<double>> documented = {
+      {"ViT-B-32", {107505, 0.42, 0.25, 0.93}},
+      {"ViT-B-16", {132132, 0.96, 0.69, 1.21}},
+      {"ViT-L-14", {479624, 1.11, 0.86, 2.31}},
+      {"ViT-H-14", {229665, 1.19, 1.19, 1.19}},
+      {"ViT-g-14", {109392, 1.33, 1.33, 1.33}},
+      {"", {1058318, 1.06, 0.25, 2.31}},
+  };
+  for (const auto& [model, numbers] : documented) {
+    const Totals totals = TotalsOf(runs, model);
+    INFO(model);
+    CHECK(totals.actual == Approx(numbers[0]).margin(0.5));
+    CHECK(totals.ratio() == Approx(numbers[1]).margin(0.005));
+    CHECK(totals.least_ratio == Approx(numbers[2]).margin(0.005));
+    CHECK(totals.most_ratio == Approx(numbers[3]).margin(0.005));
+  }
+}
+
+TEST_CASE("A rate is measured before it is probed before it is assumed") {
+  const RunSpec spec = SampleRunSpec();
+  const TrainRate assumed = TrainRates(Here(), {}, {}).For(spec);
+  CHECK(assumed.source == RateSource::kAssumed);
+  CHECK(assumed.samples_per_second.middle == Approx(0.3 * 174e9 / TrainFlopsPerSample(spec.model)));
+  const TrainRate probed = TrainRates(Here(), {}, {ProbeOf(spec, 70)}).For(spec);
+  CHECK(probed.source == RateSource::kProbed);
+  CHECK(probed.samples_per_second.middle == 70);
+  const std::vector<AttemptRate> attempts = {RateOf(spec, 40), RateOf(spec, 60), RateOf(spec, 50)};
+  const TrainRate measured = TrainRates(Here(), attempts, {ProbeOf(spec, 70)}).For(spec);
+  CHECK(measured.source == RateSource::kMeasured);
+  CHECK(measured.samples_per_second.low == 40);
+  CHECK(measured.samples_per_second.middle == 50);
+  CHECK(measured.samples_per_second.high == 60);
+}
+
+TEST_CASE("What was measured elsewhere, otherwise or for another model is no measurement") {
+  const RunSpec spec = SampleRunSpec();
+  std::vector<AttemptRate> others(5, RateOf(spec, 40));
+  others[0].host = "there";
+  others[1].executor = "slurm";
+  others[2].threads = 2;
+  others[3].device = "cuda:0";
+  others[4].precision = "bf16";
+  RunSpec wider = spec;
+  wider.model.embed_dim *= 2;
+  others.push_back(RateOf(wider, 40));
+  for (const AttemptRate& other : others)
+    CHECK(TrainRates(Here(), {other}, {}).For(spec).source == RateSource::kAssumed);
+  Workplace imagined = Here();
+  imagined.imagined = true;
+  CHECK(TrainRates(imagined, {RateOf(spec, 40)}, {}).For(spec).source == RateSource::kAssumed);
+}
+
+TEST_CASE("A plan's hours are all runs', its time that of its slots or of its longest chain") {
+  RunRow parent = SampleRunRow(1);
+  RunRow child = SampleRunRow(2);
+  child.spec.start.run_id = parent.run_id;
+  child.spec.start.samples_seen = parent.spec.samples_seen;
+  child.run_id = RunId(child.spec);
+  const SweepJob job = JobOf({parent, child});
+  // 1,024 samples at 1 a second, single measurements being good to a factor.
+  const PlanCost cost = CostOfAll(job, {Here(), {RateOf(parent.spec, 1)}, {}});
+  CHECK(cost.device_hours.middle == Approx(2 * 1024 / kSecondsPerHour));
+  CHECK(cost.device_hours.low < cost.device_hours.middle);
+  CHECK(cost.device_hours.high > cost.device_hours.middle);
+  REQUIRE(cost.elapsed_seconds);
+  CHECK(cost.elapsed_seconds->middle == Approx(2 * 1024));  // one after the other
+  const PlanCost apart =
+      CostOfAll(JobOf({parent, SampleRunRow(3)}), {Here(), {RateOf(parent.spec, 1)}, {}});
+  CHECK(apart.elapsed_seconds->middle == Approx(1024));  // side by side
+}
+
+TEST_CASE("Disk is for the checkpoints that are kept") {
+  RunRow run = SampleRunRow(1);
+  const double one = CheckpointBytes(run.spec.model);
+  CHECK(CostOfAll(JobOf({run}), {Here(), {RateOf(run.spec, 1e6)}, {}}).disk_bytes == one);
+  // 1,024 s: one before the last was due too.
+  CHECK(CostOfAll(JobOf({run}), {Here(), {RateOf(run.spec, 1)}, {}}).disk_bytes == 2 * one);
+  EvaluationRequest half;
+  half.samples_seen = run.spec.samples_seen / 2;
+  run.evaluations = {half};
+  CHECK(CostOfAll(JobOf({run}), {Here(), {RateOf(run.spec, 1e6)}, {}}).disk_bytes == 2 * one);
+}
+
+TEST_CASE("A budget is for the upper end of what a plan may cost") {
+  PlanCost cost;
+  cost.device_hours = {1, 2, 3};
+  CHECK_NOTHROW(RequireBudget(cost, Here(), 3));
+  try {
+    RequireBudget(cost, Here(), 2.9);
+    FAIL("expected a refusal");
+  } catch (const Failure& failure) {
+    CHECK(failure.exit_code() == 4);
+    CHECK_THAT(failure.what(), Catch::Contains("2 core-hours (1 to 3)"));
+  }
+}
+
+TEST_CASE("GPU-hours are counted where runs use GPUs, core-hours elsewhere") {
+  ExecutorSettings executor;
+  executor.threads_per_run = 4;
+  TrainerSettings trainer;
+  trainer.device = "cpu";
+  CHECK(WorkplaceOf(executor, trainer, "").devices == 4);
+  CHECK(WorkplaceOf(executor, trainer, "").hours_unit() == std::string("core-hours"));
+  executor.gpus_per_run = 8;
+  CHECK(WorkplaceOf(executor, trainer, "").devices == 8);
+  CHECK(WorkplaceOf(executor, trainer, "").hours_unit() == std::string("GPU-hours"));
+  CHECK_THROWS_WITH(WorkplaceOf(executor, trainer, "abacus"),
+                    Catch::Contains("'abacus'") && Catch::Contains("a100, core, h100, h200"));
+}
+
+}  // namespace sweep
