@@ -26,7 +26,7 @@ SMALL_CORPUS = ("a photo of a t-shirt and two coats, a dress top-left, the sanda
                 "ankle boots, a bag's straps, they're the trousers of 1999, é è ü café naïve 東京 東京 😀 😀 Σίσυφος").split()
 WORDS = ("photo dress T-Shirt COAT don't we'll I'VE they'RE he'd it'ſ the a of <start_of_text> <end_of_text> <ſtart_of_text> "
          "</w> ΟΔΥΣΣΕΥΣ ΑΣ. ΣΑΣ'Σ İstanbul ﬁne ½ ⅷ ٣٤ १२ 東京 ภาษาไทย עברית العربية naïve cafe\u0301 \u212bngstro\u0308m ß ẞ ǅ "
-         "“quoted” it’s ‘x’ ＦＵＬＬ 👩‍👩‍👧 🇩🇪 ❤️ 1,000.50 a_b x² http://a.b/?q=1&amp;r=2 âœ” cafÃ© don‚Äôt").split()
+         "a\u0345b hirx chira oatop phophot sneakoot trousershirt straphoe “quoted” it’s ‘x’ ＦＵＬＬ 👩‍👩‍👧 🇩🇪 ❤️ 1,000.50 a_b x² http://a.b/?q=1&amp;r=2 âœ” cafÃ© don‚Äôt").split()
 SPACES = " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2003\u2028\u202f\u205f\u3000\u200b\ufeff"
 BLOCKS = [(0, 0x250), (0x250, 0x800), (0x800, 0x2000), (0x2000, 0x2c00), (0x2c00, 0xd800), (0xe000, 0x11000),
           (0x11000, 0x20000), (0x1f300, 0x1fb00), (0x20000, 0x33500), (0xe0000, 0xe0200), (0xffff0, 0x110000)]
@@ -77,7 +77,8 @@ def hostile(rng):
 
 def hostile_texts(seed, count):
     rng = random.Random(seed)
-    return ["", " ", *WORDS, *(hostile(rng) for _ in range(count - 2 - len(WORDS)))]
+    fixed = ["", " ", *WORDS, *SMALL_CORPUS]
+    return fixed + [hostile(rng) for _ in range(count - len(fixed))]
 
 
 def main(folder, seed, count, context, merges):
@@ -104,4 +105,4 @@ if __name__ == "__main__":
     if len(sys.argv) > 1:
         main(pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), 77, None)
     else:
-        main(HERE, 0, 150, 20, with_second_way(merges_of(SMALL_CORPUS, 110)))
+        main(HERE, 0, 220, 20, with_second_way(merges_of(SMALL_CORPUS, 110)))
