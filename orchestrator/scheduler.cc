@@ -134,6 +134,7 @@ AttemptRequest Scheduler::RequestFor(const RunWork& work) const {
   request.threads = job_.executor.threads_per_run;
   if (const auto smaller = micro_batches_.find(run.run_id); smaller != micro_batches_.end())
     request.micro_batch = smaller->second;
+  request.data_threads = job_.trainer.data_threads;
   request.checkpoint_every_seconds = job_.trainer.checkpoint_every_seconds;
   request.locations = LocationsFor(run);
   request.keep_at = CheckpointsToKeep(run);

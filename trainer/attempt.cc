@@ -92,7 +92,7 @@ void Work(const RunDirectory& directory, int64_t attempt, EventWriter& events) {
                               attempt,
                               RunId(spec)));
   }
-  DataLibrary data(request.locations);
+  DataLibrary data(request.locations, request.data_threads);
   const AttemptContext context{directory, spec, request, events, signals, data};
   if (!ReadResult(directory)) TrainToResult(context);
   EvaluateMissing(context);

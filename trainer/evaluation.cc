@@ -57,24 +57,10 @@ class Evaluator {
   }
 
   Metrics Measure(const EvaluationSpec& spec) {
-    if (spec.task == "zeroshot_classification") {
-      const ClassificationData data = OpenClassification(spec, context_.data);
-      CheckImageSize(data.images);
-      return zero_shot_.Classify(data);
-    }
-    const RetrievalData data = OpenRetrieval(spec, context_.data);
-    CheckImageSize(data.images);
-    return zero_shot_.Retrieve(data);
-  }
-
-  void CheckImageSize(const EvaluationImages& images) const {
-    const int64_t expected = context_.spec.model.vision.image_size;
-    if (images.image_size == expected) return;
-    throw Failure(
-        FailureCode::kUsage,
-        fmt::format("evaluation options: canvas is {}, expected the model's image_size {}",
-                    images.image_size,
-                    expected));
+    const int64_t image_size = context_.spec.model.vision.image_size;
+    if (spec.task == "zeroshot_classification")
+      return zero_shot_.Classify(OpenClassification(spec, image_size, context_.data));
+    return zero_shot_.Retrieve(OpenRetrieval(spec, image_size, context_.data));
   }
 
   const AttemptContext& context_;
