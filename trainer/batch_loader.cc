@@ -101,6 +101,8 @@ int64_t BatchLoader::Fill(const Piece& piece) const {
   for (int64_t b = piece.begin; b < piece.end; ++b) {
     const int64_t sample = piece.slot->first_sample + b;
     const auto at = static_cast<size_t>(b);
+    if (sample + kOrderWindow < options_.end_sample)
+      source_.Announce(order_.PairOf(sample + kOrderWindow));
     const std::string caption =
         source_.Load(order_.PairOf(sample),
                      order_.AugmentationOf(sample),

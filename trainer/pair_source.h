@@ -31,6 +31,9 @@ class PairSource {
                                          Random augmentation,
                                          std::span<uint8_t> pixels) const = 0;
 
+  /// Says that `pair` will be loaded soon: a source on a disk begins to read. Thread-safe.
+  virtual void Announce(int64_t /*pair*/) const {}
+
   /// Pairs met since the last call, each once, that could not be used and were replaced by others.
   [[nodiscard]] virtual std::vector<UnusablePair> TakeUnusable() const { return {}; }
 

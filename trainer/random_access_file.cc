@@ -48,4 +48,8 @@ std::string RandomAccessFile::Read(int64_t offset, int64_t bytes) const {
   return content;
 }
 
+void RandomAccessFile::ReadAhead(int64_t offset, int64_t bytes) const {
+  ::posix_fadvise(fd_, offset, bytes, POSIX_FADV_WILLNEED);
+}
+
 }  // namespace sweep

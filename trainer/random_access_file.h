@@ -18,6 +18,8 @@ class RandomAccessFile {
   [[nodiscard]] int64_t size() const { return size_; }  ///< bytes
   /// Throws Failure(kData) when the file does not have all of them.
   [[nodiscard]] std::string Read(int64_t offset, int64_t bytes) const;
+  /// Asks the kernel to read them into its cache, and does not wait.
+  void ReadAhead(int64_t offset, int64_t bytes) const;
 
  private:
   std::filesystem::path path_;

@@ -40,9 +40,9 @@ class ShuffledOrder : public SampleOrder {
 };
 
 /// Every pair once an epoch, for pairs that lie in files one after the other: blocks of
-/// kOrderBlock neighbours are shuffled, and the samples within each kOrderWindow. So the disk reads
-/// a few places at a time, each onward, and a batch still mixes many. The blocks begin elsewhere in
-/// each epoch.
+/// kOrderBlock neighbours are shuffled, and the samples within each kOrderWindow. So a disk can
+/// read whole blocks onward, and a batch still mixes many. The blocks begin elsewhere in each
+/// epoch.
 class BlockShuffledOrder : public SampleOrder {
  public:
   BlockShuffledOrder(int64_t data_scale, int64_t seed)

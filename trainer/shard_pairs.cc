@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <mutex>
 #include <numeric>
 #include <set>
@@ -21,6 +22,9 @@ constexpr int64_t kAlwaysBorne = 10;
 // Half sides that a JPEG decoded at a reduced scale keeps for each side it is resized to: three
 // keep the result as sharp as the full size would.
 constexpr int64_t kSpareSize = 3;
+
+// Blocks of a window, and as many of the next; each may lie across two of the index's.
+constexpr size_t kBlocksRemembered = 4 * kOrderWindow / kOrderBlock;
 
 // Captions may end with the newline that editors write.
 std::string TrimEnd(std::string text) {
@@ -52,6 +56,18 @@ class ShardPairs : public PairSource {
       NoteUnusable(number, problem);
     }
     throw Failure(FailureCode::kData, "no image of the data can be used");
+  }
+
+  // Whole blocks are read ahead at once and onward, when the first of their pairs is announced.
+  void Announce(int64_t pair) const override {
+    const int64_t block = order_.SampleOf(pair) / kOrderBlock;
+    {
+      const std::lock_guard lock(mutex_);
+      if (std::find(read_ahead_.begin(), read_ahead_.end(), block) != read_ahead_.end()) return;
+      read_ahead_.push_back(block);
+      if (read_ahead_.size() > kBlocksRemembered) read_ahead_.pop_front();
+    }
+    set_->ReadAhead(block * kOrderBlock, kOrderBlock);
   }
 
   std::vector<UnusablePair> TakeUnusable() const override {
@@ -86,6 +102,7 @@ class ShardPairs : public PairSource {
   mutable std::mutex mutex_;
   mutable std::set<int64_t> unusable_;
   mutable std::vector<UnusablePair> news_;
+  mutable std::deque<int64_t> read_ahead_;
 };
 
 WebdatasetOptions ReadOptions(const RunSpec& spec, const ShardSet& set) {

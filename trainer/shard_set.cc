@@ -120,6 +120,29 @@ std::string ShardSet::ReadCaption(int64_t number) const {
   return Read(number, sample(number).text_at, sample(number).text_bytes);
 }
 
+std::vector<ShardSet::Extent> ShardSet::ExtentsOf(int64_t first, int64_t count) const {
+  std::vector<Extent> extents;
+  const int64_t end = std::min(first + count, size());
+  while (first < end) {
+    const size_t shard = ShardOf(first);
+    const int64_t after = std::min(end, first_sample_[shard + 1]);
+    const ShardSample& from = sample(first);
+    const ShardSample& to = sample(after - 1);
+    const uint64_t begin =
+        from.text_at == 0 ? from.image_at : std::min(from.image_at, from.text_at);
+    const uint64_t stop = std::max(to.image_at + to.image_bytes, to.text_at + to.text_bytes);
+    extents.push_back(
+        {paths_[shard], static_cast<int64_t>(begin), static_cast<int64_t>(stop - begin)});
+    first = after;
+  }
+  return extents;
+}
+
+void ShardSet::ReadAhead(int64_t first, int64_t count) const {
+  for (const Extent& extent : ExtentsOf(first, count))
+    RandomAccessFile(extent.path).ReadAhead(extent.offset, extent.bytes);
+}
+
 // The name stands in the block before the image, or, if it is long, its beginning.
 std::string ShardSet::NameOf(int64_t number) const {
   const std::string block = Read(number, sample(number).image_at - kTarBlock, kTarNameSize);

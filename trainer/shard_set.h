@@ -46,6 +46,16 @@ class ShardSet {
   /// Bytes of the image file and of the caption. Throw Failure(kData) when they cannot be read.
   [[nodiscard]] std::string ReadImage(int64_t number) const;
   [[nodiscard]] std::string ReadCaption(int64_t number) const;
+  /// A stretch of one shard.
+  struct Extent {
+    std::filesystem::path path;
+    int64_t offset = 0;
+    int64_t bytes = 0;
+  };
+  /// Where samples first to first + count - 1 lie, as far as there are so many: one a shard.
+  [[nodiscard]] std::vector<Extent> ExtentsOf(int64_t first, int64_t count) const;
+  /// Has the kernel read samples first to first + count - 1 into its cache, in the background.
+  void ReadAhead(int64_t first, int64_t count) const;
   /// "SHARD: NAME", for messages.
   [[nodiscard]] std::string NameOf(int64_t number) const;
 

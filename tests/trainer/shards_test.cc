@@ -360,6 +360,46 @@ TEST_CASE(
   CHECK(images.size() == 6);  // one picture, cropped anew each time
 }
 
+TEST_CASE("Every pair is announced a window before it is loaded") {
+  class Recorder : public PairSource {
+   public:
+    std::string Load(int64_t, Random, std::span<uint8_t>) const override { return ""; }
+    void Announce(int64_t pair) const override { announced.push_back(pair); }
+    int64_t channels() const override { return 1; }
+    int64_t image_size() const override { return 1; }
+    mutable std::vector<int64_t> announced;
+  };
+  const Recorder source;
+  const BlockShuffledOrder order(3 * kOrderWindow, 1);
+  const TokenizerSpec word{"word", ContentIdOfFile(SceneVocabulary())};
+  const auto tokenizer = LoadTokenizer(word, SceneVocabulary());
+  const int64_t end = kOrderWindow + 20;
+  {
+    BatchLoader loader(source, order, *tokenizer, {10, 4, 0, end, 1, 4});
+    Batch batch;
+    for (int step = 0; step < 3; ++step) loader.Next(batch);
+  }
+  REQUIRE(source.announced.size() == 20);
+  for (int64_t sample = 0; sample < 20; ++sample)
+    CHECK(source.announced[static_cast<size_t>(sample)] == order.PairOf(sample + kOrderWindow));
+}
+
+TEST_CASE("What is read ahead are the bytes of the samples asked for, shard by shard") {
+  const SmallShards shards({3, 4, 3});
+  const ShardSet set(shards.folder() / "index", shards.content);
+  const auto extents = set.ExtentsOf(2, 6);
+  REQUIRE(extents.size() == 3);
+  CHECK(extents[0].path.filename() == "0.tar");
+  CHECK(extents[0].offset == static_cast<int64_t>(set.sample(2).image_at));
+  CHECK(extents[0].offset + extents[0].bytes ==
+        static_cast<int64_t>(set.sample(2).text_at + set.sample(2).text_bytes));
+  CHECK(extents[1].offset == 512);
+  CHECK(extents[1].offset + extents[1].bytes ==
+        static_cast<int64_t>(set.sample(6).text_at + set.sample(6).text_bytes));
+  CHECK(extents[2].bytes < extents[1].bytes / 3);
+  CHECK(set.ExtentsOf(9, 1024).size() == 1);
+}
+
 TEST_CASE("A failure of one decoding thread reaches whoever waits for a batch") {
   std::set<std::string> bad;
   for (int i = 0; i < 40; ++i) bad.insert("0." + std::to_string(i));
