@@ -1,15 +1,16 @@
 #include "core/data_options.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "core/json_fields.h"
 
 namespace sweep {
 namespace {
 
-constexpr const char* kFashionScenes = "fashion_scenes";
 constexpr int64_t kMostItems = 4;
 
 template <class T>
@@ -53,11 +54,30 @@ void CheckScenes(const Options& options, const std::string& origin) {
 }
 
 [[noreturn]] void FailUnknownKind(const std::string& kind, const std::string& origin) {
-  throw Failure(FailureCode::kUsage,
-                fmt::format("{}: data kind is '{}', expected {}", origin, kind, kFashionScenes));
+  throw Failure(
+      FailureCode::kUsage,
+      fmt::format(
+          "{}: data kind is '{}', expected {} or {}", origin, kind, kFashionScenes, kWebdataset));
+}
+
+[[noreturn]] void FailUnknownTask(const std::string& task, const std::string& origin) {
+  throw Failure(
+      FailureCode::kUsage,
+      fmt::format("{}: task is '{}', expected zeroshot_classification or zeroshot_retrieval",
+                  origin,
+                  task));
+}
+
+void CheckCaptionsPerImage(int64_t captions, const std::string& origin) {
+  Require(captions >= 1, origin, "captions_per_image", captions, "at least 1");
 }
 
 }  // namespace
+
+void CheckTemplates(const std::vector<std::string>& templates, const std::string& origin) {
+  for (const std::string& text : templates)
+    Require(text.find("{}") != std::string::npos, origin, "templates", text, "a text with {}");
+}
 
 FashionScenesOptions ParseFashionScenesOptions(const Json& json, const std::string& origin) {
   auto options = FieldsFromJson<FashionScenesOptions>(json, origin);
@@ -71,24 +91,54 @@ FashionClassificationOptions ParseFashionClassificationOptions(const Json& json,
   auto options = FieldsFromJson<FashionClassificationOptions>(json, origin);
   CheckCanvas(options.canvas, origin);
   Require(!options.templates.empty(), origin, "templates", "empty", "at least one");
-  for (const std::string& text : options.templates) {
-    Require(text.find("{}") != std::string::npos, origin, "templates", text, "a text with {}");
-  }
+  CheckTemplates(options.templates, origin);
   return options;
 }
 
 FashionRetrievalOptions ParseFashionRetrievalOptions(const Json& json, const std::string& origin) {
   auto options = FieldsFromJson<FashionRetrievalOptions>(json, origin);
   CheckScenes(options, origin);
-  Require(options.captions_per_image >= 1,
-          origin,
-          "captions_per_image",
-          options.captions_per_image,
-          "at least 1");
+  CheckCaptionsPerImage(options.captions_per_image, origin);
   return options;
 }
 
+WebdatasetOptions ParseWebdatasetOptions(const Json& json, const std::string& origin) {
+  auto options = FieldsFromJson<WebdatasetOptions>(json, origin);
+  Require(options.seed >= 0, origin, "seed", options.seed, "zero or more");
+  Require(options.least_area > 0 && options.least_area <= 1,
+          origin,
+          "least_area",
+          options.least_area,
+          "a share in (0, 1]");
+  Require(options.resampled || options.weights.empty(),
+          origin,
+          "weights",
+          fmt::format("[{}]", fmt::join(options.weights, ", ")),
+          "none unless resampled is true");
+  for (const double weight : options.weights)
+    Require(weight > 0, origin, "weights", weight, "positive numbers");
+  return options;
+}
+
+WebClassificationOptions ParseWebClassificationOptions(const Json& json,
+                                                       const std::string& origin) {
+  auto options = FieldsFromJson<WebClassificationOptions>(json, origin);
+  CheckTemplates(options.templates, origin);
+  return options;
+}
+
+WebRetrievalOptions ParseWebRetrievalOptions(const Json& json, const std::string& origin) {
+  auto options = FieldsFromJson<WebRetrievalOptions>(json, origin);
+  CheckCaptionsPerImage(options.captions_per_image, origin);
+  return options;
+}
+
+bool IsBuiltInKind(const std::string& kind) {
+  return kind == kFashionScenes || kind == kWebdataset;
+}
+
 int64_t MostPairs(const std::string& kind, const Json& options) {
+  if (kind == kWebdataset) return std::numeric_limits<int64_t>::max();
   if (kind != kFashionScenes) FailUnknownKind(kind, "data");
   const FashionScenesOptions scenes = ParseFashionScenesOptions(options, "options");
   if (scenes.min_items > 1) return kFashionScenesPairs;
@@ -97,24 +147,26 @@ int64_t MostPairs(const std::string& kind, const Json& options) {
 }
 
 Json CanonicalDataOptions(const std::string& kind, const Json& options, const std::string& origin) {
-  if (kind != kFashionScenes) FailUnknownKind(kind, origin);
-  return FieldsToJson(ParseFashionScenesOptions(options, origin));
+  if (kind == kFashionScenes) return FieldsToJson(ParseFashionScenesOptions(options, origin));
+  if (kind == kWebdataset) return FieldsToJson(ParseWebdatasetOptions(options, origin));
+  FailUnknownKind(kind, origin);
 }
 
 Json CanonicalEvaluationOptions(const std::string& task,
                                 const std::string& kind,
                                 const Json& options,
                                 const std::string& origin) {
-  if (kind != kFashionScenes) FailUnknownKind(kind, origin);
-  if (task == "zeroshot_classification")
-    return FieldsToJson(ParseFashionClassificationOptions(options, origin));
-  if (task == "zeroshot_retrieval")
-    return FieldsToJson(ParseFashionRetrievalOptions(options, origin));
-  throw Failure(
-      FailureCode::kUsage,
-      fmt::format("{}: task is '{}', expected zeroshot_classification or zeroshot_retrieval",
-                  origin,
-                  task));
+  if (!IsBuiltInKind(kind)) FailUnknownKind(kind, origin);
+  const bool shards = kind == kWebdataset;
+  if (task == "zeroshot_classification") {
+    return shards ? FieldsToJson(ParseWebClassificationOptions(options, origin))
+                  : FieldsToJson(ParseFashionClassificationOptions(options, origin));
+  }
+  if (task == "zeroshot_retrieval") {
+    return shards ? FieldsToJson(ParseWebRetrievalOptions(options, origin))
+                  : FieldsToJson(ParseFashionRetrievalOptions(options, origin));
+  }
+  FailUnknownTask(task, origin);
 }
 
 }  // namespace sweep

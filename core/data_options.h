@@ -22,6 +22,34 @@ struct FashionScenesOptions {
   bool operator==(const FashionScenesOptions&) const = default;
 };
 
+/// Settings of the data kind `webdataset`: tar shards of images and captions, by an index that
+/// `clip_train index_shards` makes.
+struct WebdatasetOptions {
+  int64_t seed = 0;         ///< order of the shards, of which data_scale takes the first pairs
+  double least_area = 0.9;  ///< smallest share of an image that the random crop keeps, in (0, 1]
+  bool resampled = false;   ///< pairs are drawn with replacement instead of once an epoch
+  std::vector<double> weights;  ///< with resampled: how often a pair of each source is drawn,
+                                ///< relative to the others; none: equally often
+  bool operator==(const WebdatasetOptions&) const = default;
+};
+
+/// Zero-shot classification on `webdataset`: images with a `cls` member, the number of their class.
+/// The names of classes belong to the shards' index.
+struct WebClassificationOptions {
+  std::vector<std::string> templates;  ///< prompts; none: those of the index
+  bool operator==(const WebClassificationOptions&) const = default;
+};
+
+/// Zero-shot retrieval on `webdataset`: images whose `txt` member has a caption a line.
+struct WebRetrievalOptions {
+  int64_t captions_per_image = 5;  ///< the first lines; every image must have as many
+  bool operator==(const WebRetrievalOptions&) const = default;
+};
+
+/// Names of the data kinds.
+inline constexpr const char* kFashionScenes = "fashion_scenes";
+inline constexpr const char* kWebdataset = "webdataset";
+
 /// Zero-shot classification on `fashion_scenes`: single test items, ten classes.
 struct FashionClassificationOptions {
   int64_t canvas = 28;
@@ -61,6 +89,24 @@ void VisitFields(Visitor& visit, FashionScenesOptions& s) {
 }
 
 template <class Visitor>
+void VisitFields(Visitor& visit, WebdatasetOptions& s) {
+  visit("seed", s.seed, 0);
+  visit("least_area", s.least_area, 0.9);
+  visit("resampled", s.resampled, false);
+  visit("weights", s.weights, std::vector<double>());
+}
+
+template <class Visitor>
+void VisitFields(Visitor& visit, WebClassificationOptions& s) {
+  visit("templates", s.templates, std::vector<std::string>());
+}
+
+template <class Visitor>
+void VisitFields(Visitor& visit, WebRetrievalOptions& s) {
+  visit("captions_per_image", s.captions_per_image, 5);
+}
+
+template <class Visitor>
 void VisitFields(Visitor& visit, FashionClassificationOptions& s) {
   visit("canvas", s.canvas, 28);
   visit("templates", s.templates, FashionClassificationOptions().templates);
@@ -85,8 +131,20 @@ void VisitFields(Visitor& visit, FashionRetrievalOptions& s) {
 [[nodiscard]] FashionRetrievalOptions ParseFashionRetrievalOptions(const Json& json,
                                                                    const std::string& origin);
 
+[[nodiscard]] WebdatasetOptions ParseWebdatasetOptions(const Json& json, const std::string& origin);
+[[nodiscard]] WebClassificationOptions ParseWebClassificationOptions(const Json& json,
+                                                                     const std::string& origin);
+/// Throws Failure(kUsage) unless every prompt has a {} for the name.
+void CheckTemplates(const std::vector<std::string>& templates, const std::string& origin);
+[[nodiscard]] WebRetrievalOptions ParseWebRetrievalOptions(const Json& json,
+                                                           const std::string& origin);
+
+/// Reader kinds known here. Others belong to trainers of the user's own.
+[[nodiscard]] bool IsBuiltInKind(const std::string& kind);
+
 /// Distinct pairs that a data set of `kind` with these options has: data_scale may not be larger.
-/// Single items are what runs out: 60,000 images with at least six captions each.
+/// Of fashion_scenes single items are what runs out: 60,000 images with at least six captions each.
+/// How many shards hold is not known here.
 [[nodiscard]] int64_t MostPairs(const std::string& kind, const Json& options);
 
 /// DataSpec::options of `kind`, checked, with values equal to their frozen defaults left out: what

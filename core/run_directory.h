@@ -71,6 +71,7 @@ struct AttemptRequest {
   int64_t micro_batch = 0;         ///< pairs encoded at a time to save memory; 0: the whole batch
   std::string recompute = "none";  ///< activations computed again in the backward pass: `none`,
                                    ///< `cheap` (norms, GELU) or `blocks` (all but block inputs)
+  int64_t data_threads = 1;        ///< that read and decode images
   std::map<std::string, std::string> locations;  ///< content id -> file or folder on this machine
   double checkpoint_every_seconds = 300;
   std::vector<int64_t> keep_at;  ///< samples_seen whose checkpoints a child or an evaluation needs
@@ -125,6 +126,7 @@ void VisitFields(Visitor& visit, AttemptRequest& s) {
   visit("processes", s.processes, 1);
   visit("micro_batch", s.micro_batch, 0);
   visit("recompute", s.recompute, "none");
+  visit("data_threads", s.data_threads, 1);
   visit("locations", s.locations);
   visit("checkpoint_every_seconds", s.checkpoint_every_seconds, 300.0);
   visit("keep_at", s.keep_at);

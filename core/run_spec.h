@@ -21,7 +21,7 @@ struct DataSpec {
 };
 
 struct TokenizerSpec {
-  std::string kind;        ///< `word` (later: `clip_bpe`)
+  std::string kind;        ///< `word` or `clip_bpe`
   std::string vocabulary;  ///< content id of the vocabulary file
   bool operator==(const TokenizerSpec&) const = default;
 };

@@ -22,6 +22,9 @@ struct RunRow {
   int64_t total_samples_seen = 0;  ///< of the run and its ancestors
   double compute_gmacs = 0;        ///< forward, of the run and its ancestors
   double train_flops = 0;          ///< of the run and its ancestors
+  int64_t image_tokens = 0;        ///< an image, class token included, in the longest segment of
+                                   ///< the run and its ancestors
+  int64_t text_tokens = 0;         ///< a caption, start and end included, likewise
   std::string model;               ///< label
   std::string dataset;             ///< label
   std::string curve;               ///< label: which family of points the run belongs to

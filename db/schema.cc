@@ -233,8 +233,37 @@ constexpr const char* kVersion4 = R"sql(
 ALTER TABLE attempts ADD COLUMN provenance TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(provenance));
 )sql";
 
+constexpr const char* kVersion5 = R"sql(
+-- Of the longest segment of a run and its ancestors: what CLIPA's law of token length is about.
+ALTER TABLE runs ADD COLUMN image_tokens INTEGER;
+ALTER TABLE runs ADD COLUMN text_tokens INTEGER;
+DROP VIEW points;
+CREATE VIEW points AS
+SELECT DISTINCT
+  sweep_runs.curve, runs.run_id AS run, sweep_runs.model, sweep_runs.dataset, runs.data_scale,
+  runs.samples_seen - runs.segment_samples_seen + evaluations.segment_samples_seen AS samples_seen,
+  runs.gmacs_per_sample,
+  runs.compute_gmacs - (runs.segment_samples_seen - evaluations.segment_samples_seen) * runs.gmacs_per_sample
+    AS compute_gmacs,
+  runs.train_flops - (runs.segment_samples_seen - evaluations.segment_samples_seen) * runs.gmacs_per_sample * 6e9
+    AS train_flops,
+  runs.params, runs.image_tokens, runs.text_tokens, runs.global_batch_size, runs.learning_rate, runs.seed, runs.schedule,
+  CASE WHEN evaluations.segment_samples_seen = runs.segment_samples_seen THEN sweep_runs.point_kind ELSE 'intermediate' END
+    AS point_kind,
+  evaluations.task, evaluations.eval_dataset, measurements.metric, measurements.value, measurements.sample_size
+FROM measurements
+JOIN evaluations USING (eval_id)
+JOIN runs USING (run_id)
+JOIN sweep_runs USING (run_id)
+UNION ALL
+SELECT curve, run, model, dataset, data_scale, samples_seen, gmacs_per_sample, compute_gmacs, train_flops, params,
+  NULL AS image_tokens, NULL AS text_tokens, global_batch_size, learning_rate, seed, schedule, point_kind, task, eval_dataset, metric, value, sample_size
+FROM imported_points;
+)sql";
+
 // Entry i brings version i to i + 1. Never edit one that has been released: add the next.
-constexpr std::array<const char*, 4> kMigrations = {kVersion1, kVersion2, kVersion3, kVersion4};
+constexpr std::array<const char*, 5> kMigrations = {
+    kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
 
 int StoredVersion(SQLite::Database& database) {
   return database.execAndGet("PRAGMA user_version").getInt();

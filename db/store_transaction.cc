@@ -60,8 +60,8 @@ void StoreTransaction::AddSweep(const SweepRow& sweep, double added_at) {
           "INSERT OR IGNORE INTO runs (run_id, spec, parent_run_id, params, gmacs_per_sample, "
           "segment_samples_seen, "
           "samples_seen, compute_gmacs, train_flops, data_scale, global_batch_size, learning_rate, "
-          "schedule, seed) "
-          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          "schedule, seed, image_tokens, text_tokens) "
+          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
           run.run_id,
           CanonicalDump(ToJson(run.spec)),
           parent,
@@ -75,7 +75,9 @@ void StoreTransaction::AddSweep(const SweepRow& sweep, double added_at) {
           run.spec.global_batch_size,
           run.spec.optimizer.learning_rate,
           run.spec.schedule.name,
-          run.spec.seed);
+          run.spec.seed,
+          run.image_tokens,
+          run.text_tokens);
       impl.Execute("INSERT OR IGNORE INTO sweep_runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                    sweep.sweep_id,
                    run.run_id,

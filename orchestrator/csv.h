@@ -23,13 +23,10 @@ struct Table : QueryTable {
   [[nodiscard]] bool Has(std::string_view column) const { return Find(column) < columns.size(); }
 };
 
-/// Parses comma-, semicolon- or tab-separated text (RFC 4180; the separator is the one most
-/// frequent in the header): quoted cells, CRLF, a byte-order mark, empty lines. Labels are the
-/// lines of the file, the header being line 1. Throws Failure(kData) naming the line for rows of
-/// another width, a repeated or empty column name, an open quote, or no rows at all.
+/// Parses a table's text as ParseCsvText does. Labels are the lines of the file.
 [[nodiscard]] Table ParseCsv(std::string_view text, const std::string& origin);
 
-/// Reads and parses a file. Throws as ParseCsv, and Failure(kUsage) when it cannot be read.
+/// Reads and parses a file. Throws as ParseCsvText, and Failure(kUsage) when it cannot be read.
 [[nodiscard]] Table ReadCsv(const std::string& path);
 
 /// Puts `label (run)` in place of `label` where the table has a column run, name or model.

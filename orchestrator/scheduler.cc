@@ -161,6 +161,7 @@ AttemptRequest Scheduler::RequestFor(const RunWork& work) const {
   request.processes = job_.executor.processes();
   if (const auto smaller = micro_batches_.find(run.run_id); smaller != micro_batches_.end())
     request.micro_batch = smaller->second;
+  request.data_threads = job_.trainer.data_threads;
   request.checkpoint_every_seconds = job_.trainer.checkpoint_every_seconds;
   request.locations = LocationsFor(run);
   const std::set<int64_t>& needed = checkpoints_needed_.at(run.run_id);

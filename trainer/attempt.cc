@@ -148,7 +148,7 @@ void Work(const RunDirectory& directory,
   StopSignals signals;
   const RunSpec spec = SpecOf(directory, request, request.attempt);
   CheckShares(spec, request.processes);
-  DataLibrary data(request.locations);
+  DataLibrary data(request.locations, request.data_threads);
   AttemptContext context{directory, spec, request, events, signals, data};
   if (!ReadResult(directory)) Train(context, rank, argv);
   if (rank.rank == 0) EvaluateMissing(context);

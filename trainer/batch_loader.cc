@@ -2,22 +2,24 @@
 
 #include <algorithm>
 
-#include "trainer/random.h"
-
 namespace sweep {
+namespace {
 
-int64_t DataOrder::PairOf(int64_t sample) const {
-  const auto epoch = static_cast<uint64_t>(sample / data_scale);
-  const uint64_t key = MixBits(MixBits(static_cast<uint64_t>(seed)) ^ epoch);
-  return ShuffledIndex(sample % data_scale, data_scale, key);
-}
+// Samples that a thread takes at a time: few enough that all threads work on the next batch.
+constexpr int64_t kPiece = 16;
+
+}  // namespace
 
 BatchLoader::BatchLoader(const PairSource& source,
+                         const SampleOrder& order,
                          const SampleReducer& reducer,
-                         DataOrder order,
                          const Options& options)
-    : source_(source), reducer_(reducer), order_(order), options_(options) {
-  thread_ = std::thread([this] { Work(); });
+    : source_(source),
+      order_(order),
+      reducer_(reducer),
+      options_(options),
+      next_sample_(options.first_sample) {
+  for (int64_t i = 0; i < options.threads; ++i) threads_.emplace_back([this] { Work(); });
 }
 
 BatchLoader::~BatchLoader() {
@@ -26,67 +28,92 @@ BatchLoader::~BatchLoader() {
     stop_ = true;
   }
   changed_.notify_all();
-  thread_.join();
+  for (std::thread& thread : threads_) thread.join();
 }
 
 void BatchLoader::Next(Batch& batch) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return !ready_.empty() || failure_; });
-  if (ready_.empty()) std::rethrow_exception(failure_);
-  std::swap(batch, ready_.front());
-  spare_.push_back(std::move(ready_.front()));
-  ready_.pop_front();
+  const auto ready = [this] {
+    return !slots_.empty() && slots_.front().done == options_.batch_size;
+  };
+  changed_.wait(lock, [&] { return ready() || failure_; });
+  if (!ready()) std::rethrow_exception(failure_);
+  std::swap(batch, slots_.front().batch);
+  spare_.push_back(std::move(slots_.front().batch));
+  slots_.pop_front();
   lock.unlock();
   changed_.notify_all();
 }
 
 void BatchLoader::Work() {
+  std::unique_lock lock(mutex_);
   try {
-    for (int64_t first = options_.first_sample; first < options_.end_sample;
-         first += options_.stride) {
-      Batch batch;
-      {
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, [this] { return stop_ || ready_.size() < options_.ahead; });
-        if (stop_) return;
-        if (!spare_.empty()) {
-          batch = std::move(spare_.back());
-          spare_.pop_back();
-        }
-      }
-      Fill(first, batch);
-      {
-        const std::lock_guard lock(mutex_);
-        ready_.push_back(std::move(batch));
-      }
-      changed_.notify_all();
+    while (true) {
+      changed_.wait(lock, [this] { return stop_ || failure_ || HasPiece(); });
+      if (stop_ || failure_) return;
+      const Piece piece = TakePiece();
+      lock.unlock();
+      const int64_t longest = Fill(piece);
+      lock.lock();
+      piece.slot->batch.longest = std::max(piece.slot->batch.longest, longest);
+      piece.slot->done += piece.end - piece.begin;
+      if (piece.slot->done == options_.batch_size) changed_.notify_all();
     }
   } catch (...) {
-    const std::lock_guard lock(mutex_);
+    if (!lock.owns_lock()) lock.lock();
     failure_ = std::current_exception();
     changed_.notify_all();
   }
 }
 
-void BatchLoader::Fill(int64_t first_sample, Batch& batch) const {
-  const auto size = static_cast<size_t>(options_.batch_size);
+bool BatchLoader::HasPiece() const {
+  if (!slots_.empty() && slots_.back().taken < options_.batch_size) return true;
+  return next_sample_ < options_.end_sample && slots_.size() < options_.ahead;
+}
+
+BatchLoader::Piece BatchLoader::TakePiece() {
+  if (slots_.empty() || slots_.back().taken == options_.batch_size) {
+    Slot& slot = slots_.emplace_back();
+    if (!spare_.empty()) {
+      slot.batch = std::move(spare_.back());
+      spare_.pop_back();
+    }
+    const auto size = static_cast<size_t>(options_.batch_size);
+    const auto side = static_cast<size_t>(source_.image_size());
+    slot.batch.images_BCSS.resize(size * static_cast<size_t>(source_.channels()) * side * side);
+    slot.batch.tokens_BT.resize(size * static_cast<size_t>(options_.context_length));
+    slot.batch.kept_BK.resize(size * static_cast<size_t>(reducer_.kept_patches()));
+    slot.batch.longest = 0;
+    slot.first_sample = next_sample_;
+    next_sample_ += options_.stride;
+  }
+  Slot& slot = slots_.back();
+  const int64_t begin = slot.taken;
+  slot.taken = std::min(begin + kPiece, options_.batch_size);
+  return {&slot, begin, slot.taken};
+}
+
+int64_t BatchLoader::Fill(const Piece& piece) const {
+  Batch& batch = piece.slot->batch;
   const auto context = static_cast<size_t>(options_.context_length);
   const auto side = static_cast<size_t>(source_.image_size());
   const size_t pixels = static_cast<size_t>(source_.channels()) * side * side;
-  batch.images_BCSS.resize(size * pixels);
   const auto kept = static_cast<size_t>(reducer_.kept_patches());
-  batch.tokens_BT.resize(size * context);
-  batch.kept_BK.resize(size * kept);
-  batch.longest = 0;
-  for (size_t b = 0; b < size; ++b) {
-    const int64_t sample = first_sample + static_cast<int64_t>(b);
-    const std::string caption = source_.Load(
-        order_.PairOf(sample), std::span(batch.images_BCSS).subspan(b * pixels, pixels));
-    const int64_t length =
-        reducer_.Encode(sample, caption, std::span(batch.tokens_BT).subspan(b * context, context));
-    batch.longest = std::max(batch.longest, length);
-    if (kept > 0) reducer_.Patches(sample, std::span(batch.kept_BK).subspan(b * kept, kept));
+  int64_t longest = 0;
+  for (int64_t b = piece.begin; b < piece.end; ++b) {
+    const int64_t sample = piece.slot->first_sample + b;
+    const auto at = static_cast<size_t>(b);
+    if (sample + kOrderWindow < options_.end_sample)
+      source_.Announce(order_.PairOf(sample + kOrderWindow));
+    const std::string caption =
+        source_.Load(order_.PairOf(sample),
+                     order_.AugmentationOf(sample),
+                     std::span(batch.images_BCSS).subspan(at * pixels, pixels));
+    const auto tokens = std::span(batch.tokens_BT).subspan(at * context, context);
+    longest = std::max(longest, reducer_.Encode(sample, caption, tokens));
+    if (kept > 0) reducer_.Patches(sample, std::span(batch.kept_BK).subspan(at * kept, kept));
   }
+  return longest;
 }
 
 }  // namespace sweep

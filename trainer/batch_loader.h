@@ -21,15 +21,8 @@ struct Batch {
   int64_t longest = 0;           ///< tokens of the longest caption, padding left out
 };
 
-/// Which pair each sample of a run is: the first data_scale pairs, in an order reshuffled each
-/// epoch by the run's seed. A function of the sample's number alone.
-struct DataOrder {
-  int64_t data_scale = 0;
-  int64_t seed = 0;
-  [[nodiscard]] int64_t PairOf(int64_t sample) const;
-};
-
-/// Makes the batches of a run ahead of time in a thread of its own.
+/// Makes the batches of a run ahead of time, in threads of its own. What a batch holds does not
+/// depend on how many they are.
 class BatchLoader {
  public:
   struct Options {
@@ -37,38 +30,55 @@ class BatchLoader {
     int64_t stride = 0;  ///< samples from one batch to the next: those of all processes
     int64_t context_length = 0;
     int64_t first_sample = 0;  ///< where the data continues
-    int64_t end_sample = 0;    ///< where it ends
+    int64_t end_sample = 0;    ///< where it ends; whole batches from first_sample on
+    int64_t threads = 1;       ///< that read and decode
     size_t ahead = 2;          ///< batches to keep ready
   };
 
-  /// `source` and `reducer` must outlive it.
+  /// `source`, `order` and `reducer` must outlive it.
   BatchLoader(const PairSource& source,
+              const SampleOrder& order,
               const SampleReducer& reducer,
-              DataOrder order,
               const Options& options);
   ~BatchLoader();
   BatchLoader(const BatchLoader&) = delete;
   BatchLoader& operator=(const BatchLoader&) = delete;
 
   /// Swaps the next batch into `batch` and takes its memory back for reuse. Blocks until one is
-  /// ready; rethrows what the thread met. There must be one left.
+  /// ready; rethrows what a thread met. There must be one left.
   void Next(Batch& batch);
 
  private:
+  // A batch in the making: threads take pieces of it in turn.
+  struct Slot {
+    Batch batch;
+    int64_t first_sample = 0;
+    int64_t taken = 0;  // samples that a thread has or had
+    int64_t done = 0;   // samples that are there
+  };
+  struct Piece {
+    Slot* slot = nullptr;
+    int64_t begin = 0, end = 0;  // places in the batch
+  };
+
   void Work();
-  void Fill(int64_t first_sample, Batch& batch) const;
+  [[nodiscard]] bool HasPiece() const;
+  Piece TakePiece();
+  // Fills the piece's places; returns the tokens of its longest caption.
+  [[nodiscard]] int64_t Fill(const Piece& piece) const;
 
   const PairSource& source_;
+  const SampleOrder& order_;
   const SampleReducer& reducer_;
-  const DataOrder order_;
   const Options options_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Batch> ready_;
+  std::deque<Slot> slots_;  // in the batches' order
   std::vector<Batch> spare_;
+  int64_t next_sample_;  // of the next slot
   std::exception_ptr failure_;
   bool stop_ = false;
-  std::thread thread_;
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace sweep

@@ -5,6 +5,7 @@
 #include "trainer/attempt.h"
 #include "trainer/bench.h"
 #include "trainer/device.h"
+#include "trainer/shard_commands.h"
 #include "trainer/version.h"
 
 namespace {
@@ -15,13 +16,61 @@ constexpr const char* kDescription =
 constexpr const char* kFooter =
     "Examples:\n"
     "  clip_train sweep-store/runs/88789fcd4a99ce3775f5a7d1db043d0f 1\n"
-    "  clip_train bench --model sweeps/models/scenes.json --name scenes-m --precision bf16\n";
+    "  clip_train bench --model sweeps/models/scenes.json --name scenes-m --precision bf16\n"
+    "  clip_train make_shards --table captions.tsv shards\n"
+    "  clip_train index_shards index 'cc12m/{00000..01242}.tar' 'laion/{000..999}.tar'\n";
 
 struct CommandLine {
   std::string run_directory;
   int64_t attempt = 0;
   sweep::BenchOptions bench;
+  sweep::MakeShardsOptions make_shards;
+  sweep::IndexCommandOptions index_shards;
 };
+
+CLI::App* AddMakeShards(CLI::App& app, sweep::MakeShardsOptions& options) {
+  CLI::App* make = app.add_subcommand("make_shards", "Packs images and captions into tar shards");
+  auto* from = make->add_option_group("from", "Where the pairs come from, one of these");
+  from->add_option("--table", options.table, "CSV or TSV file with paths and captions");
+  from->add_option("--folder", options.folder, "Folder of images with .txt files beside them");
+  from->add_option("--fashion-scenes", options.fashion_scenes, "Folder of Fashion-MNIST");
+  from->require_option(1);
+  make->add_option("--image-column", options.image_column, "Column of the paths")
+      ->capture_default_str();
+  make->add_option("--caption-column", options.caption_column, "Column of the captions")
+      ->capture_default_str();
+  make->add_option("--content", options.content, "Content id of the Fashion-MNIST in use");
+  make->add_option("--canvas", options.canvas, "Side of fashion_scenes' images, pixels")
+      ->capture_default_str();
+  make->add_option("--count", options.count, "Pairs of fashion_scenes")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  make->add_option("--per-shard", options.per_shard, "Pairs a shard")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  make->add_option("--threads", options.threads, "Threads that read shards for the index");
+  make->add_option("OUTPUT", options.output, "Folder for the shards and their index")->required();
+  return make;
+}
+
+CLI::App* AddIndexShards(CLI::App& app, sweep::IndexCommandOptions& options) {
+  CLI::App* index = app.add_subcommand("index_shards", "Makes the index that training reads");
+  index->add_option("OUTPUT", options.output, "Folder to make, the index")->required();
+  index
+      ->add_option(
+          "SOURCES",
+          options.sources,
+          "Tar files as patterns like 'a/{00000..00099}.tar', several of one source joined "
+          "by ::; each further one is a source with a weight of its own")
+      ->required();
+  auto* classes = index->add_option(
+      "--classes", options.classes, "Names of classes, one a line: the set is an evaluation");
+  index->add_option("--templates", options.templates, "Prompts, one a line, {} for the name")
+      ->needs(classes);
+  classes->needs("--templates");
+  index->add_option("--threads", options.threads, "Shards read at once");
+  return index;
+}
 
 CLI::App* AddBench(CLI::App& app, sweep::BenchOptions& options) {
   CLI::App* bench = app.add_subcommand("bench", "Measures training speed on synthetic data");
@@ -47,15 +96,21 @@ int Run(int argc, char** argv) {
   auto* directory = app.add_option("RUN_DIR", line.run_directory, "Folder of the run");
   auto* attempt = app.add_option("ATTEMPT", line.attempt, "Number of the attempt");
   const CLI::App* bench = AddBench(app, line.bench);
+  const CLI::App* make_shards = AddMakeShards(app, line.make_shards);
+  const CLI::App* index_shards = AddIndexShards(app, line.index_shards);
   try {
     app.parse(argc, argv);
-    if (!bench->parsed() && (directory->empty() || attempt->empty()))
+    if (app.get_subcommands().empty() && (directory->empty() || attempt->empty()))
       throw CLI::RequiredError("RUN_DIR and ATTEMPT");
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(sweep::FailureCode::kUsage);
   }
   if (bench->parsed()) {
     sweep::RunBench(line.bench);
+  } else if (make_shards->parsed()) {
+    sweep::RunMakeShards(line.make_shards);
+  } else if (index_shards->parsed()) {
+    sweep::RunIndexShards(line.index_shards);
   } else {
     sweep::RunAttempt(line.run_directory, line.attempt, argv);
   }

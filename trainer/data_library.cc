@@ -6,8 +6,8 @@
 
 namespace sweep {
 
-DataLibrary::DataLibrary(std::map<std::string, std::string> locations)
-    : locations_(std::move(locations)) {}
+DataLibrary::DataLibrary(std::map<std::string, std::string> locations, int64_t threads)
+    : locations_(std::move(locations)), threads_(threads) {}
 
 std::string DataLibrary::Locate(const std::string& content, const std::string& what) const {
   const auto found = locations_.find(content);
@@ -25,6 +25,12 @@ std::shared_ptr<const FashionMnist> DataLibrary::OpenFashionMnist(const std::str
         LoadFashionMnist(Locate(content, "Fashion-MNIST"), content));
   }
   return data;
+}
+
+std::shared_ptr<const ShardSet> DataLibrary::OpenShards(const std::string& content) {
+  auto& set = shards_[content];
+  if (!set) set = std::make_shared<const ShardSet>(Locate(content, "the shards' index"), content);
+  return set;
 }
 
 std::unique_ptr<Tokenizer> DataLibrary::OpenTokenizer(const TokenizerSpec& spec,

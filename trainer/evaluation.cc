@@ -57,9 +57,10 @@ class Evaluator {
   }
 
   Metrics Measure(const EvaluationSpec& spec) {
+    const int64_t image_size = context_.spec.model.vision.image_size;
     if (spec.task == "zeroshot_classification")
-      return zero_shot_.Classify(OpenClassification(spec, context_.data));
-    return zero_shot_.Retrieve(OpenRetrieval(spec, context_.data));
+      return zero_shot_.Classify(OpenClassification(spec, image_size, context_.data));
+    return zero_shot_.Retrieve(OpenRetrieval(spec, image_size, context_.data));
   }
 
   const AttemptContext& context_;

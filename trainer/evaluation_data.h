@@ -29,10 +29,14 @@ struct RetrievalData {
   int64_t captions_per_image = 0;
 };
 
-/// Make an evaluation's data from its spec. Throw Failure(kUsage) for options or sizes that cannot
-/// be, Failure(kData) when the files are missing or others.
+/// Make an evaluation's data from its spec for a model that reads images of `image_size` pixels.
+/// Throw Failure(kUsage) for options or sizes that cannot be, Failure(kData) when the files are
+/// missing or others.
 [[nodiscard]] ClassificationData OpenClassification(const EvaluationSpec& spec,
+                                                    int64_t image_size,
                                                     DataLibrary& library);
-[[nodiscard]] RetrievalData OpenRetrieval(const EvaluationSpec& spec, DataLibrary& library);
+[[nodiscard]] RetrievalData OpenRetrieval(const EvaluationSpec& spec,
+                                          int64_t image_size,
+                                          DataLibrary& library);
 
 }  // namespace sweep

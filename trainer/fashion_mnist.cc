@@ -1,13 +1,12 @@
 #include "trainer/fashion_mnist.h"
 
 #include <fmt/format.h>
-#include <zlib.h>
 
 #include <array>
-#include <memory>
 #include <string_view>
 
 #include "core/failure.h"
+#include "core/gzip_file.h"
 #include "core/hash.h"
 
 namespace sweep {
@@ -25,25 +24,14 @@ constexpr size_t kPixels = FashionItems::kSide * FashionItems::kSide;
                 what + "; install the data with: apt-get install dataset-fashion-mnist");
 }
 
-// zlib reads plain files and gzip files alike.
 std::string ReadMaybeCompressed(const std::filesystem::path& folder, const char* name) {
   std::filesystem::path path = folder / (std::string(name) + ".gz");
   if (!std::filesystem::exists(path)) path = folder / name;
-  const std::unique_ptr<gzFile_s, decltype(&gzclose)> file(gzopen(path.c_str(), "rb"), gzclose);
-  if (!file) Fail(fmt::format("cannot read {} (.gz or plain)", path.string()));
-  gzbuffer(file.get(), 1U << 18U);
-  std::string content;
-  size_t size = 0;
-  while (true) {
-    content.resize(size + (size_t{8} << 20U));
-    const int got =
-        gzread(file.get(), content.data() + size, static_cast<unsigned>(content.size() - size));
-    if (got < 0) Fail(fmt::format("{} is damaged", path.string()));
-    size += static_cast<size_t>(got);
-    if (got == 0) break;
+  try {
+    return ReadGzipOrPlainFile(path);
+  } catch (const Failure& failure) {
+    Fail(failure.what());
   }
-  content.resize(size);
-  return content;
 }
 
 uint32_t BigEndian32(std::string_view bytes, size_t at) {

@@ -5,6 +5,7 @@
 #include "core/data_options.h"
 #include "core/failure.h"
 #include "trainer/fashion_scenes.h"
+#include "trainer/shard_pairs.h"
 
 namespace sweep {
 namespace {
@@ -23,7 +24,9 @@ class FashionScenesPairs : public PairSource {
         style_{options.min_items, options.max_items, options.counted_share},
         maker_(data_->train, options.canvas) {}
 
-  std::string Load(int64_t pair, std::span<uint8_t> pixels) const override {
+  std::string Load(int64_t pair,
+                   Random /*augmentation*/,
+                   std::span<uint8_t> pixels) const override {
     const Scene scene = SceneOf(pair);
     maker_.Paint(scene, pixels);
     Random mismatch(options_.seed, kMismatchStream, pair);
@@ -81,14 +84,25 @@ std::unique_ptr<PairSource> OpenFashionScenes(const RunSpec& spec, DataLibrary& 
   return std::make_unique<FashionScenesPairs>(library.OpenFashionMnist(spec.data.content), options);
 }
 
+[[noreturn]] void FailUnknownKind(const std::string& kind) {
+  throw Failure(
+      FailureCode::kUsage,
+      fmt::format("data.kind is '{}', expected {} or {}", kind, kFashionScenes, kWebdataset));
+}
+
 }  // namespace
 
 std::unique_ptr<PairSource> OpenPairSource(const RunSpec& spec, DataLibrary& library) {
-  if (spec.data.kind != "fashion_scenes") {
-    throw Failure(FailureCode::kUsage,
-                  fmt::format("data.kind is '{}', expected fashion_scenes", spec.data.kind));
-  }
-  return OpenFashionScenes(spec, library);
+  if (spec.data.kind == kWebdataset)
+    return OpenShardPairs(spec, library.OpenShards(spec.data.content));
+  if (spec.data.kind == kFashionScenes) return OpenFashionScenes(spec, library);
+  FailUnknownKind(spec.data.kind);
+}
+
+std::unique_ptr<SampleOrder> OpenSampleOrder(const RunSpec& spec, DataLibrary& library) {
+  if (spec.data.kind == kWebdataset)
+    return OpenShardOrder(spec, *library.OpenShards(spec.data.content));
+  return std::make_unique<ShuffledOrder>(spec.data.data_scale, spec.seed);
 }
 
 }  // namespace sweep

@@ -6,6 +6,8 @@
 #include "core/files.h"
 #include "core/hash.h"
 #include "core/json_fields.h"
+#include "core/vocabulary.h"
+#include "trainer/clip_bpe.h"
 #include "trainer/word_tokenizer.h"
 
 namespace sweep {
@@ -26,6 +28,19 @@ void VisitFields(Visitor& visit, VocabularyFile& s) {
   visit("words", s.words);
 }
 
+std::unique_ptr<Tokenizer> LoadWordTokenizer(const std::string& origin) {
+  const auto file = FieldsFromJson<VocabularyFile>(ReadJsonFile(origin), origin);
+  if (file.schema != kVocabularySchema || file.kind != "word") {
+    throw Failure(FailureCode::kData,
+                  fmt::format("{}: schema '{}' and kind '{}', expected '{}' and 'word'",
+                              origin,
+                              file.schema,
+                              file.kind,
+                              kVocabularySchema));
+  }
+  return std::make_unique<WordTokenizer>(file.words, origin);
+}
+
 }  // namespace
 
 std::unique_ptr<Tokenizer> LoadTokenizer(const TokenizerSpec& spec,
@@ -37,21 +52,10 @@ std::unique_ptr<Tokenizer> LoadTokenizer(const TokenizerSpec& spec,
     throw Failure(FailureCode::kData,
                   fmt::format("{}: content id is {}, expected {}", origin, found, spec.vocabulary));
   }
-  if (spec.kind != "word") {
-    throw Failure(FailureCode::kUsage,
-                  fmt::format("tokenizer kind is '{}', expected word", spec.kind));
-  }
-  const auto file = FieldsFromJson<VocabularyFile>(ReadJsonFile(origin), origin);
-  if (file.schema != kVocabularySchema || file.kind != spec.kind) {
-    throw Failure(FailureCode::kData,
-                  fmt::format("{}: schema '{}' and kind '{}', expected '{}' and '{}'",
-                              origin,
-                              file.schema,
-                              file.kind,
-                              kVocabularySchema,
-                              spec.kind));
-  }
-  return std::make_unique<WordTokenizer>(file.words, origin);
+  if (spec.kind == "clip_bpe") return std::make_unique<ClipBpe>(ReadClipMerges(path), origin);
+  if (spec.kind == "word") return LoadWordTokenizer(origin);
+  throw Failure(FailureCode::kUsage,
+                fmt::format("tokenizer kind is '{}', expected word or clip_bpe", spec.kind));
 }
 
 }  // namespace sweep

@@ -27,7 +27,8 @@ class Tokenizer {
 };
 
 /// Reads the vocabulary file at `path`, which must have the content id that `spec` names. Throws
-/// Failure(kData) for a file that is missing or another one, Failure(kUsage) for an unknown kind.
+/// Failure(kData) for a file that is missing or another one, Failure(kUsage) for a kind that is not
+/// `word` or `clip_bpe`.
 [[nodiscard]] std::unique_ptr<Tokenizer> LoadTokenizer(const TokenizerSpec& spec,
                                                        const std::filesystem::path& path);
 

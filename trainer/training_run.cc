@@ -146,15 +146,17 @@ class TrainingRun {
   void TrainSteps() {
     const auto source = OpenPairSource(spec_, context_.data);
     const auto tokenizer = context_.data.OpenTokenizer(spec_.tokenizer, spec_.model.text);
+    const auto order = OpenSampleOrder(spec_, context_.data);
     const SampleReducer reducer(spec_, *tokenizer, context_.data);
     BatchLoader loader(*source,
+                       *order,
                        reducer,
-                       {spec_.data.data_scale, spec_.seed},
                        {.batch_size = batch_size_,
                         .stride = spec_.global_batch_size,
                         .context_length = spec_.model.text.context_length,
                         .first_sample = SamplesSeen() + rank() * batch_size_,
-                        .end_sample = spec_.samples_seen});
+                        .end_sample = spec_.samples_seen,
+                        .threads = context_.request.data_threads});
     channels_ = source->channels();
     side_ = source->image_size();
     kept_patches_ = reducer.kept_patches();
@@ -164,6 +166,8 @@ class TrainingRun {
     const int64_t first = step_;
     while (step_ < spec_.steps() && outcome_ == "completed") {
       OneStep(loader);
+      for (const UnusablePair& pair : source->TakeUnusable())
+        context_.events.Write("unusable_pair", {{"name", pair.name}, {"problem", pair.problem}});
       const bool edge = step_ == first + 1 || step_ == spec_.steps();
       if (edge || since_event_.Seconds() >= kSecondsBetweenStepEvents) WriteStep();
       if (outcome_ == "completed") CheckpointIfDue();

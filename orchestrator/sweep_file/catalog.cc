@@ -148,12 +148,6 @@ void SetCommonMembers(const Json& read, Definition& definition) {
   definition.size = read.at("size").template get<int64_t>();
 }
 
-// Reader kinds that core knows the options of. Others belong to trainers of the user's own, who
-// knows what they mean.
-bool IsBuiltIn(const std::string& kind) {
-  return kind == "fashion_scenes";
-}
-
 // Calls `make` and turns what it throws into a problem at the definition's options.
 template <class Make>
 bool MakeOptions(const FieldReader& reader, const std::string& pointer, const Make& make) {
@@ -237,11 +231,11 @@ std::optional<DatasetDefinition> ReadDatasetDefinition(const FieldReader& reader
   definition.vocabulary_content = tokenizer.value("content", "");
   definition.parts_of_speech_file = tokenizer.value("parts_of_speech", "");
   const bool options_fit = MakeOptions(reader, pointer, [&] {
-    if (!IsBuiltIn(definition.kind)) return;
+    if (!IsBuiltInKind(definition.kind)) return;
     definition.options = CanonicalDataOptions(definition.kind, definition.options, "options");
   });
   if (!options_fit) return std::nullopt;
-  if (IsBuiltIn(definition.kind) &&
+  if (IsBuiltInKind(definition.kind) &&
       definition.size > MostPairs(definition.kind, definition.options)) {
     reader.Error(PointerTo(pointer, "size"),
                  fmt::format("value {}, expected at most {}, the distinct pairs that these options "
@@ -268,7 +262,7 @@ std::optional<EvaluationDefinition> ReadEvaluationDefinition(const FieldReader& 
   SetCommonMembers(read, definition);
   definition.task = read["task"].get<std::string>();
   const bool options_fit = MakeOptions(reader, pointer, [&] {
-    if (!IsBuiltIn(definition.kind)) return;
+    if (!IsBuiltInKind(definition.kind)) return;
     definition.options =
         CanonicalEvaluationOptions(definition.task, definition.kind, definition.options, "options");
   });

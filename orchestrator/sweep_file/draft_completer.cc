@@ -9,6 +9,7 @@
 #include "core/data_options.h"
 #include "core/failure.h"
 #include "core/hash.h"
+#include "core/vocabulary.h"
 
 namespace sweep {
 namespace {
@@ -255,12 +256,7 @@ const DraftCompleter::Vocabulary& DraftCompleter::VocabularyOf(const DatasetDefi
   if (has_file) {
     const std::filesystem::path path = file_.catalog.folder / dataset.vocabulary_file;
     vocabulary.content = ContentIdOfFile(path);
-    if (dataset.tokenizer_kind == "word") {
-      const Json json = ReadJsonFile(path.string());
-      if (json.is_object() && json.contains("words")) {
-        vocabulary.words = static_cast<int64_t>(json["words"].size());
-      }
-    }
+    vocabulary.size = VocabularySize(dataset.tokenizer_kind, path).value_or(0);
   } else {
     vocabulary.content = dataset.vocabulary_content;
   }
@@ -286,14 +282,14 @@ void DraftCompleter::CheckModelFits(const RunDraft& draft, const DatasetDefiniti
     if (evaluation.definition.kind != "fashion_scenes") continue;
     check_canvas(evaluation.definition.options, fmt::format("evaluation '{}'", evaluation.name));
   }
-  const int64_t words = VocabularyOf(dataset).words;
-  if (words <= model.text.vocab_size) return;
+  const int64_t ids = VocabularyOf(dataset).size;
+  if (ids <= model.text.vocab_size) return;
   throw Failure(FailureCode::kUsage,
-                fmt::format("model '{}' has a vocab_size of {}, expected at least the {} words of "
+                fmt::format("model '{}' has a vocab_size of {}, expected at least the {} ids of "
                             "data set '{}'",
                             draft.Text("model"),
                             model.text.vocab_size,
-                            words,
+                            ids,
                             draft.Text("dataset")));
 }
 

@@ -26,7 +26,7 @@ class DraftCompleter {
   };
   struct Vocabulary {
     std::string content;  // its identity
-    int64_t words = 0;    // 0: not known
+    int64_t size = 0;     // ids; 0: not known
   };
 
   bool Derive(const DerivedField& derived, RunDraft& draft);

@@ -24,7 +24,11 @@ struct Work {
 class Expander {
  public:
   Expander(const SweepFile& file, std::vector<RunDraft> drafts, std::vector<RunLink> links)
-      : file_(file), drafts_(std::move(drafts)), links_(std::move(links)), runs_(drafts_.size()) {}
+      : file_(file),
+        drafts_(std::move(drafts)),
+        links_(std::move(links)),
+        runs_(drafts_.size()),
+        longest_segments_(drafts_.size()) {}
 
   ExpandedSweep Expand() {
     ExpandedSweep sweep;
@@ -74,6 +78,7 @@ class Expander {
     run.curve = file_.CurveOf(run.dataset);
     SetCoordinates(draft, run);
     SetWork(link, run);
+    SetTokens(index);
     run.point_kind = PointKind(link, run);
     SetEvaluations(run);
     AddLocations(link, run);
@@ -101,6 +106,18 @@ class Expander {
     }
     run.compute_gmacs = work.compute_gmacs;
     run.train_flops = work.train_flops;
+  }
+
+  void SetTokens(size_t index) {
+    RunRow& run = runs_[index];
+    const std::optional<size_t>& parent = links_[index].parent;
+    longest_segments_[index] = run.spec.samples_seen;
+    run.image_tokens = KeptPatchCount(run.spec.model.vision, run.spec.reduction) + 1;
+    run.text_tokens = run.spec.model.text.context_length;
+    if (!parent || longest_segments_[*parent] <= run.spec.samples_seen) return;
+    longest_segments_[index] = longest_segments_[*parent];
+    run.image_tokens = runs_[*parent].image_tokens;
+    run.text_tokens = runs_[*parent].text_tokens;
   }
 
   static Work WorkOf(const RunRow& run, int64_t samples) {
@@ -198,7 +215,8 @@ class Expander {
   const SweepFile& file_;
   std::vector<RunDraft> drafts_;
   std::vector<RunLink> links_;
-  std::vector<RunRow> runs_;  // one for each draft
+  std::vector<RunRow> runs_;               // one for each draft
+  std::vector<int64_t> longest_segments_;  // samples, of the run and its ancestors
   std::map<std::string, std::string> locations_;
 };
 

@@ -326,6 +326,12 @@ const FieldTable& TrainerFields() {
        .least_is_outside = true,
        .unit = "seconds",
        .doc = "Time between checkpoints."},
+      {.name = "data_threads",
+       .type = FieldType::kCount,
+       .fallback = "1",
+       .least = 1,
+       .unit = "threads",
+       .doc = "Threads of one run that read and decode images."},
       {.name = "device",
        .type = FieldType::kChoice,
        .fallback = "\"auto\"",
@@ -468,8 +474,11 @@ const FieldTable& DatasetFields() {
 
 const FieldTable& TokenizerFields() {
   static const FieldTable fields = {
-      {.name = "kind", .required = true, .doc = "Name of the tokenizer."},
-      {.name = "file", .doc = "Its vocabulary, relative to the folder of shipped data."},
+      {.name = "kind",
+       .required = true,
+       .doc = "Name of the tokenizer; clip_train knows word and clip_bpe."},
+      {.name = "file",
+       .doc = "Its vocabulary: an absolute path, or one relative to the folder of shipped data."},
       {.name = "content", .doc = "Identity of the vocabulary, where the file is not at hand."},
       {.name = "parts_of_speech",
        .doc = "Word list that text_reduction syntax ranks by, relative to the folder of shipped "

@@ -251,6 +251,7 @@ class Reader {
     const Json read = reader_.ReadObject(TrainerFields(), *json, "/trainer");
     SetIfGiven(read, "command", file_.trainer.command);
     SetIfGiven(read, "checkpoint_every_seconds", file_.trainer.checkpoint_every_seconds);
+    SetIfGiven(read, "data_threads", file_.trainer.data_threads);
     SetIfGiven(read, "device", file_.trainer.device);
     if (read.contains("command") && file_.trainer.command.empty()) {
       reader_.Reject(Json::array(), "/trainer/command", "a program and its first arguments");

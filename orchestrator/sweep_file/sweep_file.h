@@ -45,6 +45,7 @@ struct ExecutorSettings {
 struct TrainerSettings {
   std::vector<std::string> command;  ///< empty: clip_train, as installed with this program
   double checkpoint_every_seconds = 300;
+  int64_t data_threads = 1;
   std::string device = "auto";
 };
 

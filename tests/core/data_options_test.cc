@@ -38,4 +38,28 @@ TEST_CASE("Options that cannot be are refused with the field, the value and what
                     Catch::Contains("a text with {}"));
 }
 
+TEST_CASE("Options of shards: defaults are left out, and what cannot be is refused") {
+  const Json options = {{"seed", 0}, {"least_area", 0.9}, {"resampled", true}, {"weights", {1, 2}}};
+  CHECK(CanonicalDataOptions("webdataset", options, "x") ==
+        Json{{"resampled", true}, {"weights", {1.0, 2.0}}});
+  const auto refused = [](const Json& wrong, const char* message) {
+    CHECK_THROWS_WITH(CanonicalDataOptions("webdataset", wrong, "x"), Catch::Contains(message));
+  };
+  refused({{"least_area", 0}}, "least_area is 0, expected a share in (0, 1]");
+  refused({{"seed", -1}}, "seed is -1");
+  refused({{"weights", {1}}}, "weights is [1], expected none unless resampled is true");
+  refused({{"resampled", true}, {"weights", {1, 0}}}, "expected positive numbers");
+  CHECK_THROWS_WITH(CanonicalEvaluationOptions("zeroshot_classification",
+                                               "webdataset",
+                                               Json{{"templates", Json::array({"a photo"})}},
+                                               "x"),
+                    Catch::Contains("a text with {}"));
+  CHECK(CanonicalEvaluationOptions(
+            "zeroshot_classification", "webdataset", {{"templates", Json::array()}}, "x") ==
+        Json::object());
+  CHECK(CanonicalEvaluationOptions(
+            "zeroshot_retrieval", "webdataset", {{"captions_per_image", 5}}, "x") ==
+        Json::object());
+}
+
 }  // namespace sweep

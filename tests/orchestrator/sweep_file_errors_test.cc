@@ -169,7 +169,15 @@ const WrongFile kWrongFiles[] = {
      "56"},
     {"\"curves\"",
      "\"models\": {\"tiny\": {\"extends\": \"tiny\", \"text\": {\"vocab_size\": 3}}}, \"curves\"",
-     "model 'tiny' has a vocab_size of 3, expected at least the 4 words of data set 'scenes'"},
+     "model 'tiny' has a vocab_size of 3, expected at least the 4 ids of data set 'scenes'"},
+    {"\"curves\"",
+     "\"datasets\": {\"scenes\": {\"extends\": \"scenes\", \"tokenizer\": {\"kind\": \"clip_bpe\", "
+     "\"file\": \"vocabularies/merges.txt\"}}}, \"curves\"",
+     "model 'tiny' has a vocab_size of 60, expected at least the 515 ids of data set 'scenes'"},
+    {"\"curves\"",
+     "\"datasets\": {\"d\": {\"extends\": \"scenes\", \"kind\": \"webdataset\", \"options\": "
+     "{\"weights\": [1]}}}, \"curves\"",
+     "/datasets/d/options: options: weights is [1], expected none unless resampled is true"},
 };
 
 }  // namespace

@@ -34,6 +34,7 @@ class SmallDataFolder {
     WriteTextFile(path() / "datasets/scenes.json", pairs);
     WriteTextFile(path() / "vocabularies/words.json",
                   R"({"words": ["a", "b", "<start>", "<end>"]})");
+    WriteTextFile(path() / "vocabularies/merges.txt", "# merges\na b\n");
     WriteTextFile(path() / "evaluations/items.json", R"({"task": "zeroshot_classification",
       "kind": "fashion_scenes", "content": "c0ffee", "size": 1000, "options": {}})");
     WriteTextFile(path() / "evaluations/retrieval.json", R"({"task": "zeroshot_retrieval",

@@ -234,7 +234,7 @@ TEST_CASE("Examples of docs/sweep_file.md are valid") {
     CHECK_FALSE(Expand(file, problems).runs.empty());
     CHECK_NOTHROW(problems.ThrowIfErrors());
   }
-  CHECK(examples == 4);
+  CHECK(examples == 5);
 }
 
 TEST_CASE("DataPath follows SWEEP_DATA_DIR, else the source tree") {

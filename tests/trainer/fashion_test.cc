@@ -31,7 +31,7 @@ class SmallScenes {
   }
   [[nodiscard]] Pair Load(int64_t index) const {
     Pair pair{std::vector<uint8_t>(28 * 28), ""};
-    pair.caption = source->Load(index, pair.pixels);
+    pair.caption = source->Load(index, Random(0), pair.pixels);
     return pair;
   }
   [[nodiscard]] std::string content() const { return data_.content(); }
@@ -84,7 +84,7 @@ TEST_CASE("A smaller data_scale uses the first pairs of a larger one, each once 
   for (const int64_t scale : {40, 100}) {
     std::multiset<int64_t> first_epoch;
     std::multiset<int64_t> second_epoch;
-    const DataOrder order{scale, 5};
+    const ShuffledOrder order(scale, 5);
     for (int64_t s = 0; s < scale; ++s) {
       first_epoch.insert(order.PairOf(s));
       second_epoch.insert(order.PairOf(scale + s));
@@ -94,7 +94,7 @@ TEST_CASE("A smaller data_scale uses the first pairs of a larger one, each once 
     CHECK(std::set<int64_t>(first_epoch.begin(), first_epoch.end()).size() ==
           static_cast<size_t>(scale));
   }
-  const DataOrder order{40, 5};
+  const ShuffledOrder order(40, 5);
   std::vector<int64_t> first;
   std::vector<int64_t> second;
   for (int64_t s = 0; s < 40; ++s) {
@@ -181,7 +181,7 @@ TEST_CASE("Every word of every caption and prompt is in the vocabulary and fits 
   for (int64_t i = 0; i < 3000; ++i) texts.push_back(scenes.Load(i).caption);
   const EvaluationSpec items{
       "zeroshot_classification", "fashion_scenes", scenes.content(), 50, Json::object()};
-  for (const auto& prompts : OpenClassification(items, scenes.library).prompts)
+  for (const auto& prompts : OpenClassification(items, 28, scenes.library).prompts)
     texts.insert(texts.end(), prompts.begin(), prompts.end());
   for (const std::string& text : texts) {
     std::vector<int64_t> tokens(32);
@@ -197,7 +197,7 @@ TEST_CASE("Evaluations use test items only, and training train items only") {
   SmallScenes scenes(Json{{"max_items", 1}});
   const EvaluationSpec items{
       "zeroshot_classification", "fashion_scenes", scenes.content(), 50, Json::object()};
-  const ClassificationData test = OpenClassification(items, scenes.library);
+  const ClassificationData test = OpenClassification(items, 28, scenes.library);
   const auto data = scenes.library.OpenFashionMnist(scenes.content());
   CHECK(test.images.pixels == data->test.pixels);
   std::set<std::string> trained;
@@ -215,17 +215,17 @@ TEST_CASE("Retrieval data has its captions in the order of its images") {
   SmallScenes scenes;
   const EvaluationSpec spec{
       "zeroshot_retrieval", "fashion_scenes", scenes.content(), 30, {{"captions_per_image", 3}}};
-  const RetrievalData data = OpenRetrieval(spec, scenes.library);
+  const RetrievalData data = OpenRetrieval(spec, 28, scenes.library);
   CHECK(data.captions.size() == 90);
   CHECK(data.images.pixels.size() == 30U * 28 * 28);
-  CHECK(OpenRetrieval(spec, scenes.library).captions == data.captions);
+  CHECK(OpenRetrieval(spec, 28, scenes.library).captions == data.captions);
 }
 
 TEST_CASE("Sizes beyond the data are refused") {
   SmallScenes scenes;
   const EvaluationSpec spec{
       "zeroshot_classification", "fashion_scenes", scenes.content(), 51, Json::object()};
-  CHECK_THROWS_WITH(OpenClassification(spec, scenes.library), Catch::Contains("at most 50"));
+  CHECK_THROWS_WITH(OpenClassification(spec, 28, scenes.library), Catch::Contains("at most 50"));
   scenes.spec.data.data_scale = kFashionScenesPairs + 1;
   CHECK_THROWS_WITH(OpenPairSource(scenes.spec, scenes.library), Catch::Contains("data_scale"));
   scenes.spec.data.options = {{"max_items", 1}};
@@ -234,12 +234,13 @@ TEST_CASE("Sizes beyond the data are refused") {
                     Catch::Contains("expected at most 360000, the distinct pairs"));
 }
 
-BatchLoader::Options OptionsFrom(int64_t first_sample) {
+BatchLoader::Options OptionsFrom(int64_t first_sample, int64_t threads) {
   return {.batch_size = 8,
           .stride = 8,
           .context_length = 16,
           .first_sample = first_sample,
-          .end_sample = 48};
+          .end_sample = 48,
+          .threads = threads};
 }
 
 TEST_CASE("The batch loader delivers every sample in order, from any place") {
@@ -247,9 +248,9 @@ TEST_CASE("The batch loader delivers every sample in order, from any place") {
   const TokenizerSpec word{"word", ContentIdOfFile(SceneVocabulary())};
   const auto tokenizer = LoadTokenizer(word, SceneVocabulary());
   const SampleReducer reducer(scenes.spec, *tokenizer, scenes.library);
-  const DataOrder order{20, 1};
-  BatchLoader whole(*scenes.source, reducer, order, OptionsFrom(0));
-  BatchLoader tail(*scenes.source, reducer, order, OptionsFrom(32));
+  const ShuffledOrder order(20, 1);
+  BatchLoader whole(*scenes.source, order, reducer, OptionsFrom(0, 1));
+  BatchLoader tail(*scenes.source, order, reducer, OptionsFrom(32, 3));
   Batch batch;
   Batch expected;
   for (int64_t first = 0; first < 48; first += 8) {

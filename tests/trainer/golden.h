@@ -3,21 +3,14 @@
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/from_blob.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <string>
 
 #include "core/run_spec.h"
+#include "tests/trainer/golden_folder.h"
 #include "trainer/learner.h"
 #include "trainer/safetensors.h"
 
 namespace sweep {
-
-/// The stored goldens, or those that the live parity test has just made.
-inline std::filesystem::path GoldenFolder() {
-  if (const char* folder = std::getenv("SWEEP_GOLDEN_FOLDER")) return folder;
-  return std::filesystem::path(SWEEP_SOURCE_DIR) / "tests/data/trainer";
-}
 
 /// A tensor of a safetensors file, copied.
 inline at::Tensor GoldenTensor(const SafetensorsFile& file, const std::string& name) {

@@ -1,4 +1,4 @@
-"""Live parity with open_clip, CLIP_benchmark and PyTorch: fresh random weights, batches and scores, seed by seed.
+"""Live parity with open_clip, CLIP_benchmark and PyTorch: fresh random weights, batches, scores, texts, images and shards.
 
     parity.py TRAINER_TESTS        (the Catch2 program; CTest label `parity`)
 """
@@ -14,6 +14,10 @@ from safetensors.torch import load_file
 SEEDS = (11, 22, 33)
 CONVERT = pathlib.Path(__file__).parents[3] / "scripts/convert-checkpoint"
 MAKE_GOLDENS = pathlib.Path(__file__).parents[2] / "data/trainer/make_goldens.py"
+MAKE_TOKENIZER_GOLDENS = MAKE_GOLDENS.with_name("make_tokenizer_goldens.py")
+MAKE_IMAGE_GOLDENS = MAKE_GOLDENS.with_name("make_image_goldens.py")
+MAKE_SHARD_GOLDENS = MAKE_GOLDENS.with_name("make_shard_goldens.py")
+TEXTS = "10000"
 
 
 def check_strict_load(folder):
@@ -46,6 +50,14 @@ def check_converted_checkpoint(folder):
     assert all(torch.equal(found[n], expected[n]) for n in found)
 
 
+def check_fresh(trainer_tests, tag, script, *arguments):
+    """The tests of one tag on goldens that `script` makes now."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, str(script), folder, *arguments], check=True)
+        environment = dict(os.environ, SWEEP_GOLDEN_FOLDER=folder)
+        subprocess.run([trainer_tests, tag], check=True, env=environment)
+
+
 def main(trainer_tests):
     for seed in SEEDS:
         with tempfile.TemporaryDirectory() as folder:
@@ -55,6 +67,9 @@ def main(trainer_tests):
             subprocess.run([trainer_tests, "[golden]"], check=True, env=environment)
             check_strict_load(folder)
             check_converted_checkpoint(folder)
+        check_fresh(trainer_tests, "[tokenizer_golden]", MAKE_TOKENIZER_GOLDENS, str(seed), TEXTS)
+        check_fresh(trainer_tests, "[image_golden]", MAKE_IMAGE_GOLDENS, str(seed))
+        check_fresh(trainer_tests, "[shard_golden]", MAKE_SHARD_GOLDENS, str(seed))
         print(f"seed {seed}: equal")
 
 

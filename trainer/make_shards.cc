@@ -1,0 +1,183 @@
+#include "trainer/make_shards.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <png.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "core/csv.h"
+#include "core/data_options.h"
+#include "core/failure.h"
+#include "core/files.h"
+#include "core/hash.h"
+#include "trainer/pair_source.h"
+#include "trainer/shard_index.h"
+#include "trainer/tar.h"
+
+namespace sweep {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kListFile = "make_shards.json";
+
+struct ImageAndCaption {
+  fs::path image;
+  std::string caption;
+};
+
+std::string ExtensionOf(const fs::path& image) {
+  std::string extension = image.extension().string();
+  if (!extension.empty()) extension.erase(0, 1);
+  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return extension;
+}
+
+std::string ReadDataFile(const fs::path& path) {
+  if (!fs::is_regular_file(path))
+    throw Failure(FailureCode::kData, fmt::format("image {} is missing", path.string()));
+  return ReadFile(path);
+}
+
+PairList ListOf(std::vector<ImageAndCaption> pairs) {
+  Json identity = Json::array();
+  for (const auto& [image, caption] : pairs) identity.push_back({image.string(), caption});
+  PairList list;
+  list.count = static_cast<int64_t>(pairs.size());
+  list.content = ContentId(identity);
+  list.load = [pairs = std::move(pairs)](int64_t number) -> ShardPair {
+    const auto& [image, caption] = pairs[static_cast<size_t>(number)];
+    return {ExtensionOf(image), ReadDataFile(image), caption};
+  };
+  return list;
+}
+
+size_t ColumnOf(const CsvText& table, const std::string& name, const std::string& origin) {
+  const auto found = std::find(table.columns.begin(), table.columns.end(), name);
+  if (found == table.columns.end()) {
+    throw Failure(
+        FailureCode::kData,
+        fmt::format(
+            "{}:1: has no column '{}', only {}", origin, name, fmt::join(table.columns, ", ")));
+  }
+  return static_cast<size_t>(found - table.columns.begin());
+}
+
+// A square grey picture.
+std::string EncodePng(const std::vector<uint8_t>& pixels, int64_t side) {
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  image.width = static_cast<png_uint_32>(side);
+  image.height = static_cast<png_uint_32>(side);
+  image.format = PNG_FORMAT_GRAY;
+  png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(image);
+  std::string file(size, '\0');
+  if (png_image_write_to_memory(&image, file.data(), &size, 0, pixels.data(), 0, nullptr) == 0)
+    throw Failure(FailureCode::kInternal, fmt::format("cannot write a PNG: {}", image.message));
+  file.resize(size);
+  return file;
+}
+
+// What the shards of a folder were made of, so that a repeated call cannot mix two lists.
+void ClaimFolder(const PairList& pairs, int64_t per_shard, const fs::path& folder) {
+  MakeDirectories(folder);
+  const Json claim = {{"pairs", pairs.content}, {"count", pairs.count}, {"per_shard", per_shard}};
+  const fs::path file = folder / kListFile;
+  if (!PublishFileOnce(file, claim.dump() + "\n") && ReadJsonFile(file.string()) != claim) {
+    throw Failure(FailureCode::kUsage,
+                  fmt::format("{} has shards of another list or size; choose another folder",
+                              folder.string()));
+  }
+}
+
+std::string ShardBytes(const PairList& pairs, int64_t begin, int64_t end) {
+  std::string archive;
+  for (int64_t number = begin; number < end; ++number) {
+    const ShardPair pair = pairs.load(number);
+    const std::string key = fmt::format("{:09}", number);
+    AppendTarMember(key + "." + pair.extension, pair.image, archive);
+    AppendTarMember(key + ".txt", pair.caption, archive);
+  }
+  AppendTarEnd(archive);
+  return archive;
+}
+
+}  // namespace
+
+PairList PairsOfTable(const fs::path& file,
+                      const std::string& image_column,
+                      const std::string& caption_column) {
+  const std::string origin = file.string();
+  const CsvText table = ParseCsvText(ReadFile(file), origin);
+  const size_t image_at = ColumnOf(table, image_column, origin);
+  const size_t caption_at = ColumnOf(table, caption_column, origin);
+  std::vector<ImageAndCaption> pairs;
+  for (size_t row = 0; row < table.rows.size(); ++row) {
+    const fs::path image = fs::absolute(file).parent_path() / table.rows[row][image_at];
+    if (!IsImageExtension(ExtensionOf(image))) {
+      throw Failure(FailureCode::kData,
+                    fmt::format("{}:{}: image '{}', expected a jpg, jpeg, png or webp file",
+                                origin,
+                                table.lines[row],
+                                table.rows[row][image_at]));
+    }
+    pairs.push_back({image.lexically_normal(), table.rows[row][caption_at]});
+  }
+  return ListOf(std::move(pairs));
+}
+
+PairList PairsOfFolder(const fs::path& folder) {
+  std::vector<fs::path> images;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file() && IsImageExtension(ExtensionOf(entry.path())))
+      images.push_back(fs::absolute(entry.path()).lexically_normal());
+  }
+  if (images.empty())
+    throw Failure(FailureCode::kData, fmt::format("{} has no images", folder.string()));
+  std::sort(images.begin(), images.end());
+  std::vector<ImageAndCaption> pairs;
+  for (const fs::path& image : images) {
+    const fs::path caption = fs::path(image).replace_extension(".txt");
+    if (!fs::is_regular_file(caption)) {
+      throw Failure(
+          FailureCode::kData,
+          fmt::format("{} has no caption: {} is missing", image.string(), caption.string()));
+    }
+    pairs.push_back({image, ReadFile(caption)});
+  }
+  return ListOf(std::move(pairs));
+}
+
+PairList PairsOfFashionScenes(const fs::path& location,
+                              const std::string& content,
+                              int64_t canvas,
+                              int64_t count) {
+  RunSpec spec;
+  spec.data = {kFashionScenes, content, count, {{"canvas", canvas}}};
+  spec.model.vision.image_size = canvas;
+  DataLibrary library(std::map<std::string, std::string>{{content, location.string()}});
+  const std::shared_ptr<PairSource> source = OpenPairSource(spec, library);
+  PairList list;
+  list.count = count;
+  list.content = ContentId({content, canvas});
+  list.load = [source](int64_t number) -> ShardPair {
+    const int64_t side = source->image_size();
+    std::vector<uint8_t> pixels(static_cast<size_t>(side * side));
+    std::string caption = source->Load(number, Random(0), pixels);
+    return {"png", EncodePng(pixels, side), std::move(caption)};
+  };
+  return list;
+}
+
+void MakeShards(const PairList& pairs, int64_t per_shard, const fs::path& folder) {
+  ClaimFolder(pairs, per_shard, folder);
+  for (int64_t begin = 0; begin < pairs.count; begin += per_shard) {
+    const fs::path shard = folder / fmt::format("{:05}.tar", begin / per_shard);
+    if (fs::exists(shard)) continue;
+    WriteFileAtomic(shard, ShardBytes(pairs, begin, std::min(begin + per_shard, pairs.count)));
+  }
+}
+
+}  // namespace sweep
