@@ -51,8 +51,8 @@ class Executor {
   /// Recorded with every attempt.
   [[nodiscard]] virtual std::string name() const = 0;
 
-  /// Is there room for one more attempt now?
-  [[nodiscard]] virtual bool CanStart() const = 0;
+  /// How many more attempts there is room for now.
+  [[nodiscard]] virtual size_t Room() const = 0;
 
   /// Starts it, or promises to at the next Poll. Throws Failure when it cannot be started at all.
   virtual AttemptHandle Start(const AttemptJob& job) = 0;

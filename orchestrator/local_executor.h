@@ -17,7 +17,9 @@ class LocalExecutor : public Executor {
   ~LocalExecutor() override;
 
   [[nodiscard]] std::string name() const override { return "local"; }
-  [[nodiscard]] bool CanStart() const override { return children_.size() < slots_; }
+  [[nodiscard]] size_t Room() const override {
+    return children_.size() < slots_ ? slots_ - children_.size() : 0;
+  }
   AttemptHandle Start(const AttemptJob& job) override;
   /// Never needed: recovery ends what a dead `sweep` left on this machine.
   void Adopt(const AttemptJob& job, const AttemptHandle& handle) override;

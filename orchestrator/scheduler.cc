@@ -119,17 +119,24 @@ void Scheduler::TakeInRequests() {
   }
 }
 
+// All that there is room for, in two synced transactions: intent first, then the act, then its
+// confirmation. A crash between any two is mended by recovery.
 void Scheduler::StartReady() {
-  while (executor_.CanStart()) {
+  std::vector<Start> starts;
+  for (size_t room = executor_.Room(); starts.size() < room;) {
     const std::optional<RunWork> work = plan_.TakeReady();
-    if (!work) return;
+    if (!work) break;
     if (IsDoneAlready(*work)) {
       plan_.Done(work->run->run_id);
       ++outcome_.completed;
     } else {
-      StartAttempt(*work);
+      starts.push_back({*work, RequestFor(*work), {}});
     }
   }
+  if (starts.empty()) return;
+  RecordIntents(starts);
+  for (Start& start : starts) StartAttempt(start);
+  ConfirmStarts(starts);
 }
 
 // What an attempt that the store lost sight of has left is as good as any: `sweep` was killed
@@ -184,39 +191,47 @@ AttemptJob Scheduler::JobFor(const std::string& run_id, int64_t attempt) const {
   return job;
 }
 
-// Intent first, then the act, then its confirmation: a crash between any two is mended by recovery.
-void Scheduler::StartAttempt(const RunWork& work) {
-  const RunRow& run = *work.run;
-  const RunDirectory directory = store_.run_directory(run.run_id);
-  const AttemptRequest request = RequestFor(work);
-  const RunState state = store_.FindRun(run.run_id)->state;
-  if (work.train) {
-    StoreTransaction intent(store_);
-    if (state != RunState::kPlanned) intent.Transition(run.run_id, RunState::kPlanned, "retried");
-    intent.Transition(
-        run.run_id, RunState::kSubmitting, fmt::format("attempt {}", request.attempt));
-    intent.Commit();
+void Scheduler::RecordIntents(const std::vector<Start>& starts) {
+  StoreTransaction intents(store_);
+  for (const auto& [work, request, handle] : starts) {
+    if (!work.train) continue;
+    const std::string& run_id = work.run->run_id;
+    if (store_.FindRun(run_id)->state != RunState::kPlanned)
+      intents.Transition(run_id, RunState::kPlanned, "retried");
+    intents.Transition(run_id, RunState::kSubmitting, fmt::format("attempt {}", request.attempt));
   }
-  MakeDirectories(directory.attempt(request.attempt));
+  intents.Commit();
+}
+
+void Scheduler::StartAttempt(Start& start) {
+  const RunRow& run = *start.work.run;
+  const RunDirectory directory = store_.run_directory(run.run_id);
+  const int64_t attempt = start.request.attempt;
+  MakeDirectories(directory.attempt(attempt));
   MakeDirectories(directory.evaluations());
   PublishFileOnce(directory.spec(), SpecFileText(run.spec));
-  WriteFileAtomic(directory.request(request.attempt), FieldsToJson(request).dump(1) + "\n");
-  const AttemptHandle handle = executor_.Start(JobFor(run.run_id, request.attempt));
+  WriteFileAtomic(directory.request(attempt), FieldsToJson(start.request).dump(1) + "\n");
+  start.handle = executor_.Start(JobFor(run.run_id, attempt));
+}
 
+void Scheduler::ConfirmStarts(const std::vector<Start>& starts) {
   StoreTransaction confirmation(store_);
-  confirmation.StartAttempt({run.run_id,
-                             request.attempt,
-                             executor_.name(),
-                             handle.host,
-                             handle.pid,
-                             handle.job,
-                             PredictedSeconds(work),
-                             provenance_});
-  if (work.train && handle.runs)
-    confirmation.Transition(run.run_id, RunState::kRunning, fmt::format("process {}", handle.pid));
+  for (const auto& [work, request, handle] : starts) {
+    const std::string& run_id = work.run->run_id;
+    confirmation.StartAttempt({run_id,
+                               request.attempt,
+                               executor_.name(),
+                               handle.host,
+                               handle.pid,
+                               handle.job,
+                               PredictedSeconds(work),
+                               provenance_});
+    if (work.train && handle.runs)
+      confirmation.Transition(run_id, RunState::kRunning, fmt::format("process {}", handle.pid));
+    ++attempts_made_[run_id];
+    active_[run_id] = Active{work, std::chrono::steady_clock::now()};
+  }
   confirmation.Commit();
-  ++attempts_made_[run.run_id];
-  active_[run.run_id] = Active{work, std::chrono::steady_clock::now()};
 }
 
 std::optional<double> Scheduler::PredictedSeconds(const RunWork& work) const {
@@ -238,38 +253,41 @@ std::map<std::string, std::string> Scheduler::LocationsFor(const RunRow& run) co
   return locations;
 }
 
+// Everything that one look at the executor brings, in one transaction.
 void Scheduler::TakeInNews(std::chrono::milliseconds wait) {
-  for (const AttemptNews& news : executor_.Poll(wait)) {
-    if (news.kind == AttemptNews::Kind::kEnded) {
-      Settle(news);
-    } else {
-      Move(news);
+  const std::vector<AttemptNews> all = executor_.Poll(wait);
+  std::vector<std::pair<AttemptNews, AttemptVerdict>> ends;
+  std::vector<std::string> warnings;
+  if (!all.empty()) {
+    StoreTransaction transaction(store_);
+    for (const AttemptNews& news : all) {
+      if (news.kind == AttemptNews::Kind::kEnded) {
+        const ProcessEnd end{news.exit_code, news.signal, news.cause, stopping_, false};
+        ends.emplace_back(
+            news, CloseAttempt(store_, transaction, news.run_id, news.attempt, end, warnings));
+      } else {
+        Move(transaction, news);
+      }
     }
+    transaction.Commit();
   }
+  for (const std::string& warning : warnings) progress_.Note("warning: " + warning);
+  for (const auto& [news, verdict] : ends) Settle(news, verdict);
   for (const std::string& note : executor_.TakeNotes()) progress_.Note(note);
 }
 
-void Scheduler::Move(const AttemptNews& news) {
+void Scheduler::Move(StoreTransaction& transaction, const AttemptNews& news) {
   const RunState now = store_.FindRun(news.run_id)->state;
   const RunState to =
       news.kind == AttemptNews::Kind::kQueued ? RunState::kQueued : RunState::kRunning;
   if (now == to || now == RunState::kCompleted) return;  // completed: it evaluates
-  StoreTransaction transaction(store_);
   transaction.Transition(news.run_id, to, news.detail);
-  transaction.Commit();
 }
 
-void Scheduler::Settle(const AttemptNews& news) {
+// What the end of an attempt, which is in the store already, means for the plan.
+void Scheduler::Settle(const AttemptNews& news, const AttemptVerdict& verdict) {
   const Active active = active_.at(news.run_id);
   active_.erase(news.run_id);
-  std::vector<std::string> notes;
-  StoreTransaction transaction(store_);
-  const ProcessEnd end{news.exit_code, news.signal, news.cause, stopping_, false};
-  const AttemptVerdict verdict =
-      CloseAttempt(store_, transaction, news.run_id, news.attempt, end, notes);
-  transaction.Commit();
-  for (const std::string& note : notes) progress_.Note("warning: " + note);
-
   const RunRow& run = *active.work.run;
   if (!verdict.counts) --attempts_made_[run.run_id];
   const bool retry = IsWorthRetrying(run, verdict);

@@ -47,12 +47,20 @@ class Scheduler {
   void TakeInRequests();
   void StartReady();
   [[nodiscard]] bool IsDoneAlready(const RunWork& work);
-  void StartAttempt(const RunWork& work);
+  /// A start between its intent and its confirmation.
+  struct Start {
+    RunWork work;
+    AttemptRequest request;
+    AttemptHandle handle;
+  };
+  void RecordIntents(const std::vector<Start>& starts);
+  void StartAttempt(Start& start);
+  void ConfirmStarts(const std::vector<Start>& starts);
   [[nodiscard]] AttemptRequest RequestFor(const RunWork& work) const;
   [[nodiscard]] AttemptJob JobFor(const std::string& run_id, int64_t attempt) const;
   void TakeInNews(std::chrono::milliseconds wait);
-  void Move(const AttemptNews& news);
-  void Settle(const AttemptNews& end);
+  void Move(StoreTransaction& transaction, const AttemptNews& news);
+  void Settle(const AttemptNews& end, const AttemptVerdict& verdict);
   [[nodiscard]] bool IsWorthRetrying(const RunRow& run, const AttemptVerdict& verdict);
   void Count(const RunRow& run, const AttemptVerdict& verdict);
   void TakeInProgress();

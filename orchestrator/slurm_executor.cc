@@ -65,8 +65,9 @@ SlurmExecutor::SlurmExecutor(ExecutorSettings settings, std::filesystem::path su
   MakeDirectories(submissions_);
 }
 
-bool SlurmExecutor::CanStart() const {
-  return tasks_.size() < most_at_once_ && Clock::now() >= next_submission_;
+size_t SlurmExecutor::Room() const {
+  if (Clock::now() < next_submission_ || tasks_.size() >= most_at_once_) return 0;
+  return most_at_once_ - tasks_.size();
 }
 
 AttemptHandle SlurmExecutor::Start(const AttemptJob& job) {

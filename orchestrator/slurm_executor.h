@@ -23,7 +23,7 @@ class SlurmExecutor : public Executor {
   SlurmExecutor(ExecutorSettings settings, std::filesystem::path submissions);
 
   [[nodiscard]] std::string name() const override { return "slurm"; }
-  [[nodiscard]] bool CanStart() const override;
+  [[nodiscard]] size_t Room() const override;
   AttemptHandle Start(const AttemptJob& job) override;
   void Adopt(const AttemptJob& job, const AttemptHandle& handle) override;
   [[nodiscard]] std::vector<AttemptNews> Poll(std::chrono::milliseconds timeout) override;

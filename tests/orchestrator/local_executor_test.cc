@@ -32,10 +32,10 @@ TEST_CASE("LocalExecutor reports exit codes and keeps the output") {
   const TemporaryDirectory directory;
   LocalExecutor executor(1);
   executor.Start(Shell(directory, "echo out; echo err >&2; exit 3"));
-  CHECK_FALSE(executor.CanStart());
+  CHECK(executor.Room() == 0);
   const AttemptNews exit = WaitForOne(executor);
   CHECK(exit.exit_code == 3);
-  CHECK(executor.CanStart());
+  CHECK(executor.Room() == 1);
   CHECK(ReadFile(directory.path() / "out") == "out\n");
   CHECK(ReadFile(directory.path() / "err") == "err\n");
 }

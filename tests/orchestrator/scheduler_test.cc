@@ -1,10 +1,13 @@
 #include "orchestrator/scheduler.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <fstream>
 
 #include "core/event_log.h"
+#include "core/failure.h"
 #include "orchestrator/recovery.h"
+#include "orchestrator/retry_request.h"
 #include "tests/support/fake_executor.h"
 #include "tests/support/sample_rows.h"
 #include "tests/support/temporary_directory.h"
@@ -47,7 +50,8 @@ Invocation RunOnce(const std::filesystem::path& root,
                    const std::vector<RunRow>& runs,
                    const FakeExecutor::Script& script,
                    bool retry_failed = false,
-                   const std::string& cause = "") {
+                   const std::string& cause = "",
+                   const std::function<void(const AttemptJob& job)>& on_start = {}) {
   std::vector<std::string> notes;
   const auto store = OpenForWriting(root, notes);
   SweepJob job;
@@ -58,6 +62,7 @@ Invocation RunOnce(const std::filesystem::path& root,
       job.sweep, store->Runs(job.sweep.sweep_id), store->FinishedEvaluations(), retry_failed);
   FakeExecutor executor(2, script);
   executor.cause = cause;
+  executor.on_start = on_start;
   std::FILE* quiet = std::fopen("/dev/null", "w");
   Invocation invocation;
   {
@@ -299,6 +304,47 @@ TEST_CASE("A rebuilt database equals the old one") {
     INFO("table " << i);
     CHECK(before[i].rows == after[i].rows);
   }
+}
+
+TEST_CASE("The intents of all starts of a cycle are in the store before the first of them") {
+  const TemporaryDirectory directory;
+  std::vector<size_t> submitting;  // seen at each start
+  const auto count = [&](const AttemptJob& /*job*/) {
+    const Store store(directory.path(), Store::Access::kRead);
+    const auto runs = store.Runs();
+    submitting.push_back(
+        static_cast<size_t>(std::count_if(runs.begin(), runs.end(), [](const auto& run) {
+          return run.second.state == RunState::kSubmitting;
+        })));
+  };
+  const SweepOutcome outcome = RunOnce(directory.path(),
+                                       {RunWithEvaluation(1), RunWithEvaluation(2)},
+                                       TrainWell,
+                                       false,
+                                       "",
+                                       count)
+                                   .outcome;
+  CHECK(outcome.completed == 2);
+  CHECK(submitting == std::vector<size_t>{2, 2});
+}
+
+TEST_CASE("A request left for the holder is taken in, and its run done again") {
+  const TemporaryDirectory directory;
+  const RunRow fails = RunWithEvaluation(1);
+  const RunRow goes_on = RunWithEvaluation(2);
+  int attempts = 0;
+  const auto asked_later = [&](const RunDirectory& folder, const AttemptRequest& request) {
+    if (request.run_id != fails.run_id || ++attempts > 1) return TrainWell(folder, request);
+    LeaveRetryRequest(directory.path(), {fails.run_id, "no such run"});
+    return static_cast<int>(FailureCode::kUsage);  // a bad spec: not tried again by itself
+  };
+  const SweepOutcome first = RunOnce(directory.path(), {fails, goes_on}, asked_later).outcome;
+  CHECK(first.failed == 1);
+  // Taken in within a second, or else when the store is opened the next time.
+  const SweepOutcome second = RunOnce(directory.path(), {fails, goes_on}, asked_later).outcome;
+  CHECK(first.completed + second.completed == 2);
+  CHECK(StateOf(directory.path(), fails) == RunState::kCompleted);
+  CHECK(std::filesystem::is_empty(directory.path() / "requests"));
 }
 
 }  // namespace sweep

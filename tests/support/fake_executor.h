@@ -22,8 +22,11 @@ class FakeExecutor : public Executor {
   FakeExecutor(size_t slots, Script script) : slots_(slots), script_(std::move(script)) {}
 
   [[nodiscard]] std::string name() const override { return "fake"; }
-  [[nodiscard]] bool CanStart() const override { return waiting_.size() < slots_; }
+  [[nodiscard]] size_t Room() const override {
+    return waiting_.size() < slots_ ? slots_ - waiting_.size() : 0;
+  }
   AttemptHandle Start(const AttemptJob& job) override {
+    if (on_start) on_start(job);
     started.push_back(job.run_id);
     waiting_.push_back(job);
     return {HostName(), static_cast<int64_t>(started.size()), "", true};
@@ -47,6 +50,7 @@ class FakeExecutor : public Executor {
   [[nodiscard]] bool OutlivesSweep() const override { return false; }
   [[nodiscard]] size_t running() const override { return waiting_.size(); }
 
+  std::function<void(const AttemptJob& job)> on_start;
   std::string cause;                 ///< of every end
   std::vector<std::string> started;  ///< run ids in the order they were started
 
