@@ -18,6 +18,8 @@ void VisitFields(Visitor& visit, RunRow& s) {
   visit("total_samples_seen", s.total_samples_seen);
   visit("compute_gmacs", s.compute_gmacs);
   visit("train_flops", s.train_flops);
+  visit("image_tokens", s.image_tokens, 0);
+  visit("text_tokens", s.text_tokens, 0);
   visit("model", s.model);
   visit("dataset", s.dataset);
   visit("curve", s.curve);

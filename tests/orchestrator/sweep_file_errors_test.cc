@@ -83,7 +83,8 @@ const WrongFile kWrongFiles[] = {
      "'scenes'?"},
     {"\"global_batch_size\": 128}",
      "\"global_batch_size\": 128, \"schedule\": \"cosin\"}",
-     "/fixed/schedule: value 'cosin', expected cosine, constant or constant_cooldown; did you mean 'cosine'?"},
+     "/fixed/schedule: value 'cosin', expected cosine, constant or constant_cooldown; did you mean "
+     "'cosine'?"},
     {"\"global_batch_size\": 128}",
      "\"global_batch_size\": 128, \"model\": \"tiny\"}",
      "s.json:5: /fixed/model: field 'model' is given in /grid/model already"},
@@ -163,6 +164,9 @@ const WrongFile kWrongFiles[] = {
      "\"datasets\": {\"d\": {\"extends\": \"scenes\", \"options\": {\"max_items\": 1}}}, "
      "\"curves\"",
      "/datasets/d/size: value 1000000, expected at most 360000, the distinct pairs"},
+    {"\"kind\": \"local\", \"slots\": 2",
+     "\"processes_per_run\": 3, \"nodes_per_run\": 2",
+     "/executor/nodes_per_run: 2, expected a divisor of the 3 processes of a run"},
     {"[\"items\"],",
      "[{\"name\": \"items\", \"extends\": \"items\", \"options\": {\"canvas\": 56}}],",
      "/grid: model 'tiny' reads images of 28 pixels, expected the canvas of evaluation 'items', "

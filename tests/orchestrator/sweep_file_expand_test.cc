@@ -81,6 +81,102 @@ TEST_CASE("Expand derives fields from others, steps, params and other derived fi
         Approx(9 * gmacs / std::sqrt(CountParameters(spec.model).total())));
 }
 
+TEST_CASE("Fewer tokens cost less, make other runs, and expressions know") {
+  const SmallDataFolder data;
+  const auto expand = [&](const std::string& fields) {
+    return ExpandText(SweepText(R"json("grid": {"model": ["small"], "samples_seen": [1000]},
+                 "derive": {"warmup_steps": "1e6 * gmacs_per_sample"},
+                 "fixed": {"dataset": "scenes", "global_batch_size": 100, "learning_rate": 1e-3)json" +
+                                fields + "}"),
+                      data)
+        .runs.at(0);
+  };
+  const RunRow whole = expand("");
+  CHECK(whole.image_tokens == 17);
+  CHECK(whole.text_tokens == 16);
+  CHECK(whole.coordinates.at("image_size") == 28);
+  CHECK(expand(R"(, "image_size": 28, "context_length": 16, "patch_mask": "block")").run_id ==
+        whole.run_id);
+
+  const RunRow resized = expand(R"(, "image_size": 14)");
+  CHECK(resized.image_tokens == 5);
+  CHECK(resized.spec.model.vision.image_size == 14);
+  CHECK(resized.params == whole.params - 12 * 64);
+  const RunRow masked = expand(R"(, "patch_dropout": 0.75)");
+  CHECK(masked.image_tokens == 5);
+  CHECK(masked.params == whole.params);
+  const RunRow shorter = expand(R"(, "context_length": 8)");
+  CHECK(shorter.text_tokens == 8);
+  for (const RunRow& run : {resized, masked, shorter}) {
+    CHECK(run.run_id != whole.run_id);
+    CHECK(run.gmacs_per_sample < 0.8 * whole.gmacs_per_sample);
+    CHECK(run.compute_gmacs == Approx(1000 * run.gmacs_per_sample));
+    CHECK(run.train_flops == Approx(6e9 * run.compute_gmacs));
+    CHECK(run.spec.schedule.warmup_steps == std::llround(1e6 * run.gmacs_per_sample));
+  }
+}
+
+TEST_CASE("Full-token tuning keeps the token count of the longer stage before it") {
+  const SmallDataFolder data;
+  const auto sweep = ExpandText(SweepText(R"("include": [
+      {"model": "tiny", "samples_seen": 1000, "image_size": 14},
+      {"model": "tiny", "samples_seen": 200, "start": {"from": {"samples_seen": 1000, "image_size": 14}}}],)" +
+                                          kFixed),
+                                data);
+  const RunRow& tuned = RunWith(sweep, "samples_seen", 200);
+  const RunRow& reduced = RunWith(sweep, "samples_seen", 1000);
+  CHECK(tuned.spec.start.run_id == reduced.run_id);
+  CHECK(tuned.spec.model.vision.image_size == 28);
+  CHECK(tuned.image_tokens == 5);
+  CHECK(tuned.compute_gmacs ==
+        Approx(1000 * reduced.gmacs_per_sample + 200 * tuned.gmacs_per_sample));
+}
+
+TEST_CASE("Syntax reduction needs a word list, which becomes a part of the run") {
+  const SmallDataFolder data;
+  const std::string fields = R"("grid": {"model": ["tiny"], "samples_seen": [1000]},
+      "fixed": {"dataset": "D", "global_batch_size": 100, "learning_rate": 1e-3,
+                "text_reduction": "syntax"})";
+  const auto with = [&](const std::string& tokenizer) {
+    return SweepText(R"("datasets": {"D": {"extends": "scenes", "tokenizer": {"kind": "word",
+        "file": "vocabularies/words.json")" +
+                     tokenizer + "}}}, " + fields);
+  };
+  CHECK_THAT(ProblemsOf(with(""), data),
+             Catch::Contains("data set 'D' has no tokenizer.parts_of_speech"));
+  WriteTextFile(data.path() / "vocabularies/list.json", "{}");
+  const auto sweep = ExpandText(with(R"(, "parts_of_speech": "vocabularies/list.json")"), data);
+  const std::string content = sweep.runs.at(0).spec.reduction.parts_of_speech;
+  CHECK(content == ContentIdOfFile(data.path() / "vocabularies/list.json"));
+  CHECK(sweep.locations.at(content) == (data.path() / "vocabularies/list.json").string());
+}
+
+TEST_CASE("Single towers start from files, known by their content") {
+  const SmallDataFolder data;
+  WriteTextFile(data.path() / "mim.safetensors", "weights");
+  const auto text = [](const std::string& start) {
+    return SweepText(R"("include": [{"model": "tiny", "samples_seen": 100, "start": )" + start +
+                     "}]," + kFixed);
+  };
+  const RunRow run = ExpandText(text(R"({"vision_file": "mim.safetensors"})"), data).runs.at(0);
+  CHECK(run.spec.start.vision_file == ContentIdOfFile(data.path() / "mim.safetensors"));
+  CHECK(run.spec.start.file.empty());
+  CHECK_THAT(ProblemsOf(text(R"({"vision_file": "no.safetensors"})"), data),
+             Catch::Contains("no.safetensors"));
+  CHECK_THAT(
+      ProblemsOf(text(R"({"vision_file": "mim.safetensors", "file": "mim.safetensors"})"), data),
+      Catch::Contains("/include/0/start"));
+}
+
+TEST_CASE("Lengths that a compute pays for know no other token counts") {
+  const SmallDataFolder data;
+  CHECK_THAT(ProblemsOf(SweepText(R"("generate": {"models": ["tiny"], "compute_gmacs": {"from": 1,
+      "to": 10, "count": 2}}, "fixed": {"dataset": "scenes", "global_batch_size": 100,
+      "learning_rate": 1e-3, "patch_dropout": 0.5})"),
+                        data),
+             Catch::Contains("/generate/compute_gmacs") && Catch::Contains("patch_dropout"));
+}
+
 TEST_CASE("An included run overrides fixed values and derived ones, beside or without a grid") {
   const SmallDataFolder data;
   const std::string include =
