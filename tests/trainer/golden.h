@@ -17,6 +17,7 @@ inline at::Tensor GoldenTensor(const SafetensorsFile& file, const std::string& n
   const SafeTensor& tensor = file.Get(name);
   const auto type = tensor.dtype == "U8"    ? at::kByte
                     : tensor.dtype == "I64" ? at::kLong
+                    : tensor.dtype == "F64" ? at::kDouble
                                             : at::kFloat;
   return at::from_blob(const_cast<char*>(tensor.bytes.data()), tensor.shape, type).clone();
 }

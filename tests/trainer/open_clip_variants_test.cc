@@ -4,6 +4,7 @@
 #include <ATen/ops/zeros.h>
 
 #include <catch2/catch.hpp>
+#include <cmath>
 
 #include "tests/support/temporary_directory.h"
 #include "tests/trainer/golden.h"
@@ -154,24 +155,55 @@ TEST_CASE("A tower alone starts from a file, the rest from scratch") {
                     Catch::Contains("visual.class_embedding") && Catch::Contains("expected shape"));
 }
 
-TEST_CASE("The sigmoid loss and its gradients are open_clip's, whole and in tiles", "[golden]") {
+TEST_CASE("Both losses and their gradients are open_clip's to 1e-10, whole and in tiles",
+          "[golden]") {
   const Variants golden;
-  const FeaturePair features{golden.Get("sigmoid.images"), golden.Get("sigmoid.texts")};
-  for (const int64_t tile : {1, 5, 12, 64}) {
-    const LossScalars scalars{golden.Get("sigmoid.scale"),
-                              at::zeros({}, at::kFloat),
-                              golden.Get("sigmoid.bias"),
-                              at::zeros({}, at::kFloat)};
-    const LossAndGradients loss = ContrastiveLoss(features, scalars, {.tile = tile});
-    const auto gradient = [&](const char* name) {
-      return golden.Get(std::string("sigmoid.gradient.") + name);
-    };
-    INFO(tile);
-    CHECK(MaxDifference(loss.loss, golden.Get("sigmoid.loss")) < 1e-5);
-    CHECK(MaxDifference(loss.gradient.images_BE, gradient("images")) < 1e-6);
-    CHECK(MaxDifference(loss.gradient.texts_BE, gradient("texts")) < 1e-6);
-    CHECK(MaxDifference(scalars.logit_scale_gradient, gradient("scale")) < 1e-5);
-    CHECK(MaxDifference(scalars.logit_bias_gradient, gradient("bias")) < 1e-5);
+  for (const std::string kind : {"softmax", "sigmoid"}) {
+    const auto get = [&](const char* name) { return golden.Get(kind + "." + name); };
+    const auto gradient = [&](const char* name) { return golden.Get(kind + ".gradient." + name); };
+    const FeaturePair features{get("images"), get("texts")};
+    for (const int64_t tile : {1, 5, 12, 64}) {
+      LossScalars scalars{get("scale"), at::zeros({}, at::kDouble)};
+      if (kind == "sigmoid") {
+        scalars.logit_bias = get("bias");
+        scalars.logit_bias_gradient = at::zeros({}, at::kDouble);
+      }
+      const LossAndGradients loss = ContrastiveLoss(features, scalars, {.tile = tile});
+      INFO(kind << " in tiles of " << tile);
+      CHECK(MaxDifference(loss.loss, get("loss")) < 1e-10);
+      CHECK(MaxDifference(loss.gradient.images_BE, gradient("images")) < 1e-10);
+      CHECK(MaxDifference(loss.gradient.texts_BE, gradient("texts")) < 1e-10);
+      CHECK(MaxDifference(scalars.logit_scale_gradient, gradient("scale")) < 1e-10);
+      if (kind == "sigmoid")
+        CHECK(MaxDifference(scalars.logit_bias_gradient, gradient("bias")) < 1e-10);
+    }
+  }
+}
+
+TEST_CASE("A hundred steps on given gradients end at PyTorch's AdamW's and timm's LAMB's weights",
+          "[golden]") {
+  const Variants golden;
+  for (const std::string name : {"adamw", "lamb"}) {
+    RunSpec spec = GoldenSpec(false);
+    spec.optimizer.name = name;
+    spec.optimizer.grad_clip_norm = 0;
+    if (name == "lamb") spec.optimizer.weight_decay = 0.05;
+    Learner learner(spec, at::kCPU);
+    LoadWeights(ModelFile(), learner.parameters());
+    for (int64_t step = 0; step < 100; ++step) {
+      const auto at_step = static_cast<double>(step);
+      for (const ParameterInfo& info : learner.parameters().list()) {
+        learner.parameters().Get(info.name).gradient.copy_(
+            golden.Get("g0." + info.name) * std::cos(at_step) +
+            golden.Get("g1." + info.name) * std::sin(1.3 * at_step));
+      }
+      learner.optimizer().Step(spec.optimizer.learning_rate, step + 1);
+    }
+    for (const ParameterInfo& info : learner.parameters().list()) {
+      INFO(name << " " << info.name);
+      CHECK(MaxDifference(learner.parameters().Get(info.name).master,
+                          golden.Get("hundred." + name + "." + info.name)) < 1e-6);
+    }
   }
 }
 

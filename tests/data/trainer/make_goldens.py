@@ -9,11 +9,12 @@ model_*.safetensors   weights of a tiny open_clip CLIP, as its state_dict
 golden_*.safetensors  inputs; features, loss, gradients in fp32; losses of 20 AdamW steps on changing batches
 metrics.json          CLIP_benchmark's metrics of random scores
 schedule.json         open_clip's cosine, constant and constant-then-cooldown schedules
-golden_variants.safetensors  of model_gelu: dropped patches, resized images and position embeddings, the sigmoid loss,
-                             and 20 steps each of AdamW with layer decay and of LAMB (timm)
+golden_variants.safetensors  of model_gelu: dropped patches, resized images and position embeddings, both losses in fp64,
+                             20 steps of AdamW with layer decay and of LAMB (timm), and 100 on given gradients
 """
 import copy
 import json
+import math
 import pathlib
 import sys
 
@@ -193,20 +194,51 @@ def resized_weights():
             "resized.visual.conv1.weight": patches}
 
 
-def sigmoid_loss():
+def losses():
+    """open_clip's losses and gradients in fp64."""
     generator = torch.Generator().manual_seed(SEED + 5)
-    images, texts = (F.normalize(torch.randn((12, 16), generator=generator), dim=-1).requires_grad_() for _ in range(2))
-    scale, bias = torch.tensor(1.7, requires_grad=True), torch.tensor(-3.0, requires_grad=True)
-    loss = SigLipLoss()(images, texts, scale.exp(), bias)
-    loss.backward()
-    values = dict(images=images, texts=texts, scale=scale, bias=bias)
-    return {"sigmoid.loss": loss.detach()} | {"sigmoid." + n: t.detach() for n, t in values.items()} | {
-        "sigmoid.gradient." + n: t.grad for n, t in values.items()}
+    golden = {}
+    for name, scale, bias in (("softmax", 3.0, None), ("sigmoid", 1.7, -3.0)):
+        random = lambda: torch.randn((12, 16), generator=generator, dtype=torch.float64)
+        values = dict(images=F.normalize(random(), dim=-1), texts=F.normalize(random(), dim=-1))
+        values["scale"] = torch.tensor(scale, dtype=torch.float64)
+        if bias is not None:
+            values["bias"] = torch.tensor(bias, dtype=torch.float64)
+        for value in values.values():
+            value.requires_grad_()
+        inputs = (values["images"], values["texts"], values["scale"].exp())
+        loss = ClipLoss()(*inputs) if bias is None else SigLipLoss()(*inputs, values["bias"])
+        loss.backward()
+        golden[name + ".loss"] = loss.detach()
+        golden |= {f"{name}.{n}": t.detach() for n, t in values.items()}
+        golden |= {f"{name}.gradient.{n}": t.grad for n, t in values.items()}
+    return golden
+
+
+def hundred_steps():
+    """Weights after 100 steps on gradients that are given: g0 cos(s) + g1 sin(1.3 s) at step s."""
+    model = make_model(quick_gelu=False)
+    generator = torch.Generator().manual_seed(SEED + 6)
+    golden = {}
+    for name, p in model.named_parameters():
+        golden["g0." + name], golden["g1." + name] = (
+            0.1 * torch.randn(p.shape, generator=generator) for _ in range(2))
+    for optimizer_name, make_optimizer in (("adamw", adamw), ("lamb", lamb)):
+        trained = copy.deepcopy(model)
+        optimizer = make_optimizer(trained)
+        for step in range(100):
+            for name, p in trained.named_parameters():
+                p.grad = golden["g0." + name] * math.cos(step) + golden["g1." + name] * math.sin(1.3 * step)
+            optimizer.step()
+            with torch.no_grad():
+                trained.logit_scale.clamp_(0, math.log(100))
+        golden |= {f"hundred.{optimizer_name}.{n}": p.detach() for n, p in trained.named_parameters()}
+    return golden
 
 
 def make_variant_goldens():
     images, tokens = make_batches(STEPS)
-    golden = dropped_patches(images[0], tokens[0]) | resized_images() | resized_weights() | sigmoid_loss()
+    golden = dropped_patches(images[0], tokens[0]) | resized_images() | resized_weights() | losses() | hundred_steps()
     for name, make_optimizer in (("layer_decay", layer_decay_adamw), ("lamb", lamb)):
         model = make_model(quick_gelu=False)
         golden[name + ".losses"] = train(model, images, tokens, make_optimizer)
