@@ -15,6 +15,7 @@ constexpr std::size_t kRaceShare = 20;  // one in so many runs the first lap
 constexpr int kLapSteps = 10;
 constexpr int kPatience = 10000;  // steps for the best: curved valleys take thousands
 constexpr double kSameOptimum = 1e-6;
+constexpr std::size_t kManyPoints = 20000;  // more are searched by a sample of about as many
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 std::vector<double> UserStart(const Problem& problem, const FitOptions& options) {
@@ -184,7 +185,9 @@ void AdoptBetter(const Problem& problem, const Minimum& better, SearchResult& fo
   TryVanishing(problem, objective, {}, found);
 }
 
-SearchResult Search(const Problem& problem, const FitOptions& options) {
+namespace {
+
+SearchResult SearchOnAllPoints(const Problem& problem, const FitOptions& options) {
   Objective objective = problem.MakeObjective();
   const Starts starts = MakeStarts(problem, options);
   std::vector<Minimum> finished;
@@ -217,6 +220,43 @@ SearchResult Search(const Problem& problem, const FitOptions& options) {
   }
   result.stopped = Describe(result);
   return result;
+}
+
+// The problem on every k-th point.
+Problem EveryKth(const Problem& problem, std::size_t k) {
+  std::vector<std::size_t> indices;
+  for (std::size_t i = 0; i < problem.points.size(); i += k) indices.push_back(i);
+  Problem sample;
+  sample.law = problem.law;
+  sample.points = problem.points.Subset(indices);
+  sample.constants = problem.constants;
+  sample.space = problem.space;
+  sample.loss = problem.loss;
+  sample.target = Targets(sample.points, sample.space);
+  sample.bound = sample.law->bind(sample.points, sample.constants);
+  sample.box = problem.box;
+  sample.fixed = problem.fixed;
+  return sample;
+}
+
+// The starts are raced and finished on the sample, its best is finished on all points.
+SearchResult SearchBySample(const Problem& problem, const FitOptions& options) {
+  const Problem sample = EveryKth(problem, problem.points.size() / kManyPoints);
+  SearchResult result = SearchOnAllPoints(sample, options);
+  const std::size_t at_best = result.at_best;
+  const Minimum of_sample = result.best;
+  AdoptBetter(problem, of_sample, result);
+  result.at_best = at_best;
+  result.stopped = Describe(result);
+  return result;
+}
+
+}  // namespace
+
+SearchResult Search(const Problem& problem, const FitOptions& options) {
+  const bool many = problem.points.size() >= 2 * kManyPoints;
+  const bool sampled = many && options.race && options.start.empty();
+  return sampled ? SearchBySample(problem, options) : SearchOnAllPoints(problem, options);
 }
 
 }  // namespace sweep

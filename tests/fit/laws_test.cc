@@ -199,3 +199,21 @@ TEST_CASE("No start of another seed finds a better optimum of a noisy law") {
     CHECK(fit.objective == Approx(again.objective).epsilon(1e-8));
   }
 }
+
+TEST_CASE("Many points are searched by a sample and finished on all of them") {
+  const PointTable points = Simulate(
+      "C", LogSpaced(1, 1e6, 50000), [](double c) { return 0.2 + 2 * std::pow(c, -0.3); }, 0.05);
+  FitOptions options;
+  options.law = "power_floor";
+  options.intervals.kind = IntervalKind::kNone;
+  const FitReport sampled = Fit(points, options);
+  options.race = false;
+  options.starts = 3;
+  const FitReport every = Fit(points, options);
+  CHECK(sampled.n == 50000);
+  CHECK(sampled.objective == Approx(every.objective).epsilon(1e-12));
+  for (const char* name : {"e_inf", "beta", "alpha"}) {
+    CAPTURE(name);
+    CHECK(sampled.At(name).value == Approx(every.At(name).value).epsilon(1e-7));
+  }
+}
