@@ -2,6 +2,7 @@
 #include <cmath>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "core/compute.h"
@@ -133,9 +134,11 @@ TEST_CASE("The shipped CLIP models equal the published table tower by tower") {
 TEST_CASE("Every shipped sweep file expands without a warning") {
   const std::map<std::string, size_t> runs = {
       {"quickstart.json", 18}, {"smoke.json", 4}, {"laion_grid.json", 29}};
+  const std::set<std::string> no_sweeps = {"accelerators.json", "sample_counts.json"};
   size_t files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(kSweeps)) {
-    if (entry.path().extension() != ".json" || entry.path().stem() == "sample_counts") continue;
+    const std::string name = entry.path().filename().string();
+    if (entry.path().extension() != ".json" || no_sweeps.contains(name)) continue;
     CAPTURE(entry.path());
     ++files;
     ProblemList problems;
