@@ -200,6 +200,7 @@ bool DecodePng(std::string_view file, Image& image, std::string& problem) {
   if (whole && !Allocate(reader.width(), reader.height(), image, problem)) return false;
   if (whole) {
     std::vector<uint8_t*> rows;
+    rows.reserve(static_cast<size_t>(image.height));
     for (int64_t row = 0; row < image.height; ++row)
       rows.push_back(image.rgb_HWC.data() + 3 * row * image.width);
     whole = reader.ReadPixels(rows.data());

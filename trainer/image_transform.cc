@@ -36,8 +36,8 @@ std::vector<Taps> MakeTaps(int64_t from, int64_t to, int64_t first, int64_t coun
   std::vector<double> weights;
   for (int64_t i = first; i < first + count; ++i) {
     const double center = (static_cast<double>(i) + 0.5) * scale;
-    const auto begin = std::max<int64_t>(0, static_cast<int64_t>(center - support + 0.5));
-    const auto end = std::min(from, static_cast<int64_t>(center + support + 0.5));
+    const auto begin = std::max<int64_t>(0, std::lround(center - support));
+    const auto end = std::min<int64_t>(from, std::lround(center + support));
     weights.clear();
     double sum = 0;
     for (int64_t x = begin; x < end; ++x) {
