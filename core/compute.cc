@@ -24,7 +24,7 @@ double BlockStackMacs(double layers, double tokens, double width, double mlp_wid
 }
 
 constexpr double kFloatBytes = 4;
-constexpr int64_t kDenseLossPairs = 2048;  // as trainer/contrastive_loss.h: larger ones go in tiles
+constexpr int64_t kDenseLossPairs = 2048;  // the tile of trainer/contrastive_loss.h
 
 // One tower as its activations see it.
 struct TowerShape {
@@ -121,7 +121,7 @@ TrainMemory EstimateTrainMemory(const ModelSpec& model, const StepSize& step) {
   const double image = number(v.patches() * 3 * v.patch_size * v.patch_size) * bytes;
   const double sample = ActivationBytes(vision, bytes) + ActivationBytes(text, bytes) + image +
                         std::max(BackwardBytes(vision, bytes), BackwardBytes(text, bytes));
-  const int64_t batch = step.global_batch_size;
+  const int64_t batch = step.batch_size;
   const int64_t piece = step.micro_batch > 0 ? std::min(step.micro_batch, batch) : batch;
 
   TrainMemory memory;

@@ -50,8 +50,8 @@ struct TrainMemory {
 
 /// How a step is taken.
 struct StepSize {
-  int64_t global_batch_size = 0;
-  int64_t micro_batch = 0;  ///< pairs encoded at a time; 0: the whole batch
+  int64_t batch_size = 0;   ///< pairs a step of one process
+  int64_t micro_batch = 0;  ///< pairs encoded at a time; 0: all of them
   bool bf16 = false;
 };
 

@@ -31,12 +31,18 @@ size_t CheckpointsLeft(std::set<int64_t> needed,
   return needed.size() + (seconds.middle > checkpoint_every_seconds ? 1 : 0);
 }
 
-RunCost CostOfRun(const RunRow& run, const TrainRates& rates) {
+// What one process of the run takes on at a time.
+StepSize StepOf(const RunSpec& spec, const SweepJob& job) {
+  return {spec.global_batch_size / job.executor.processes(),
+          job.trainer.micro_batch,
+          spec.precision == "bf16"};
+}
+
+RunCost CostOfRun(const RunRow& run, const SweepJob& job, const TrainRates& rates) {
   RunCost cost;
   cost.train_flops =
       static_cast<double>(run.spec.samples_seen) * run.gmacs_per_sample * kTrainFlopsPerGmac;
-  cost.memory = EstimateTrainMemory(run.spec.model,
-                                    {run.spec.global_batch_size, 0, run.spec.precision == "bf16"});
+  cost.memory = EstimateTrainMemory(run.spec.model, StepOf(run.spec, job));
   cost.rate = rates.For(run.spec);
   cost.train_seconds = SecondsAt(cost.rate.samples_per_second, run.spec.samples_seen);
   cost.device_hours =
@@ -82,7 +88,7 @@ PlanCost CostOf(const std::vector<RunWork>& remaining,
   RangedEstimate seconds;
   for (const RunWork& work : remaining) {
     if (!work.train) continue;
-    RunCost cost = CostOfRun(*work.run, rates);
+    RunCost cost = CostOfRun(*work.run, job, rates);
     cost.disk_bytes = CheckpointBytes(work.run->spec.model) *
                       static_cast<double>(CheckpointsLeft(needed.at(work.run->run_id),
                                                           *work.run,

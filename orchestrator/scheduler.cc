@@ -166,6 +166,8 @@ AttemptRequest Scheduler::RequestFor(const RunWork& work) const {
   request.device = job_.trainer.device;
   request.threads = job_.executor.threads_per_run;
   request.processes = job_.executor.processes();
+  request.recompute = job_.trainer.recompute;
+  request.micro_batch = job_.trainer.micro_batch;
   if (const auto smaller = micro_batches_.find(run.run_id); smaller != micro_batches_.end())
     request.micro_batch = smaller->second;
   request.data_threads = job_.trainer.data_threads;
@@ -313,7 +315,9 @@ bool Scheduler::IsWorthRetrying(const RunRow& run, const AttemptVerdict& verdict
   // The loss is exact in any number of pieces, so the run is the same with less memory.
   if (verdict.failure_class == "out_of_memory" && !micro_batches_.contains(run.run_id)) {
     constexpr int64_t kPieces = 4;
-    micro_batches_[run.run_id] = std::max<int64_t>(1, run.spec.global_batch_size / kPieces);
+    const int64_t whole = run.spec.global_batch_size / job_.executor.processes();
+    const int64_t tried = job_.trainer.micro_batch > 0 ? job_.trainer.micro_batch : whole;
+    micro_batches_[run.run_id] = std::max<int64_t>(1, std::min(tried, whole) / kPieces);
     return true;
   }
   return attempts_made_[run.run_id] < job_.executor.max_attempts &&

@@ -85,7 +85,7 @@ BatchLoader::Piece BatchLoader::TakePiece() {
     slot.batch.kept_BK.resize(size * static_cast<size_t>(reducer_.kept_patches()));
     slot.batch.longest = 0;
     slot.first_sample = next_sample_;
-    next_sample_ += options_.stride;
+    next_sample_ += options_.stride > 0 ? options_.stride : options_.batch_size;
   }
   Slot& slot = slots_.back();
   const int64_t begin = slot.taken;

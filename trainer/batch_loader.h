@@ -27,12 +27,13 @@ class BatchLoader {
  public:
   struct Options {
     int64_t batch_size = 0;
-    int64_t stride = 0;  ///< samples from one batch to the next: those of all processes
     int64_t context_length = 0;
     int64_t first_sample = 0;  ///< where the data continues
     int64_t end_sample = 0;    ///< where it ends; whole batches from first_sample on
     int64_t threads = 1;       ///< that read and decode
     size_t ahead = 2;          ///< batches to keep ready
+    int64_t stride = 0;        ///< from one batch's first sample to the next's, where several
+                               ///< processes share every batch; 0: batch_size
   };
 
   /// `source`, `order` and `reducer` must outlive it.

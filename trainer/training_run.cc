@@ -152,11 +152,11 @@ class TrainingRun {
                        *order,
                        reducer,
                        {.batch_size = batch_size_,
-                        .stride = spec_.global_batch_size,
                         .context_length = spec_.model.text.context_length,
                         .first_sample = SamplesSeen() + rank() * batch_size_,
                         .end_sample = spec_.samples_seen,
-                        .threads = context_.request.data_threads});
+                        .threads = context_.request.data_threads,
+                        .stride = spec_.global_batch_size});
     channels_ = source->channels();
     side_ = source->image_size();
     kept_patches_ = reducer.kept_patches();

@@ -326,6 +326,21 @@ const FieldTable& TrainerFields() {
        .least_is_outside = true,
        .unit = "seconds",
        .doc = "Time between checkpoints."},
+      {.name = "micro_batch",
+       .type = FieldType::kCount,
+       .fallback = "0",
+       .least = 0,
+       .unit = "pairs",
+       .doc =
+           "Pairs that one process encodes at a time, to save memory: the step is the same; 0 is "
+           "its whole share of the batch."},
+      {.name = "recompute",
+       .type = FieldType::kChoice,
+       .fallback = "\"none\"",
+       .choices = {"none", "cheap", "blocks"},
+       .doc =
+           "Activations computed again in the backward pass, to save memory: none, norms and GELU, "
+           "or all but the blocks' inputs."},
       {.name = "data_threads",
        .type = FieldType::kCount,
        .fallback = "1",

@@ -252,6 +252,8 @@ class Reader {
     SetIfGiven(read, "command", file_.trainer.command);
     SetIfGiven(read, "checkpoint_every_seconds", file_.trainer.checkpoint_every_seconds);
     SetIfGiven(read, "data_threads", file_.trainer.data_threads);
+    SetIfGiven(read, "micro_batch", file_.trainer.micro_batch);
+    SetIfGiven(read, "recompute", file_.trainer.recompute);
     SetIfGiven(read, "device", file_.trainer.device);
     if (read.contains("command") && file_.trainer.command.empty()) {
       reader_.Reject(Json::array(), "/trainer/command", "a program and its first arguments");

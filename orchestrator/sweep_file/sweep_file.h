@@ -46,6 +46,8 @@ struct TrainerSettings {
   std::vector<std::string> command;  ///< empty: clip_train, as installed with this program
   double checkpoint_every_seconds = 300;
   int64_t data_threads = 1;
+  int64_t micro_batch = 0;
+  std::string recompute = "none";
   std::string device = "auto";
 };
 

@@ -136,7 +136,7 @@ TEST_CASE("The estimate of training memory is near the measured peaks") {
   };
   for (const MeasuredPeak& peak : peaks) {
     const double estimate = kProcessBytes + EstimateTrainMemory(peak.spec, peak.step).total();
-    INFO(peak.model << " batch " << peak.step.global_batch_size << " bf16 " << peak.step.bf16);
+    INFO(peak.model << " batch " << peak.step.batch_size << " bf16 " << peak.step.bf16);
     CHECK(peak.bytes / estimate == Approx(peak.step.bf16 ? 1.23 : 1.01).margin(0.015));
   }
 }

@@ -236,7 +236,6 @@ TEST_CASE("Sizes beyond the data are refused") {
 
 BatchLoader::Options OptionsFrom(int64_t first_sample, int64_t threads) {
   return {.batch_size = 8,
-          .stride = 8,
           .context_length = 16,
           .first_sample = first_sample,
           .end_sample = 48,

@@ -339,9 +339,10 @@ TEST_CASE(
   const auto order = shards.Order();
   const TokenizerSpec word{"word", ContentIdOfFile(SceneVocabulary())};
   const auto tokenizer = LoadTokenizer(word, SceneVocabulary());
-  BatchLoader one(*source, *order, *tokenizer, {20, 8, 0, 120, 1});
-  BatchLoader four(*source, *order, *tokenizer, {20, 8, 0, 120, 4, 3});
-  BatchLoader later(*source, *order, *tokenizer, {20, 8, 60, 120, 2});
+  const SampleReducer reducer(SampleRunSpec(), *tokenizer, DataLibrary({}));
+  BatchLoader one(*source, *order, reducer, {20, 8, 0, 120, 1});
+  BatchLoader four(*source, *order, reducer, {20, 8, 0, 120, 4, 3});
+  BatchLoader later(*source, *order, reducer, {20, 8, 60, 120, 2});
   std::set<std::string> images;
   for (int step = 0; step < 6; ++step) {
     Batch a;
@@ -373,9 +374,10 @@ TEST_CASE("Every pair is announced a window before it is loaded") {
   const BlockShuffledOrder order(3 * kOrderWindow, 1);
   const TokenizerSpec word{"word", ContentIdOfFile(SceneVocabulary())};
   const auto tokenizer = LoadTokenizer(word, SceneVocabulary());
+  const SampleReducer reducer(SampleRunSpec(), *tokenizer, DataLibrary({}));
   const int64_t end = kOrderWindow + 20;
   {
-    BatchLoader loader(source, order, *tokenizer, {10, 4, 0, end, 1, 4});
+    BatchLoader loader(source, order, reducer, {10, 4, 0, end, 1, 4});
     Batch batch;
     for (int step = 0; step < 3; ++step) loader.Next(batch);
   }
@@ -408,7 +410,8 @@ TEST_CASE("A failure of one decoding thread reaches whoever waits for a batch") 
   const auto order = shards.Order();
   const TokenizerSpec word{"word", ContentIdOfFile(SceneVocabulary())};
   const auto tokenizer = LoadTokenizer(word, SceneVocabulary());
-  BatchLoader loader(*source, *order, *tokenizer, {20, 8, 0, 120, 3});
+  const SampleReducer reducer(SampleRunSpec(), *tokenizer, DataLibrary({}));
+  BatchLoader loader(*source, *order, reducer, {20, 8, 0, 120, 3});
   Batch batch;
   CHECK_THROWS_AS(loader.Next(batch), Failure);
 }
