@@ -36,7 +36,8 @@ RunCost CostOfRun(const RunRow& run, const TrainRates& rates) {
   cost.train_flops =
       static_cast<double>(run.spec.samples_seen) * run.gmacs_per_sample * kTrainFlopsPerGmac;
   cost.memory = EstimateTrainMemory(run.spec.model,
-                                    {run.spec.global_batch_size, 0, run.spec.precision == "bf16"});
+                                    {run.spec.global_batch_size, 0, run.spec.precision == "bf16"},
+                                    run.spec.reduction);
   cost.rate = rates.For(run.spec);
   cost.train_seconds = SecondsAt(cost.rate.samples_per_second, run.spec.samples_seen);
   cost.device_hours =
