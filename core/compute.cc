@@ -103,13 +103,15 @@ double TrainFlopsPerSample(const RunSpec& spec) {
   return kTrainFlopsPerGmac * CountForwardGmacs(spec.model, spec.reduction).total();
 }
 
-TrainMemory EstimateTrainMemory(const ModelSpec& model, const StepSize& step) {
+TrainMemory EstimateTrainMemory(const ModelSpec& model,
+                                const StepSize& step,
+                                const TokenReductionSpec& reduction) {
   const VisionSpec& v = model.vision;
   const TextSpec& t = model.text;
   const auto number = [](int64_t value) { return static_cast<double>(value); };
   const double bytes = step.bf16 ? 2 : kFloatBytes;
   const TowerShape vision{number(v.layers),
-                          number(v.tokens()),
+                          number(KeptPatchCount(v, reduction) + 1),
                           number(v.width),
                           number(v.mlp_width()),
                           number(v.heads())};
@@ -118,7 +120,8 @@ TrainMemory EstimateTrainMemory(const ModelSpec& model, const StepSize& step) {
                         number(t.width),
                         number(t.mlp_width()),
                         number(t.heads)};
-  const double image = number(v.patches() * 3 * v.patch_size * v.patch_size) * bytes;
+  const double image =
+      number(KeptPatchCount(v, reduction) * 3 * v.patch_size * v.patch_size) * bytes;
   const double sample = ActivationBytes(vision, bytes) + ActivationBytes(text, bytes) + image +
                         std::max(BackwardBytes(vision, bytes), BackwardBytes(text, bytes));
   const int64_t batch = step.batch_size;

@@ -60,7 +60,9 @@ struct StepSize {
 /// 4 more); a block keeps 16 x width numbers a token (with an MLP of 4 x width) and, on a CPU, the
 /// attention probabilities in fp32; the last block keeps all rows of its input, its norm, keys and
 /// values alone. docs/cluster.md tells how far it is from measured peaks.
-[[nodiscard]] TrainMemory EstimateTrainMemory(const ModelSpec& model, const StepSize& step);
+[[nodiscard]] TrainMemory EstimateTrainMemory(const ModelSpec& model,
+                                              const StepSize& step,
+                                              const TokenReductionSpec& reduction = {});
 
 /// Bytes of one checkpoint: weights and two moments in fp32.
 [[nodiscard]] double CheckpointBytes(const ModelSpec& model);

@@ -77,6 +77,7 @@ struct AttemptRate {
   std::string run_id;
   std::string model;      ///< canonical JSON of the run's ModelSpec
   std::string precision;  ///< of the run
+  std::string reduction;  ///< canonical JSON of its TokenReductionSpec
   std::string executor;
   std::string host;     ///< where `sweep` started its process; empty for a job of a scheduler
   std::string device;   ///< as the trainer named it; empty where it did not

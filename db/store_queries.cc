@@ -116,7 +116,8 @@ std::vector<AttemptRate> Store::AttemptRates() const {
   return TranslateSqlite(root_, [&] {
     SQLite::Statement& query = impl_->Prepare(
         "SELECT run_id, json_extract(spec, '$.model'), "
-        "coalesce(json_extract(spec, '$.precision'), 'fp32'), executor, host, "
+        "coalesce(json_extract(spec, '$.precision'), 'fp32'), "
+        "coalesce(json_extract(spec, '$.reduction'), '{}'), executor, host, "
         "coalesce(json_extract(started, '$.device'), ''), "
         "coalesce(json_extract(started, '$.threads'), 0), samples_per_second "
         "FROM attempt_rates JOIN runs USING (run_id) ORDER BY run_id, attempt");
@@ -128,8 +129,9 @@ std::vector<AttemptRate> Store::AttemptRates() const {
                        query.getColumn(3).getString(),
                        query.getColumn(4).getString(),
                        query.getColumn(5).getString(),
-                       query.getColumn(6).getInt64(),
-                       query.getColumn(7).getDouble()});
+                       query.getColumn(6).getString(),
+                       query.getColumn(7).getInt64(),
+                       query.getColumn(8).getDouble()});
     }
     return rates;
   });

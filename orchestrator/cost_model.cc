@@ -42,7 +42,7 @@ RunCost CostOfRun(const RunRow& run, const SweepJob& job, const TrainRates& rate
   RunCost cost;
   cost.train_flops =
       static_cast<double>(run.spec.samples_seen) * run.gmacs_per_sample * kTrainFlopsPerGmac;
-  cost.memory = EstimateTrainMemory(run.spec.model, StepOf(run.spec, job));
+  cost.memory = EstimateTrainMemory(run.spec.model, StepOf(run.spec, job), run.spec.reduction);
   cost.rate = rates.For(run.spec);
   cost.train_seconds = SecondsAt(cost.rate.samples_per_second, run.spec.samples_seen);
   cost.device_hours =

@@ -102,7 +102,8 @@ TrainRates::TrainRates(Workplace workplace,
     const bool alike = (attempt.threads == 0 || attempt.threads == workplace_.threads) &&
                        (attempt.device.empty() || IsGpu(attempt.device) == workplace_.gpu);
     if (here && alike)
-      measured_[{attempt.model, attempt.precision}].push_back(attempt.samples_per_second);
+      measured_[{attempt.model, attempt.precision, attempt.reduction}].push_back(
+          attempt.samples_per_second);
   }
   for (const Probe& probe : probes) {
     const bool here = workplace_.host.empty() || probe.host == workplace_.host;
@@ -113,7 +114,9 @@ TrainRates::TrainRates(Workplace workplace,
 }
 
 TrainRate TrainRates::For(const RunSpec& spec) const {
-  const auto measured = measured_.find({CanonicalDump(FieldsToJson(spec.model)), spec.precision});
+  const auto measured = measured_.find({CanonicalDump(FieldsToJson(spec.model)),
+                                        spec.precision,
+                                        CanonicalDump(FieldsToJson(spec.reduction))});
   if (measured != measured_.end()) {
     const size_t attempts = measured->second.size();
     return RateOf(measured->second,
@@ -124,9 +127,10 @@ TrainRate TrainRates::For(const RunSpec& spec) const {
   }
   if (const Probe* probe = ProbeOf(spec)) {
     TrainRate rate;
-    rate.samples_per_second = {probe->samples_per_second / kSlowerThanProbe,
-                               probe->samples_per_second,
-                               probe->samples_per_second * kFasterThanProbe};
+    // A probe sees every token.
+    const double speed = probe->samples_per_second * CountForwardGmacs(spec.model).total() *
+                         kTrainFlopsPerGmac / TrainFlopsPerSample(spec);
+    rate.samples_per_second = {speed / kSlowerThanProbe, speed, speed * kFasterThanProbe};
     rate.source = RateSource::kProbed;
     rate.from = fmt::format("probe on {}, batch {}", probe->host, probe->request.batch_size);
     return rate;

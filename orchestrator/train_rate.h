@@ -2,7 +2,7 @@
 
 #include <map>
 #include <string>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "core/run_spec.h"
@@ -44,8 +44,8 @@ struct TrainRate {
 };
 
 /// How fast runs train at a workplace. The one place that chooses between sources: attempts of the
-/// same model, precision and threads there, else a probe of them, else the accelerator's assumed
-/// share of its peak.
+/// same model, precision, token reduction and threads there, else a probe of them, else the
+/// accelerator's assumed share of its peak.
 class TrainRates {
  public:
   TrainRates(Workplace workplace,
@@ -60,8 +60,8 @@ class TrainRates {
   [[nodiscard]] TrainRate Assumed(const RunSpec& spec) const;
 
   Workplace workplace_;
-  std::map<std::pair<std::string, std::string>, std::vector<double>>
-      measured_;  // by model, precision
+  using SpeedKey = std::tuple<std::string, std::string, std::string>;
+  std::map<SpeedKey, std::vector<double>> measured_;  // by model, precision, token reduction
   std::vector<Probe> probes_;
 };
 

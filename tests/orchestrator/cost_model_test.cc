@@ -26,6 +26,7 @@ AttemptRate RateOf(const RunSpec& spec, double samples_per_second) {
   AttemptRate rate;
   rate.model = CanonicalDump(FieldsToJson(spec.model));
   rate.precision = spec.precision;
+  rate.reduction = CanonicalDump(FieldsToJson(spec.reduction));
   rate.executor = "local";
   rate.host = "here";
   rate.device = "cpu";
@@ -142,7 +143,7 @@ TEST_CASE("A rate is measured before it is probed before it is assumed") {
   CHECK(assumed.samples_per_second.middle == Approx(0.3 * 174e9 / TrainFlopsPerSample(spec)));
   const TrainRate probed = TrainRates(Here(), {}, {ProbeOf(spec, 70)}).For(spec);
   CHECK(probed.source == RateSource::kProbed);
-  CHECK(probed.samples_per_second.middle == 70);
+  CHECK(probed.samples_per_second.middle == Approx(70));
   const std::vector<AttemptRate> attempts = {RateOf(spec, 40), RateOf(spec, 60), RateOf(spec, 50)};
   const TrainRate measured = TrainRates(Here(), attempts, {ProbeOf(spec, 70)}).For(spec);
   CHECK(measured.source == RateSource::kMeasured);
@@ -167,6 +168,22 @@ TEST_CASE("What was measured elsewhere, otherwise or for another model is no mea
   Workplace imagined = Here();
   imagined.imagined = true;
   CHECK(TrainRates(imagined, {RateOf(spec, 40)}, {}).For(spec).source == RateSource::kAssumed);
+}
+
+TEST_CASE("A run that drops patches is as fast as such runs were, or as its probe by its FLOPs") {
+  const RunSpec full = SampleRunSpec();
+  RunSpec half = full;
+  half.reduction.patch_dropout = 0.5;
+  const double work = TrainFlopsPerSample(half) / TrainFlopsPerSample(full);
+  REQUIRE(work < 0.8);
+  const TrainRate probed = TrainRates(Here(), {RateOf(full, 40)}, {ProbeOf(full, 70)}).For(half);
+  CHECK(probed.source == RateSource::kProbed);
+  CHECK(probed.samples_per_second.middle == Approx(70 / work));
+  const TrainRate measured = TrainRates(Here(), {RateOf(half, 50)}, {ProbeOf(full, 70)}).For(half);
+  CHECK(measured.samples_per_second.middle == 50);
+  const StepSize step{128, 0, false};
+  CHECK(EstimateTrainMemory(half.model, step, half.reduction).activations <
+        EstimateTrainMemory(full.model, step).activations);
 }
 
 TEST_CASE("A plan's hours are all runs', its time that of its slots or of its longest chain") {
