@@ -73,8 +73,15 @@ std::optional<double> SecondsBehindSlurm(const std::string& config) {
 
 std::vector<Diagnosis> CheckSlurm() {
   const CommandResult version = RunCommand({"sinfo", "--version"}, kPatience);
-  if (!version.ok())
+  constexpr int kNotFound = 127;
+  if (version.exit_code == kNotFound)
     return {{"slurm", Level::kOk, "not installed; `--executor slurm` alone needs it", ""}};
+  if (!version.ok()) {
+    return {{"slurm",
+             Level::kWarn,
+             "installed, but knows no cluster: " + FirstLine(version.error),
+             "set SLURM_CONF or slurm.conf, if `--executor slurm` is wanted here"}};
+  }
   const CommandResult config = RunCommand({"scontrol", "show", "config"}, kPatience);
   if (!config.ok()) {
     return {{"slurm",
