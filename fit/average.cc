@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "core/failure.h"
 #include "fit/statistics.h"
@@ -11,26 +12,44 @@ namespace sweep {
 namespace {
 
 constexpr double kCounts = 1e-3;  // a weight below this moves nothing
+// A law that is another one without a parameter, and that other one: its interval holds both.
+constexpr std::pair<const char*, const char*> kWithin[] = {{"power", "power_floor"}};
 
-// A law's distribution at the target: Student's t about a centre.
+// A law's distribution at the target: half of a Student's t on each side of a centre, each as wide
+// as its own limit says, so that the law's interval is the component's. A side without a limit
+// reaches for ever.
 struct Component {
-  double weight, centre, scale, degrees;
+  double weight, centre, below, above, degrees;
+
+  double Cdf(double x) const {
+    const double scale = x < centre ? below : above;
+    return std::isfinite(scale) ? StudentCdf((x - centre) / scale, degrees) : 0.5;
+  }
 };
 
-// The value below which a share p of the mixture lies.
-double MixtureQuantile(const std::vector<Component>& components, double p) {
-  double low = std::numeric_limits<double>::infinity(), high = -low;
+// The value below which a share p of the mixture lies; nothing where a side without limit holds
+// more than that.
+std::optional<double> MixtureQuantile(const std::vector<Component>& components, double p) {
+  constexpr int kWidenings = 60;
+  const auto below = [&](double x) {
+    double sum = 0;
+    for (const Component& c : components) sum += c.weight * c.Cdf(x);
+    return sum;
+  };
+  double low = std::numeric_limits<double>::infinity(), high = -low, reach = 1e-12;
   for (const Component& c : components) {
-    const double reach = c.scale * std::abs(StudentQuantile(0.5 * std::min(p, 1 - p), c.degrees));
-    low = std::min(low, c.centre - reach);
-    high = std::max(high, c.centre + reach);
+    low = std::min(low, c.centre);
+    high = std::max(high, c.centre);
+    for (const double scale : {c.below, c.above}) {
+      if (std::isfinite(scale)) reach = std::max(reach, scale);
+    }
   }
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < kWidenings && below(low) >= p; ++i, reach *= 2) low -= reach;
+  for (int i = 0; i < kWidenings && below(high) <= p; ++i, reach *= 2) high += reach;
+  if (below(low) >= p || below(high) <= p) return std::nullopt;
+  for (int i = 0; i < 200 && high - low > 1e-15 * std::abs(low); ++i) {
     const double middle = 0.5 * (low + high);
-    double below = 0;
-    for (const Component& c : components)
-      below += c.weight * StudentCdf((middle - c.centre) / c.scale, c.degrees);
-    (below < p ? low : high) = middle;
+    (below(middle) < p ? low : high) = middle;
   }
   return 0.5 * (low + high);
 }
@@ -40,15 +59,22 @@ struct FittedLaw {
   double aicc;
 };
 
+FitOptions OptionsFor(const std::string& law, const FitOptions& options) {
+  FitOptions one = options;
+  one.law = law;
+  one.residual = options.residual.value_or(Residual::kLog);
+  one.targets.clear();
+  return one;
+}
+
+// Best first. Without intervals: most laws will weigh nothing.
 std::vector<FittedLaw> FitLaws(const PointTable& points, const FitOptions& options) {
   std::vector<FittedLaw> fitted;
-  FitOptions one = options;
-  one.residual = options.residual.value_or(Residual::kLog);
-  one.intervals.kind = IntervalKind::kDelta;
-  one.targets.clear();
   for (const std::string& name : LawsFor(points.variables)) {
     const Law& law = FindLaw(name);
-    one.law = name;
+    if (!std::isfinite(Aicc(points.size(), 1, law.parameters.size()))) continue;
+    FitOptions one = OptionsFor(name, options);
+    one.intervals.kind = IntervalKind::kNone;
     try {
       FitReport report = Fit(AsVariablesOf(law, points), one);
       const double aicc = Aicc(report.n, 2 * report.objective, law.parameters.size());
@@ -60,30 +86,82 @@ std::vector<FittedLaw> FitLaws(const PointTable& points, const FitOptions& optio
   }
   if (fitted.empty())
     throw Failure(FailureCode::kData, "too few points to weigh laws against each other (no AICc)");
+  std::stable_sort(fitted.begin(), fitted.end(), [](const FittedLaw& a, const FittedLaw& b) {
+    return a.aicc < b.aicc;
+  });
   return fitted;
+}
+
+// With the interval that the law's fit gives its own predictions.
+Prediction PredictByItself(const std::string& name,
+                           const PointTable& points,
+                           const FitOptions& options,
+                           const Target& at) {
+  const Law& law = FindLaw(name);
+  FitOptions one = OptionsFor(name, options);
+  one.targets = {TargetOfLaw(law, at)};
+  return Predict(Fit(AsVariablesOf(law, points), one), one.targets.front());
+}
+
+// The law's own weight and that of its special cases; none for a special case.
+double WeightInMixture(const std::vector<LawShare>& laws, const LawShare& share) {
+  if (!share.within.empty()) return 0;
+  double weight = share.weight;
+  for (const LawShare& other : laws) weight += other.within == share.law ? other.weight : 0;
+  return weight;
+}
+
+void FindSpecialCases(std::vector<LawShare>& laws) {
+  for (LawShare& share : laws) {
+    for (const auto& [special, general] : kWithin) {
+      const auto is_general = [&, name = general](const LawShare& l) { return l.law == name; };
+      if (share.law == special && std::any_of(laws.begin(), laws.end(), is_general))
+        share.within = general;
+    }
+  }
+}
+
+Component MakeComponent(double weight,
+                        const Prediction& p,
+                        const std::optional<double>& low,
+                        const std::optional<double>& high,
+                        const FitReport& report) {
+  const double centre = InSpace(p.value, report.residual);
+  const double t = StudentQuantile(0.5 * (1 + report.level), report.linearisation.degrees);
+  const auto scale = [&](const std::optional<double>& limit) {
+    if (!limit) return std::numeric_limits<double>::infinity();
+    const double reach = std::abs(InSpace(*limit, report.residual) - centre);
+    return std::max(reach / t, 1e-300);
+  };
+  return {weight, centre, scale(low), scale(high), report.linearisation.degrees};
 }
 
 void FillMixture(const std::vector<FittedLaw>& fitted, AveragedPrediction& averaged) {
   const Residual space = fitted.front().report.residual;
   std::vector<Component> laws, new_points;
-  double mean = 0;
+  double mean = 0, counted = 0;
   for (std::size_t i = 0; i < fitted.size(); ++i) {
     const LawShare& share = averaged.laws[i];
-    const Linearisation& at = fitted[i].report.linearisation;
-    const double centre = InSpace(share.prediction.value, space);
-    const double t = StudentQuantile(0.5 * (1 + fitted[i].report.level), at.degrees);
-    const double scale =
-        std::max((InSpace(*share.prediction.mean_high, space) - centre) / t, 1e-300);
-    mean += share.weight * centre;
-    laws.push_back({share.weight, centre, scale, at.degrees});
-    new_points.push_back({share.weight, centre, std::hypot(scale, at.sigma), at.degrees});
+    const Prediction& p = share.prediction;
+    mean += share.weight * InSpace(p.value, space);
+    const double weight = WeightInMixture(averaged.laws, share);
+    if (weight < kCounts || p.method.empty()) continue;
+    counted += weight;
+    laws.push_back(MakeComponent(weight, p, p.mean_low, p.mean_high, fitted[i].report));
+    new_points.push_back(MakeComponent(weight, p, p.low, p.high, fitted[i].report));
   }
-  const double level = fitted.front().report.level;
   averaged.value = FromSpace(mean, space);
-  averaged.mean_low = FromSpace(MixtureQuantile(laws, 0.5 * (1 - level)), space);
-  averaged.mean_high = FromSpace(MixtureQuantile(laws, 0.5 * (1 + level)), space);
-  averaged.low = FromSpace(MixtureQuantile(new_points, 0.5 * (1 - level)), space);
-  averaged.high = FromSpace(MixtureQuantile(new_points, 0.5 * (1 + level)), space);
+  if (laws.empty()) return;
+  const double level = fitted.front().report.level;
+  const auto limit = [&](const std::vector<Component>& mixture, double p) {
+    std::optional<double> at = MixtureQuantile(mixture, counted * p);
+    if (at) at = FromSpace(*at, space);
+    return at;
+  };
+  averaged.mean_low = limit(laws, 0.5 * (1 - level));
+  averaged.mean_high = limit(laws, 0.5 * (1 + level));
+  averaged.low = limit(new_points, 0.5 * (1 - level));
+  averaged.high = limit(new_points, 0.5 * (1 + level));
 }
 
 // The standard error of a law's value there, from its interval; nothing without one.
@@ -98,15 +176,15 @@ std::optional<double> ErrorAt(const FitReport& report, const Prediction& p) {
 AveragedPrediction PredictOverLaws(const PointTable& points,
                                    const FitOptions& options,
                                    const std::map<std::string, double>& at) {
-  std::vector<FittedLaw> fitted = FitLaws(points, options);
-  std::stable_sort(fitted.begin(), fitted.end(), [](const FittedLaw& a, const FittedLaw& b) {
-    return a.aicc < b.aicc;
-  });
+  const std::vector<FittedLaw> fitted = FitLaws(points, options);
   AveragedPrediction averaged{.at = at, .laws = {}};
   double sum = 0;
   for (const FittedLaw& law : fitted) {
     const double weight = std::exp(-0.5 * (law.aicc - fitted.front().aicc));
-    averaged.laws.push_back({law.report.law, weight, Predict(law.report, at)});
+    averaged.laws.push_back({.law = law.report.law,
+                             .weight = weight,
+                             .within = {},
+                             .prediction = Predict(law.report, at)});
     sum += weight;
   }
   averaged.least = averaged.most = averaged.laws.front().prediction.value;
@@ -115,6 +193,11 @@ AveragedPrediction PredictOverLaws(const PointTable& points,
     if (share.weight < kCounts) continue;
     averaged.least = std::min(averaged.least, share.prediction.value);
     averaged.most = std::max(averaged.most, share.prediction.value);
+  }
+  FindSpecialCases(averaged.laws);
+  for (LawShare& share : averaged.laws) {
+    if (WeightInMixture(averaged.laws, share) >= kCounts)
+      share.prediction = PredictByItself(share.law, points, options, at);
   }
   FillMixture(fitted, averaged);
   return averaged;
@@ -166,8 +249,13 @@ Json OrNull(const std::optional<double>& value) {
 Json ToJson(const AveragedPrediction& averaged) {
   Json laws = Json::array();
   for (const LawShare& share : averaged.laws)
-    laws.push_back(
-        {{"law", share.law}, {"weight", share.weight}, {"value", share.prediction.value}});
+    laws.push_back({{"law", share.law},
+                    {"weight", share.weight},
+                    {"within", share.within.empty() ? Json(nullptr) : Json(share.within)},
+                    {"value", share.prediction.value},
+                    {"mean_low", OrNull(share.prediction.mean_low)},
+                    {"mean_high", OrNull(share.prediction.mean_high)},
+                    {"interval_method", share.prediction.method}});
   return {{"at", averaged.at},
           {"value", averaged.value},
           {"mean_low", OrNull(averaged.mean_low)},

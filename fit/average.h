@@ -14,13 +14,16 @@ namespace sweep {
 struct LawShare {
   std::string law;
   double weight = 0;
-  Prediction prediction;
+  std::string within = {};  ///< the law whose interval stands for this one's, a special case of it
+  Prediction prediction;    ///< with limits where the law's interval is in the mixture
 };
 
-/// A prediction that does not rest on one law: the mixture of every law's own distribution of a new
-/// point, weighted by Akaike weights exp(-ΔAICc/2) (Buckland, Burnham and Augustin 1997; Burnham
-/// and Anderson 2002). Its interval holds the uncertainty of the choice; the laws' values apart
-/// from each other are the part of it that more points inside the data would not show.
+/// A prediction that does not rest on one law: the mixture of every law's own distribution,
+/// weighted by Akaike weights exp(-ΔAICc/2) (Buckland, Burnham and Augustin 1997; Burnham and
+/// Anderson 2002). A law's distribution is half of a Student's t on each side of its value, as wide
+/// as the law's own limits (FitOptions::intervals: profiles by default). A law that is another one
+/// without a parameter gives that one its weight. Weights rest on the fit inside the data alone.
+/// Limits are absent where laws that the data do not bound on that side hold too much weight.
 struct AveragedPrediction {
   std::map<std::string, double> at;
   double value = 0;                                     ///< mean in the residual's space

@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 
-#include "fit/dual_law.h"
+#include "fit/dual.h"
+#include "fit/laws/between_levels.h"
 #include "fit/laws/laws.h"
 #include "fit/monomials.h"
 #include "fit/sequences.h"
@@ -10,48 +12,98 @@ namespace sweep {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-enum { kEInf, kE0, kAlpha, kBeta, kC, kParameters };
+enum { kEInf, kE0, kAlpha, kBeta, kC, kCount };
 
-// With y = e_inf + w s, w = e_0 - e_inf and s = logistic(z), the law is
-// ln s - alpha ln(1 - s) = ln beta + c ln x - (1 - alpha) ln w, whose left side rises in z from
-// slope 1 to slope alpha.
-struct M4Formula {
-  static constexpr Returns kReturns = Returns::kValue;
+// With y = e_inf + w S, w = e_0 - e_inf and S = logistic(z), the law is
+// ln S - alpha ln(1 - S) = t = ln beta + c ln x - (1 - alpha) ln w, whose left side rises in z from
+// slope 1 to slope alpha, bent one way only. What depends on z but is not z itself differentiates
+// by the implicit function: z_a = m_a / D with D the left side's slope and m the miss t - left at
+// constant z.
+struct M4Curve {
+  static constexpr std::size_t kParameters = kCount;
+  using Slope = std::array<double, kParameters>;
   std::vector<double> log_x;
 
-  static double Solve(double alpha, double target) {
-    double z = target < 0 ? target : target / alpha;
-    double low = std::min(target, target / alpha) - 1 / std::min(alpha, 1.0);
-    double high = std::max(target, target / alpha) + 1 + 1 / alpha;
-    for (int round = 0; round < 100; ++round) {
-      const double miss = -Softplus(-z) + alpha * Softplus(z) - target;
-      (miss > 0 ? high : low) = z;
-      const double slope = Logistic(-z) + alpha * Logistic(z);
-      double next = z - miss / slope;
-      if (!(next > low && next < high)) next = 0.5 * (low + high);
-      if (std::abs(next - z) <= 1e-15 * (1 + std::abs(z))) return next;
-      z = next;
+  struct Shared {
+    double alpha, log_width;
+    double low, high;  // of the width: e_inf / w, e_0 / w
+  };
+
+  std::size_t points() const { return log_x.size(); }
+
+  // Newton's method from where the asymptotes meet t: the left side lies on one side of both and
+  // does not bend back, so no step overshoots. It bends no more than it rises, so a step below 1e-8
+  // leaves an error below its square.
+  bool Solve(std::span<const double> u, double* z, double* decay, double* softplus) const {
+    constexpr int kMostRounds = 100;
+    const double width = std::exp(u[kE0]) - std::exp(u[kEInf]);
+    if (!(width > 0)) return false;
+    const std::size_t n = points();
+    const double alpha = std::exp(u[kAlpha]);
+    const double constant = u[kBeta] - (1 - alpha) * std::log(width);
+    for (std::size_t i = 0; i < n; ++i) {
+      const double target = constant + u[kC] * log_x[i];
+      z[i] = target < 0 ? target : target / alpha;
     }
-    return z;
+    std::size_t open = n;
+    for (int round = 0; open > 0 && round < kMostRounds; ++round) {
+      for (std::size_t i = 0; i < n; ++i) decay[i] = -std::abs(z[i]);
+      ExpInPlace(decay, n);
+      for (std::size_t i = 0; i < n; ++i) softplus[i] = 1 + decay[i];
+      LogInPlace(softplus, n);
+      open = 0;
+      for (std::size_t i = 0; i < n; ++i) {
+        const double target = constant + u[kC] * log_x[i];
+        const double left = (alpha - 1) * softplus[i] + (z[i] > 0 ? alpha * z[i] : z[i]);
+        const double less = decay[i] / (1 + decay[i]);
+        const double slope = z[i] > 0 ? alpha + (1 - alpha) * less : 1 + (alpha - 1) * less;
+        const double step = (target - left) / slope;
+        z[i] += step;
+        open += std::abs(step) > 1e-8 + 1e-14 * std::abs(z[i]) ? 1U : 0U;
+      }
+    }
+    return true;
   }
 
-  template <class T>
-  T operator()(std::size_t i, const T* u) const {
-    using std::exp;
-    using std::log;
-    const T floor = exp(u[kEInf]);
-    const T width = exp(u[kE0]) - floor;
-    if (!(ValueOf(width) > 0)) return T(std::numeric_limits<double>::quiet_NaN());
-    const T alpha = exp(u[kAlpha]);
-    const T target = u[kBeta] + u[kC] * log_x[i] - (1.0 - alpha) * log(width);
-    T z = T(Solve(ValueOf(alpha), ValueOf(target)));
-    // Newton steps on the exact root give the implicit function's first, then its second
-    // derivatives.
-    for (int step = 0; step < 2; ++step) {
-      const T miss = alpha * Softplus(z) - Softplus(-1.0 * z) - target;
-      z = z - miss / (Logistic(-1.0 * z) + alpha * Logistic(z));
+  static Shared Prepare(std::span<const double> u) {
+    const double low = std::exp(u[kEInf]);
+    const double high = std::exp(u[kE0]);
+    const double width = high - low;
+    return {std::exp(u[kAlpha]), std::log(width), low / width, high / width};
+  }
+
+  Slope Slopes(const Shared& at, std::size_t i, double z, double upper, double lower) const {
+    const double inverse = 1 / (lower + at.alpha * upper);
+    return {(1 - at.alpha) * at.low * inverse,
+            -(1 - at.alpha) * at.high * inverse,
+            at.alpha * (at.log_width - Softplus(z)) * inverse,
+            inverse,
+            log_x[i] * inverse};
+  }
+
+  // (m_ab - alpha S (z_a where b is ln alpha, and the other way round) + (1 - alpha) S (1 - S) z_a
+  // z_b) / D.
+  static std::array<double, 15> Bends(
+      const Shared& at, const Slope& slope, double, double upper, double lower) {
+    const double inverse = slope[kBeta];
+    const double along = (1 - at.alpha) * upper * lower * inverse;
+    const double turn = at.alpha * upper * inverse;
+    std::array<double, 15> bends{};
+    for (std::size_t a = 0, k = 0; a < kParameters; ++a) {
+      for (std::size_t b = 0; b <= a; ++b, ++k) {
+        bends[k] = along * slope[a] * slope[b];
+        if (a == kAlpha) bends[k] -= turn * slope[b];
+        if (b == kAlpha) bends[k] -= turn * slope[a];
+      }
     }
-    return floor + width * Logistic(z);
+    const double levels = (1 - at.alpha) * at.low * at.high * inverse;
+    bends[0] += levels;
+    bends[1] -= levels;
+    bends[2] += levels;
+    bends[3] -= at.alpha * at.low * inverse;
+    bends[4] += at.alpha * at.high * inverse;
+    bends[5] += slope[kAlpha];
+    return bends;
   }
 };
 
@@ -92,26 +144,27 @@ Law M4Law() {
                      .can_vanish = vanishes,
                      .meaning = meaning};
   };
-  return {.name = "m4",
-          .formula = "(y - e_inf) / (e_0 - y)^alpha = beta * x^c, solved for y",
-          .latex = R"(y : \ \frac{y - <e_inf>}{(<e_0> - y)^{<alpha>}} = <beta> \, x^{<c>})",
-          .code = {.lines = {},
-                   .result = {},
-                   .root_low = "e_inf",
-                   .root_high = "e_0",
-                   .root_above = "y - e_inf < beta * pow(x, c) * pow(e_0 - y, alpha)"},
-          .source = "Alabdulmohsin et al. 2022, Revisiting neural scaling laws (arXiv:2209.06640)",
-          .variables = {"x"},
-          .parameters = {positive("e_inf", "level at much x", true),
-                         positive("e_0", "level at little x (chance)"),
-                         positive("alpha", "how the two regimes meet"),
-                         positive("beta", "scale"),
-                         {.name = "c", .meaning = "exponent with its sign"}},
-          .bind =
-              [](const PointTable& points, const Constants&) {
-                return BindDual<kParameters>(points.size(), M4Formula{Logarithms(points, "x", 1)});
-              },
-          .starts = M4Starts};
+  return {
+      .name = "m4",
+      .formula = "(y - e_inf) / (e_0 - y)^alpha = beta * x^c, solved for y",
+      .latex = R"(y : \ \frac{y - <e_inf>}{(<e_0> - y)^{<alpha>}} = <beta> \, x^{<c>})",
+      .code = {.lines = {},
+               .result = {},
+               .root_low = "e_inf",
+               .root_high = "e_0",
+               .root_above = "y - e_inf < beta * pow(x, c) * pow(e_0 - y, alpha)"},
+      .source = "Alabdulmohsin et al. 2022, Revisiting neural scaling laws (arXiv:2209.06640)",
+      .variables = {"x"},
+      .parameters = {positive("e_inf", "level at much x", true),
+                     positive("e_0", "level at little x (chance)"),
+                     positive("alpha", "how the two regimes meet"),
+                     positive("beta", "scale"),
+                     {.name = "c", .meaning = "exponent with its sign"}},
+      .bind =
+          [](const PointTable& points, const Constants&) {
+            return std::make_unique<BetweenLevels<M4Curve>>(M4Curve{Logarithms(points, "x", 1)});
+          },
+      .starts = M4Starts};
 }
 
 }  // namespace sweep

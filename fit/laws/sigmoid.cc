@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 
-#include "fit/dual_law.h"
+#include "fit/dual.h"
+#include "fit/laws/between_levels.h"
 #include "fit/laws/laws.h"
 #include "fit/monomials.h"
 #include "fit/projection.h"
@@ -10,18 +12,24 @@ namespace sweep {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-enum { kEInf, kE0, kHalf, kS, kParameters };
+enum { kEInf, kE0, kHalf, kS, kCount };
 
-struct SigmoidFormula {
-  static constexpr Returns kReturns = Returns::kValue;
+// z = s (ln c_half - ln C).
+struct SigmoidCurve {
+  static constexpr std::size_t kParameters = kCount;
+  using Slope = std::array<double, kParameters>;
   std::vector<double> log_c;
 
-  template <class T>
-  T operator()(std::size_t i, const T* u) const {
-    using std::exp;
-    const T part = Logistic(exp(u[kS]) * (u[kHalf] - log_c[i]));
-    const T floor = exp(u[kEInf]);
-    return floor + (exp(u[kE0]) - floor) * part;
+  std::size_t points() const { return log_c.size(); }
+  bool Solve(std::span<const double> u, double* z, double*, double*) const {
+    const double s = std::exp(u[kS]);
+    for (std::size_t i = 0; i < points(); ++i) z[i] = s * (u[kHalf] - log_c[i]);
+    return true;
+  }
+  static double Prepare(std::span<const double> u) { return std::exp(u[kS]); }
+  static Slope Slopes(double s, std::size_t, double z, double, double) { return {0, 0, s, z}; }
+  static std::array<double, 10> Bends(double s, const Slope&, double z, double, double) {
+    return {0, 0, 0, 0, 0, 0, 0, 0, s, z};
   }
 };
 
@@ -73,8 +81,8 @@ Law SigmoidLaw() {
                          positive("s", "steepness")},
           .bind =
               [](const PointTable& points, const Constants&) {
-                return BindDual<kParameters>(points.size(),
-                                             SigmoidFormula{Logarithms(points, "C", 1)});
+                return std::make_unique<BetweenLevels<SigmoidCurve>>(
+                    SigmoidCurve{Logarithms(points, "C", 1)});
               },
           .starts = SigmoidStarts};
 }

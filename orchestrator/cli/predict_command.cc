@@ -93,21 +93,20 @@ void Print(const FitReport& fit, const Prediction& p) {
 
 void Print(const AveragedPrediction& p, double level) {
   fmt::print("  over {} laws: {:.6g}", p.laws.size(), p.value);
-  if (p.low) {
-    fmt::print(
-        "; {:.0f} % with the choice of law for a new point [{:.6g}, {:.6g}], for the law [{:.6g}, "
-        "{:.6g}]",
-        100 * level,
-        *p.low,
-        *p.high,
-        *p.mean_low,
-        *p.mean_high);
+  if (!p.laws.empty() && (p.low || p.high)) {
+    fmt::print("; {:.0f} % with the choice of law for a new point {}, for the law {}",
+               100 * level,
+               IntervalText(p.low, p.high),
+               IntervalText(p.mean_low, p.mean_high));
   }
-  fmt::print("\n");
+  fmt::print("\n    weights: AICc, which compares laws inside the data only\n");
   for (const LawShare& share : p.laws) {
-    if (share.weight >= 5e-3)
-      fmt::print(
-          "    {:<16} weight {:.2f}: {:.6g}\n", share.law, share.weight, share.prediction.value);
+    if (share.weight < 5e-3) continue;
+    fmt::print("    {:<16} weight {:.2f}: {:.6g}{}\n",
+               share.law,
+               share.weight,
+               share.prediction.value,
+               share.within.empty() ? "" : " (a case of " + share.within + ", in its interval)");
   }
 }
 

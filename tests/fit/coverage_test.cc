@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "fit/average.h"
 #include "fit/fit.h"
 #include "fit/predict.h"
 #include "simulated_points.h"
@@ -68,6 +69,24 @@ double CoverageAt(
   return held / static_cast<double>(experiments);
 }
 
+// The same for the average over laws.
+double CoverageOfAverage(
+    double target, const Truth& truth, std::size_t n, const char* intervals, int experiments) {
+  const double value = truth.floor + truth.scale * std::pow(target, truth.alpha);
+  int held = 0;
+  for (int e = 0; e < experiments; ++e) {
+    FitOptions options;
+    options.intervals = ParseIntervals(intervals);
+    const PointTable points = Experiment(truth, n, 5000 + static_cast<std::uint64_t>(e));
+    const AveragedPrediction there = PredictOverLaws(points, options, {{"C", target}});
+    held += (!there.mean_low || *there.mean_low <= value) &&
+                    (!there.mean_high || value <= *there.mean_high)
+                ? 1
+                : 0;
+  }
+  return held / static_cast<double>(experiments);
+}
+
 const Truth kPure = {"pure power law", "power", 0, 1, -0.3};
 const Truth kClearFloor = {"floor .5, slope .5", "power_floor", 0.5, 1, -0.5};
 const Truth kHardFloor = {"floor 1, slope .3", "power_floor", 1, 0.3, -0.3};
@@ -103,6 +122,14 @@ TEST_CASE("Predictions far beyond the data cover at their level by profile, not 
         (kShortSimulations ? 1.01 : 0.8));
 }
 
+// A power law's weight is high there, and its interval never holds the truth.
+TEST_CASE("Averages far beyond the data cover at their level by profile, not linearised") {
+  CHECK(CoverageOfAverage(1e5, kSmallFloor, 10, "auto", Experiments(100)) ==
+        Approx(0.95).margin(Margin(0.05)));
+  CHECK(CoverageOfAverage(1e5, kSmallFloor, 10, "delta", Experiments(40)) <
+        (kShortSimulations ? 1.01 : 0.8));
+}
+
 TEST_CASE("Coverage of predictions for the documentation", "[.]") {
   const char* const asked = std::getenv("SWEEP_COVERAGE");
   const int experiments = asked ? std::atoi(asked) : 100;
@@ -112,6 +139,22 @@ TEST_CASE("Coverage of predictions for the documentation", "[.]") {
       for (const double target : {1e3, 1e5}) {
         for (const std::size_t n : {5U, 10U, 30U, 100U})
           std::printf(" %.3f", CoverageAt(target, truth, n, method, experiments));
+      }
+      std::printf("\n");
+      std::fflush(stdout);
+    }
+  }
+}
+
+TEST_CASE("Coverage of averaged predictions for the documentation", "[.]") {
+  const char* const asked = std::getenv("SWEEP_COVERAGE");
+  const int experiments = asked ? std::atoi(asked) : 100;
+  for (const Truth& truth : {kSmallFloor, kHardFloor, kClearFloor, kNoFloor}) {
+    for (const char* method : {"auto", "delta"}) {
+      std::printf("%-20s %-14s", truth.name, method);
+      for (const double target : {1e3, 1e5}) {
+        for (const std::size_t n : {10U, 30U})
+          std::printf(" %.3f", CoverageOfAverage(target, truth, n, method, experiments));
       }
       std::printf("\n");
       std::fflush(stdout);
