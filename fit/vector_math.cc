@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <limits>
 
 // Instrumented programs cannot choose a clone: the chooser would run before the sanitizer's own
 // start.
@@ -55,7 +56,9 @@ inline double Log(double x) {
   const auto bits = std::bit_cast<std::int64_t>(x);
   const std::int64_t above = bits - kRootHalf;
   // The exponent as a double without a 64-bit conversion, which older instruction sets lack.
-  const std::int64_t biased = (above + (1024LL << 52)) >> 52;
+  // Unsigned, as infinity's sum does not fit.
+  const auto biased =
+      static_cast<std::int64_t>(static_cast<std::uint64_t>(above) + (1024ULL << 52)) >> 52;
   const double k = std::bit_cast<double>(biased | std::bit_cast<std::int64_t>(4503599627370496.0)) -
                    (4503599627370496.0 + 1024);
   const double m = std::bit_cast<double>((above & kMantissa) + kRootHalf);
@@ -75,7 +78,8 @@ inline double Log(double x) {
   // ln m = f - s (f - z p) with f = m - 1: the leading part of the sum is exact.
   const double f = m - 1;
   const double tail = s * (f - z * p);
-  return k * kLn2High + ((k * kLn2Low - tail) + f);
+  const double result = k * kLn2High + ((k * kLn2Low - tail) + f);
+  return x <= std::numeric_limits<double>::max() ? result : x;
 }
 
 }  // namespace

@@ -10,7 +10,8 @@ namespace sweep {
 /// at run time, which is what makes thousands of starts affordable.
 void ExpInPlace(double* values, std::size_t n);
 
-/// values[i] = ln(values[i]) for positive normal numbers; error below 2 units in the last place.
+/// values[i] = ln(values[i]) for positive normal numbers, error below 2 units in the last place;
+/// infinity and NaN stay what they are.
 void LogInPlace(double* values, std::size_t n);
 
 /// Sum of a[i]*b[i], in eight partial sums: quicker, and more exact, than one running sum.

@@ -2,6 +2,10 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <limits>
+#include <vector>
+
+#include "fit/vector_math.h"
 
 using namespace sweep;
 
@@ -45,4 +49,17 @@ TEST_CASE("IncompleteBeta agrees with its closed forms") {
   CHECK(IncompleteBeta(2, 3, 0.4) == Approx(0.5248).epsilon(1e-13));
   CHECK(IncompleteBeta(0.5, 0.5, 0.5) == Approx(0.5).epsilon(1e-13));
   CHECK(IncompleteBeta(3, 2, 1) == 1);
+}
+
+TEST_CASE("Logarithms of many numbers are std::log's, and infinity stays infinite") {
+  const double infinity = std::numeric_limits<double>::infinity();
+  const std::vector<double> numbers = {1e-300, 0.5, 1, 3, 1e300, 1.7e308};
+  std::vector<double> values = numbers;
+  values.push_back(infinity);
+  values.push_back(std::numeric_limits<double>::quiet_NaN());
+  LogInPlace(values.data(), values.size());
+  for (size_t i = 0; i < numbers.size(); ++i)
+    CHECK(values[i] == Approx(std::log(numbers[i])).epsilon(1e-15));
+  CHECK(values[numbers.size()] == infinity);
+  CHECK(std::isnan(values.back()));
 }
