@@ -56,11 +56,11 @@ inline double Log(double x) {
   const auto bits = std::bit_cast<std::int64_t>(x);
   const std::int64_t above = bits - kRootHalf;
   // The exponent as a double without a 64-bit conversion, which older instruction sets lack.
-  // Unsigned, as infinity's sum does not fit.
-  const auto biased =
-      static_cast<std::int64_t>(static_cast<std::uint64_t>(above) + (1024ULL << 52)) >> 52;
-  const double k = std::bit_cast<double>(biased | std::bit_cast<std::int64_t>(4503599627370496.0)) -
-                   (4503599627370496.0 + 1024);
+  // Unsigned: the largest numbers' sums, and infinity's, have the top bit.
+  const std::uint64_t biased = (static_cast<std::uint64_t>(above) + (1024ULL << 52)) >> 52;
+  const double k =
+      std::bit_cast<double>(biased | std::bit_cast<std::uint64_t>(4503599627370496.0)) -
+      (4503599627370496.0 + 1024);
   const double m = std::bit_cast<double>((above & kMantissa) + kRootHalf);
   const double s = (m - 1) / (m + 1);
   const double z = s * s;
