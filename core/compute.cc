@@ -24,7 +24,6 @@ double BlockStackMacs(double layers, double tokens, double width, double mlp_wid
 }
 
 constexpr double kFloatBytes = 4;
-constexpr int64_t kDenseLossPairs = 2048;  // the tile of trainer/contrastive_loss.h
 
 // One tower as its activations see it.
 struct TowerShape {
@@ -34,12 +33,20 @@ struct TowerShape {
 // Per sample. Kept by every block but the last: its input, two norms, query, key, value, attended,
 // middle (8 widths), hidden and activated (2 MLP widths), the probabilities; by the last: input,
 // norm, key and value. While one block goes backward: its gradients of packed projection, hidden
-// layer and three widths.
-double ActivationBytes(const TowerShape& t, double bytes) {
+// layer and three widths. Recomputing what is cheap drops the norms and the activated layer;
+// recomputing blocks keeps their inputs alone, and one whole block while it goes backward.
+double ActivationBytes(const TowerShape& t, double bytes, const std::string& recompute) {
+  const double input = t.tokens * t.width * bytes;
   const double block = t.tokens * (8 * t.width + 2 * t.mlp_width) * bytes +
                        t.heads * t.tokens * t.tokens * kFloatBytes;
-  const double last_block = 4 * t.tokens * t.width * bytes;
-  return (t.layers - 1) * block + last_block;
+  const double norms_and_activated = t.tokens * (2 * t.width + t.mlp_width) * bytes;
+  const double others = t.layers - 1;
+  if (recompute == "blocks") return t.layers * input + (others > 0 ? block : 3 * input);
+  if (recompute == "cheap") {
+    return others * (block - norms_and_activated) + 3 * input +
+           (others > 0 ? norms_and_activated : input);
+  }
+  return others * block + 4 * input;
 }
 
 double BackwardBytes(const TowerShape& t, double bytes) {
@@ -122,7 +129,8 @@ TrainMemory EstimateTrainMemory(const ModelSpec& model,
                         number(t.heads)};
   const double image =
       number(KeptPatchCount(v, reduction) * 3 * v.patch_size * v.patch_size) * bytes;
-  const double sample = ActivationBytes(vision, bytes) + ActivationBytes(text, bytes) + image +
+  const double sample = ActivationBytes(vision, bytes, step.recompute) +
+                        ActivationBytes(text, bytes, step.recompute) + image +
                         std::max(BackwardBytes(vision, bytes), BackwardBytes(text, bytes));
   const int64_t batch = step.batch_size;
   const int64_t piece = step.micro_batch > 0 ? std::min(step.micro_batch, batch) : batch;
@@ -130,7 +138,8 @@ TrainMemory EstimateTrainMemory(const ModelSpec& model,
   TrainMemory memory;
   memory.state = number(CountParameters(model).total()) * (step.bf16 ? 20 : 16);
   memory.activations = number(piece) * sample;
-  if (batch <= kDenseLossPairs) memory.loss = 2 * number(batch) * number(batch) * kFloatBytes;
+  const double tile = number(std::min(batch, kLossTilePairs));
+  memory.loss = 2 * tile * tile * kFloatBytes;
   return memory;
 }
 

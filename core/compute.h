@@ -44,18 +44,22 @@ inline constexpr double kTrainFlopsPerGmac = 6e9;
 struct TrainMemory {
   double state = 0;  ///< weights, gradients, two moments; in bf16 also copies of the first two
   double activations = 0;  ///< what forward keeps for backward, and the largest block's gradients
-  double loss = 0;         ///< logits and their gradient, where they are not made in tiles
+  double loss = 0;         ///< a tile of logits and its gradient
   [[nodiscard]] double total() const { return state + activations + loss; }
 };
+
+/// Side of the tiles in which the contrastive loss makes its logits.
+inline constexpr int64_t kLossTilePairs = 2048;
 
 /// How a step is taken.
 struct StepSize {
   int64_t batch_size = 0;   ///< pairs a step of one process
   int64_t micro_batch = 0;  ///< pairs encoded at a time; 0: all of them
   bool bf16 = false;
+  std::string recompute = "none";  ///< as in AttemptRequest
 };
 
-/// Memory of clip_train's training without recomputation, the process itself not counted. The
+/// Memory of clip_train's training, the process itself not counted. The
 /// formula is ours, from what trainer/transformer.h keeps: fp32 state of 16 bytes a parameter (bf16
 /// 4 more); a block keeps 16 x width numbers a token (with an MLP of 4 x width) and, on a CPU, the
 /// attention probabilities in fp32; the last block keeps all rows of its input, its norm, keys and

@@ -25,19 +25,41 @@ File ReadVersioned(const std::filesystem::path& path) {
   return FieldsFromJson<File>(json, path.string());
 }
 
+// The number that is the whole name of a file or folder.
+std::optional<int64_t> NumberOf(const std::filesystem::path& path) {
+  const std::string name = path.filename().string();
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
+  return number;
+}
+
 }  // namespace
 
 std::vector<int64_t> RunDirectory::AttemptNumbers() const {
   std::vector<int64_t> numbers;
   std::error_code absent;
   for (const auto& entry : std::filesystem::directory_iterator(attempts(), absent)) {
-    const std::string name = entry.path().filename().string();
-    int64_t number = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-    if (error == std::errc() && end == name.data() + name.size()) numbers.push_back(number);
+    if (const auto number = NumberOf(entry.path())) numbers.push_back(*number);
   }
   std::sort(numbers.begin(), numbers.end());
   return numbers;
+}
+
+std::vector<CheckpointFolder> RunDirectory::CheckpointFolders() const {
+  std::vector<CheckpointFolder> found;
+  std::vector<int64_t> numbers = AttemptNumbers();
+  std::reverse(numbers.begin(), numbers.end());
+  for (const int64_t number : numbers) {
+    std::error_code absent;
+    for (const auto& entry : std::filesystem::directory_iterator(checkpoints(number), absent)) {
+      if (const auto samples = NumberOf(entry.path())) found.push_back({*samples, entry.path()});
+    }
+  }
+  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+    return a.samples_seen > b.samples_seen;
+  });
+  return found;
 }
 
 std::string CheckpointName(int64_t samples_seen) {

@@ -12,6 +12,16 @@
 
 namespace sweep {
 
+/// A checkpoint as its folder's name tells of it; its files may be damaged.
+struct CheckpointFolder {
+  int64_t samples_seen = 0;  ///< of the run's own segment
+  std::filesystem::path path;
+};
+
+/// How many of the newest checkpoints of a run are kept, whoever cleans up: the one before the last
+/// is there in case that is damaged.
+inline constexpr size_t kNewestCheckpointsKept = 2;
+
 /// Names of the files in one run's folder: the contract between `sweep` and any trainer
 /// (docs/run_directory.md).
 class RunDirectory {
@@ -42,6 +52,10 @@ class RunDirectory {
 
   /// Numbers of the attempts that exist, ascending.
   [[nodiscard]] std::vector<int64_t> AttemptNumbers() const;
+
+  /// Checkpoints of all attempts by their folders' names, most samples first; a later attempt's
+  /// first.
+  [[nodiscard]] std::vector<CheckpointFolder> CheckpointFolders() const;
 
  private:
   std::filesystem::path root_;

@@ -79,9 +79,10 @@ struct AttemptRate {
   std::string precision;  ///< of the run
   std::string reduction;  ///< canonical JSON of its TokenReductionSpec
   std::string executor;
-  std::string host;     ///< where `sweep` started its process; empty for a job of a scheduler
-  std::string device;   ///< as the trainer named it; empty where it did not
-  int64_t threads = 0;  ///< 0 where the trainer did not say
+  std::string host;       ///< where `sweep` started its process; empty for a job of a scheduler
+  std::string device;     ///< as the trainer named it; empty where it did not
+  int64_t threads = 0;    ///< of each process; 0 where the trainer did not say
+  int64_t processes = 1;  ///< that shared every batch
   double samples_per_second = 0;
 };
 
@@ -93,7 +94,8 @@ struct AttemptSpan {
   std::string executor;
   std::string host;       ///< as in AttemptRate
   std::string device;     ///< as the trainer named it; empty where it did not
-  int64_t threads = 0;    ///< 0 where the trainer did not say
+  int64_t threads = 0;    ///< of each process; 0 where the trainer did not say
+  int64_t processes = 1;  ///< each with a device of its own
   bool open = false;      ///< no end is recorded
   double started_at = 0;  ///< Unix time
   double seconds = 0;

@@ -119,7 +119,8 @@ std::vector<AttemptRate> Store::AttemptRates() const {
         "coalesce(json_extract(spec, '$.precision'), 'fp32'), "
         "coalesce(json_extract(spec, '$.reduction'), '{}'), executor, host, "
         "coalesce(json_extract(started, '$.device'), ''), "
-        "coalesce(json_extract(started, '$.threads'), 0), samples_per_second "
+        "coalesce(json_extract(started, '$.threads'), 0), "
+        "coalesce(json_extract(started, '$.processes'), 1), samples_per_second "
         "FROM attempt_rates JOIN runs USING (run_id) ORDER BY run_id, attempt");
     std::vector<AttemptRate> rates;
     while (query.executeStep()) {
@@ -131,7 +132,8 @@ std::vector<AttemptRate> Store::AttemptRates() const {
                        query.getColumn(5).getString(),
                        query.getColumn(6).getString(),
                        query.getColumn(7).getInt64(),
-                       query.getColumn(8).getDouble()});
+                       query.getColumn(8).getInt64(),
+                       query.getColumn(9).getDouble()});
     }
     return rates;
   });
@@ -144,7 +146,8 @@ std::vector<AttemptSpan> Store::AttemptSpans(double now) const {
         "AND events.attempt = attempts.attempt AND type = 'started' ORDER BY seq LIMIT 1) AS "
         "started FROM attempts) "
         "SELECT run_id, attempt, executor, host, coalesce(json_extract(started, '$.device'), ''), "
-        "coalesce(json_extract(started, '$.threads'), 0), outcome IS NULL, "
+        "coalesce(json_extract(started, '$.threads'), 0), "
+        "coalesce(json_extract(started, '$.processes'), 1), outcome IS NULL, "
         "coalesce(json_extract(started, '$.at'), CASE WHEN job = '' THEN started_at END), "
         "coalesce(ended_at, ?), started_at FROM known ORDER BY run_id, attempt",
         now);
@@ -157,11 +160,12 @@ std::vector<AttemptSpan> Store::AttemptSpans(double now) const {
       span.host = query.getColumn(3).getString();
       span.device = query.getColumn(4).getString();
       span.threads = query.getColumn(5).getInt64();
-      span.open = query.getColumn(6).getInt() != 0;
-      span.started_at = query.getColumn(9).getDouble();
-      if (!query.getColumn(7).isNull())
+      span.processes = query.getColumn(6).getInt64();
+      span.open = query.getColumn(7).getInt() != 0;
+      span.started_at = query.getColumn(10).getDouble();
+      if (!query.getColumn(8).isNull())
         span.seconds =
-            std::max(0.0, query.getColumn(8).getDouble() - query.getColumn(7).getDouble());
+            std::max(0.0, query.getColumn(9).getDouble() - query.getColumn(8).getDouble());
     }
     return spans;
   });

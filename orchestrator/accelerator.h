@@ -8,6 +8,8 @@
 
 namespace sweep {
 
+inline constexpr double kSecondsPerHour = 3600;
+
 /// A number and the range it is believed to lie in.
 struct RangedEstimate {
   double low = 0;

@@ -10,8 +10,6 @@
 namespace sweep {
 namespace {
 
-constexpr double kSecondsPerHour = 3600;
-
 RangedEstimate Largest(const RangedEstimate& a, const RangedEstimate& b) {
   return {std::max(a.low, b.low), std::max(a.middle, b.middle), std::max(a.high, b.high)};
 }
@@ -35,7 +33,8 @@ size_t CheckpointsLeft(std::set<int64_t> needed,
 StepSize StepOf(const RunSpec& spec, const SweepJob& job) {
   return {spec.global_batch_size / job.executor.processes(),
           job.trainer.micro_batch,
-          spec.precision == "bf16"};
+          spec.precision == "bf16",
+          job.trainer.recompute};
 }
 
 RunCost CostOfRun(const RunRow& run, const SweepJob& job, const TrainRates& rates) {

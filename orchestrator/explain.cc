@@ -5,6 +5,7 @@
 #include <map>
 
 #include "orchestrator/progress.h"
+#include "orchestrator/retry_request.h"
 #include "orchestrator/text_table.h"
 
 namespace sweep {
@@ -36,13 +37,10 @@ std::string WhyPlanned(const Store& store, const std::string& run_id) {
   const std::string parent = start.value("run_id", "");
   if (const auto record = parent.empty() ? std::nullopt : store.FindRun(parent)) {
     if (record->state != RunState::kCompleted) {
-      const bool over = record->state == RunState::kFailed ||
-                        record->state == RunState::kDiverged ||
-                        record->state == RunState::kCancelled;
       return fmt::format("It waits for run {}, from which it starts and which is {}{}.",
                          parent,
                          ToString(record->state),
-                         over ? ": `sweep retry` that one first" : "");
+                         CanBeRetried(record->state) ? ": `sweep retry` that one first" : "");
     }
   }
   const std::string reason = LastReason(store, run_id);

@@ -4,7 +4,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
 #include <map>
 #include <set>
@@ -19,7 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kNewestKept = 2;  // as the trainer does, docs/run_directory.md
 constexpr auto kOld = std::chrono::hours(1);
 
 double BytesOf(const fs::path& path) {
@@ -48,22 +46,6 @@ bool IsLocked(const fs::path& lock) {
   return locked;
 }
 
-// Checkpoints of finished writes, newest first, with what their names say.
-std::vector<std::pair<int64_t, fs::path>> Checkpoints(const RunDirectory& directory) {
-  std::vector<std::pair<int64_t, fs::path>> found;
-  for (const int64_t attempt : directory.AttemptNumbers()) {
-    std::error_code absent;
-    for (const auto& entry : fs::directory_iterator(directory.checkpoints(attempt), absent)) {
-      const std::string name = entry.path().filename().string();
-      const bool digits =
-          !name.empty() && name.find_first_not_of("0123456789") == std::string::npos;
-      if (digits) found.emplace_back(std::stoll(name), entry.path());
-    }
-  }
-  std::sort(found.rbegin(), found.rend());
-  return found;
-}
-
 // What every sweep of the store needs, by run.
 std::map<std::string, std::set<int64_t>> NeededByAnySweep(const Store& store) {
   std::map<std::string, std::set<int64_t>> needed;
@@ -89,10 +71,9 @@ void AddCheckpoints(const RunDirectory& directory,
       return;  // what somebody asked to keep is not known
     }
   }
-  const auto checkpoints = Checkpoints(directory);
-  const size_t newest = run.state == RunState::kCompleted ? 1 : kNewestKept;
+  const size_t newest = run.state == RunState::kCompleted ? 1 : kNewestCheckpointsKept;
   std::set<int64_t> seen;
-  for (const auto& [samples, path] : checkpoints) {
+  for (const auto& [samples, path] : directory.CheckpointFolders()) {
     if (seen.size() < newest) seen.insert(samples);
     if (!seen.contains(samples) && !keep.contains(samples))
       garbage.push_back({"checkpoint", path, BytesOf(path)});

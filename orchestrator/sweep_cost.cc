@@ -7,8 +7,6 @@
 namespace sweep {
 namespace {
 
-constexpr double kSecondsPerHour = 3600;
-
 bool MayStillEnd(RunState state) {
   return state == RunState::kPlanned || state == RunState::kSubmitting ||
          state == RunState::kQueued || state == RunState::kRunning;
@@ -21,7 +19,8 @@ Workplace PlaceOf(const std::optional<AttemptSpan>& latest) {
   if (latest) {
     executor.kind = latest->executor;
     executor.threads_per_run = std::max<int64_t>(1, latest->threads);
-    executor.gpus_per_run = latest->on_gpu() ? 1 : 0;
+    executor.processes_per_run = latest->processes;
+    executor.gpus_per_run = latest->on_gpu() ? latest->processes : 0;
   }
   Workplace place = WorkplaceOf(executor, trainer, "");
   if (latest) place.host = latest->host;
@@ -45,9 +44,10 @@ SweepCost CostSoFar(const Store& store, const std::vector<RunSpending>& runs) {
   std::optional<AttemptSpan> latest;
   for (const AttemptSpan& span : store.AttemptSpans(UnixTime())) {
     if (!ours.contains(span.run_id)) continue;
-    const auto cores = static_cast<double>(std::max<int64_t>(1, span.threads));
+    const int64_t devices =
+        span.processes * (span.on_gpu() ? 1 : std::max<int64_t>(1, span.threads));
     (span.on_gpu() ? cost.gpu_hours : cost.core_hours) +=
-        span.seconds * (span.on_gpu() ? 1 : cores) / kSecondsPerHour;
+        span.seconds * static_cast<double>(devices) / kSecondsPerHour;
     if (span.open && span.seconds > 0) ++cost.at_work;
     if (!latest || span.started_at > latest->started_at) latest = span;
   }

@@ -111,4 +111,8 @@ std::string FormatJsonLines(const QueryTable& table) {
   return text;
 }
 
+std::string CellText(const Json& value, const std::string& otherwise) {
+  return value.is_null() ? otherwise : value.is_string() ? value.get<std::string>() : value.dump();
+}
+
 }  // namespace sweep

@@ -24,4 +24,7 @@ namespace sweep {
 /// The rows as JSON objects, as in FormatJsonLines.
 [[nodiscard]] Json TableToJson(const QueryTable& table);
 
+/// A value of such a row as text; `otherwise` for null.
+[[nodiscard]] std::string CellText(const Json& value, const std::string& otherwise = "");
+
 }  // namespace sweep

@@ -74,6 +74,7 @@ Workplace WorkplaceOf(const ExecutorSettings& executor,
   place.executor = executor.kind;
   if (executor.kind == "local") place.host = HostName();
   place.threads = executor.threads_per_run;
+  place.processes = executor.processes();
   place.imagined = !accelerator.empty();
   std::string id = accelerator;
   if (!place.imagined) id = WorksOnGpus(executor, trainer) ? IdOfGpu(known) : "core";
@@ -87,8 +88,8 @@ Workplace WorkplaceOf(const ExecutorSettings& executor,
   }
   place.accelerator = found->second;
   place.gpu = place.accelerator.unit == "GPU";
-  place.devices =
-      place.gpu ? std::max<int64_t>(1, executor.gpus_per_run.value_or(1)) : place.threads;
+  place.devices = place.gpu ? std::max<int64_t>(1, executor.gpus_per_run.value_or(1))
+                            : place.threads * place.processes;
   return place;
 }
 
@@ -100,6 +101,7 @@ TrainRates::TrainRates(Workplace workplace,
   for (const AttemptRate& attempt : attempts) {
     const bool here = attempt.executor == workplace_.executor && attempt.host == workplace_.host;
     const bool alike = (attempt.threads == 0 || attempt.threads == workplace_.threads) &&
+                       attempt.processes == workplace_.processes &&
                        (attempt.device.empty() || IsGpu(attempt.device) == workplace_.gpu);
     if (here && alike)
       measured_[{attempt.model, attempt.precision, attempt.reduction}].push_back(
@@ -127,9 +129,10 @@ TrainRate TrainRates::For(const RunSpec& spec) const {
   }
   if (const Probe* probe = ProbeOf(spec)) {
     TrainRate rate;
-    // A probe sees every token.
-    const double speed = probe->samples_per_second * CountForwardGmacs(spec.model).total() *
-                         kTrainFlopsPerGmac / TrainFlopsPerSample(spec);
+    // A probe is one process and sees every token.
+    const double speed = probe->samples_per_second * static_cast<double>(workplace_.processes) *
+                         CountForwardGmacs(spec.model).total() * kTrainFlopsPerGmac /
+                         TrainFlopsPerSample(spec);
     rate.samples_per_second = {speed / kSlowerThanProbe, speed, speed * kFasterThanProbe};
     rate.source = RateSource::kProbed;
     rate.from = fmt::format("probe on {}, batch {}", probe->host, probe->request.batch_size);

@@ -17,7 +17,8 @@ namespace sweep {
 struct Workplace {
   std::string executor;
   std::string host;         ///< this machine; empty for a cluster, whose nodes are taken as equal
-  int64_t threads = 1;      ///< CPU threads of a run
+  int64_t threads = 1;      ///< CPU threads of each process of a run
+  int64_t processes = 1;    ///< of a run, sharing every batch
   bool gpu = false;         ///< do runs work on GPUs?
   int64_t devices = 1;      ///< GPUs of a run, else cores: what its hours are multiplied by
   Accelerator accelerator;  ///< assumed for what was not measured
@@ -44,8 +45,8 @@ struct TrainRate {
 };
 
 /// How fast runs train at a workplace. The one place that chooses between sources: attempts of the
-/// same model, precision, token reduction and threads there, else a probe of them, else the
-/// accelerator's assumed share of its peak.
+/// same model, precision, token reduction and threads and processes there, else a probe of one such
+/// process, else the accelerator's assumed share of its peak.
 class TrainRates {
  public:
   TrainRates(Workplace workplace,

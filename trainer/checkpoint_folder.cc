@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "core/failure.h"
 #include "core/files.h"
@@ -35,47 +34,15 @@ namespace {
 
 constexpr const char* kManifest = "manifest.json";
 constexpr const char* kTemporaryPrefix = ".writing-";
-constexpr size_t kNewestKept = 2;
 
-struct Candidate {
-  int64_t samples_seen = 0;
-  std::filesystem::path folder;
-};
-
-std::optional<int64_t> ParseSamples(const std::string& name) {
-  int64_t samples = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), samples);
-  if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
-  return samples;
-}
-
-// Checkpoints of all attempts by their folders' names, newest first; a later attempt's first.
-std::vector<Candidate> Candidates(const RunDirectory& directory) {
-  std::vector<Candidate> found;
-  std::vector<int64_t> attempts = directory.AttemptNumbers();
-  std::reverse(attempts.begin(), attempts.end());
-  for (const int64_t attempt : attempts) {
-    std::error_code absent;
-    for (const auto& entry :
-         std::filesystem::directory_iterator(directory.checkpoints(attempt), absent)) {
-      if (const auto samples = ParseSamples(entry.path().filename().string()))
-        found.push_back({*samples, entry.path()});
-    }
-  }
-  std::stable_sort(found.begin(), found.end(), [](const Candidate& a, const Candidate& b) {
-    return a.samples_seen > b.samples_seen;
-  });
-  return found;
-}
-
-std::optional<StoredCheckpoint> OpenOrReport(const Candidate& candidate,
+std::optional<StoredCheckpoint> OpenOrReport(const CheckpointFolder& candidate,
                                              const std::string& run_id,
                                              const CheckpointReport& report) {
   try {
-    StoredCheckpoint checkpoint = OpenCheckpoint(candidate.folder);
+    StoredCheckpoint checkpoint = OpenCheckpoint(candidate.path);
     if (checkpoint.manifest.run_id == run_id) return checkpoint;
-    report(fmt::format(
-        "{}: belongs to run {}", candidate.folder.string(), checkpoint.manifest.run_id));
+    report(
+        fmt::format("{}: belongs to run {}", candidate.path.string(), checkpoint.manifest.run_id));
   } catch (const Failure& failure) {
     report(failure.what());
   }
@@ -128,7 +95,7 @@ std::filesystem::path PublishCheckpoint(
     const std::filesystem::path& parent,
     CheckpointManifest manifest,
     const std::function<void(const std::filesystem::path&)>& write_files) {
-  const std::string name = fmt::format("{:012}", manifest.samples_seen);
+  const std::string name = CheckpointName(manifest.samples_seen);
   const auto folder = parent / name;
   if (std::filesystem::exists(folder)) return folder;
   const auto temporary = parent / (kTemporaryPrefix + name);
@@ -165,7 +132,7 @@ StoredCheckpoint OpenCheckpoint(const std::filesystem::path& folder) {
 std::optional<StoredCheckpoint> NewestCheckpoint(const RunDirectory& directory,
                                                  const std::string& run_id,
                                                  const CheckpointReport& report) {
-  for (const Candidate& candidate : Candidates(directory)) {
+  for (const CheckpointFolder& candidate : directory.CheckpointFolders()) {
     if (auto checkpoint = OpenOrReport(candidate, run_id, report)) return checkpoint;
   }
   return std::nullopt;
@@ -175,7 +142,7 @@ std::optional<StoredCheckpoint> CheckpointAt(const RunDirectory& directory,
                                              const std::string& run_id,
                                              int64_t samples_seen,
                                              const CheckpointReport& report) {
-  for (const Candidate& candidate : Candidates(directory)) {
+  for (const CheckpointFolder& candidate : directory.CheckpointFolders()) {
     if (candidate.samples_seen != samples_seen) continue;
     if (auto checkpoint = OpenOrReport(candidate, run_id, report)) return checkpoint;
   }
@@ -184,10 +151,10 @@ std::optional<StoredCheckpoint> CheckpointAt(const RunDirectory& directory,
 
 void PruneCheckpoints(const RunDirectory& directory, const std::set<int64_t>& keep) {
   std::set<int64_t> newest;
-  for (const Candidate& candidate : Candidates(directory)) {
-    if (newest.size() < kNewestKept) newest.insert(candidate.samples_seen);
+  for (const CheckpointFolder& candidate : directory.CheckpointFolders()) {
+    if (newest.size() < kNewestCheckpointsKept) newest.insert(candidate.samples_seen);
     if (!newest.contains(candidate.samples_seen) && !keep.contains(candidate.samples_seen))
-      RemoveFolder(candidate.folder);
+      RemoveFolder(candidate.path);
   }
   for (const int64_t attempt : directory.AttemptNumbers())
     RemoveTemporaries(directory.checkpoints(attempt));

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "core/compute.h"
 #include "trainer/peers.h"
 
 namespace sweep {
@@ -25,8 +26,8 @@ struct LossScalars {
 };
 
 struct LossOptions {
-  int64_t tile = 2048;     ///< side of the tiles of logits
-  Peers* peers = nullptr;  ///< null: this process has all pairs
+  int64_t tile = kLossTilePairs;  ///< side of the tiles of logits
+  Peers* peers = nullptr;         ///< null: this process has all pairs
 };
 
 /// With logits = exp(logit_scale) * images_BE @ texts_BE' (+ logit_bias):

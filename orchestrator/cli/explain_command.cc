@@ -54,10 +54,6 @@ std::string TimeText(double unix_time) {
   return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::localtime(static_cast<std::time_t>(unix_time)));
 }
 
-std::string TextOr(const Json& value, const std::string& otherwise) {
-  return value.is_null() ? otherwise : value.is_string() ? value.get<std::string>() : value.dump();
-}
-
 std::string EndText(const Json& attempt) {
   if (!attempt.at("signal").is_null()) return "signal " + attempt.at("signal").dump();
   return attempt.at("exit_code").is_null() ? "" : "exit code " + attempt.at("exit_code").dump();
@@ -69,12 +65,12 @@ void PrintAttempts(const QueryTable& table) {
     const Json& ended = attempt.at("ended_at");
     const double started = attempt.at("started_at");
     rows.push_back({attempt.at("attempt").dump(),
-                    TextOr(attempt.at("job"), TextOr(attempt.at("host"), "")),
+                    CellText(attempt.at("job"), CellText(attempt.at("host"))),
                     TimeText(started),
                     ended.is_null() ? "-" : HumanSeconds(ended.get<double>() - started),
-                    TextOr(attempt.at("outcome"), "at work"),
+                    CellText(attempt.at("outcome"), "at work"),
                     EndText(attempt),
-                    TextOr(attempt.at("message"), "")});
+                    CellText(attempt.at("message"))});
   }
   if (rows.empty()) return;
   fmt::print("\n{}",
@@ -85,9 +81,9 @@ void PrintTransitions(const QueryTable& table) {
   std::vector<std::vector<std::string>> rows;
   for (const Json& change : TableToJson(table)) {
     rows.push_back({TimeText(change.at("at")),
-                    TextOr(change.at("from_state"), ""),
-                    TextOr(change.at("to_state"), ""),
-                    TextOr(change.at("reason"), "")});
+                    CellText(change.at("from_state")),
+                    CellText(change.at("to_state")),
+                    CellText(change.at("reason"))});
   }
   if (rows.empty()) return;
   fmt::print("\n{}", FormatTable({"when", "from", "to", "because"}, rows));
@@ -103,8 +99,7 @@ void PrintSibling(const Sibling& sibling) {
 void Print(const Explanation& e) {
   fmt::print("run {}: {}\n", e.run_id, ToString(e.state));
   for (const Json& label : TableToJson(e.labels)) {
-    fmt::print(
-        "of sweep {}: {}\n", TextOr(label.at("sweep"), ""), TextOr(label.at("coordinates"), ""));
+    fmt::print("of sweep {}: {}\n", CellText(label.at("sweep")), CellText(label.at("coordinates")));
   }
   fmt::print("{}\n", e.why);
   PrintAttempts(e.attempts);

@@ -9,7 +9,9 @@
 
 #include "core/failure.h"
 #include "core/run_directory.h"
+#include "db/store.h"
 #include "orchestrator/cli/command.h"
+#include "orchestrator/find_run.h"
 
 namespace sweep {
 namespace {
@@ -20,32 +22,9 @@ struct LogsOptions {
   bool follow = false;
 };
 
-RunDirectory FindRunDirectory(const std::filesystem::path& store, const std::string& beginning) {
-  std::vector<std::filesystem::path> found;
-  std::error_code absent;
-  for (const auto& entry : std::filesystem::directory_iterator(store / "runs", absent)) {
-    if (entry.path().filename().string().starts_with(beginning)) found.push_back(entry.path());
-  }
-  if (found.empty()) {
-    throw Failure(FailureCode::kUsage,
-                  fmt::format("no run in {} begins with '{}' and has started; `sweep status` lists "
-                              "them",
-                              store.string(),
-                              beginning));
-  }
-  if (found.size() > 1) {
-    throw Failure(FailureCode::kUsage,
-                  fmt::format("{} runs begin with '{}', as {} and {}; give more of the id",
-                              found.size(),
-                              beginning,
-                              found[0].filename().string(),
-                              found[1].filename().string()));
-  }
-  return RunDirectory(found[0]);
-}
-
 int Logs(const GlobalOptions& global, const LogsOptions& options) {
-  const RunDirectory directory = FindRunDirectory(global.store, options.run);
+  const Store store(global.store, Store::Access::kRead);
+  const RunDirectory directory = store.run_directory(FindRunId(store, options.run));
   const std::vector<int64_t> attempts = directory.AttemptNumbers();
   if (attempts.empty()) throw Failure(FailureCode::kUsage, "that run has no attempt yet");
   const int64_t attempt = options.attempt > 0 ? options.attempt : attempts.back();

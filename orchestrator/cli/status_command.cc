@@ -33,10 +33,6 @@ constexpr const char* kRunsOfSweep =
     "WHERE ?1 = '' OR sweeps.name = ?1 OR sweeps.sweep_id LIKE ?1 || '%' "
     "ORDER BY sweeps.added_at, sweep_runs.position";
 
-std::string CellOr(const Json& value, const std::string& otherwise) {
-  return value.is_null() ? otherwise : value.is_string() ? value.get<std::string>() : value.dump();
-}
-
 struct SweepSummary {
   std::string name;
   std::map<std::string, int64_t> runs_by_state;
@@ -78,7 +74,7 @@ std::map<std::string, SweepSummary> Summarise(const QueryTable& table,
     if (state == "completed") sweep.compute_done += compute;
     sweep.train_seconds += run.at("train_seconds").get<double>();
     sweep.spending.push_back(SpendingOf(run));
-    sweep.grid.push_back({CellOr(run.at("model"), ""),
+    sweep.grid.push_back({CellText(run.at("model")),
                           run.at("gmacs_per_sample"),
                           run.at("samples_seen"),
                           ParseRunState(state)});
@@ -129,18 +125,18 @@ void PrintSweep(const std::string& id, const SweepSummary& sweep) {
   std::vector<std::vector<std::string>> rows;
   for (const Json& run : sweep.runs) {
     std::string state = run.at("state");
-    if (const std::string failure = CellOr(run.at("failure_class"), ""); !failure.empty()) {
+    if (const std::string failure = CellText(run.at("failure_class")); !failure.empty()) {
       state += " (" + failure + ")";
     }
     const Json& loss = run.at("final_loss");
     rows.push_back({run.at("run_id").get<std::string>().substr(0, 8),
-                    CellOr(run.at("model"), ""),
-                    CellOr(run.at("dataset"), ""),
+                    CellText(run.at("model")),
+                    CellText(run.at("dataset")),
                     HumanCount(run.at("samples_seen").get<double>()),
                     run.at("seed").dump(),
                     fmt::format("{:.4g}", run.at("compute_gmacs").get<double>()),
                     state,
-                    CellOr(run.at("attempts"), "0"),
+                    CellText(run.at("attempts"), "0"),
                     run.at("evaluations").dump(),
                     loss.is_null() ? "-" : fmt::format("{:.3f}", loss.get<double>()),
                     HumanSeconds(run.at("train_seconds").get<double>()),
@@ -173,7 +169,7 @@ void PrintSweep(const std::string& id, const SweepSummary& sweep) {
              HumanSeconds(sweep.train_seconds));
   PrintCost(sweep.cost);
   for (const Json& run : sweep.runs) {
-    const std::string message = CellOr(run.at("message"), "");
+    const std::string message = CellText(run.at("message"));
     if (!message.empty())
       fmt::print("  {}: {}\n", run.at("run_id").get<std::string>().substr(0, 8), message);
   }

@@ -25,7 +25,7 @@ struct WatchOptions {
 constexpr const char* kEraseLine = "\r\x1b[2K";
 
 constexpr const char* kChanges =
-    "SELECT DISTINCT transition_id, at, transitions.run_id, model, dataset, samples_seen, "
+    "SELECT transition_id, at, transitions.run_id, model, dataset, samples_seen, "
     "from_state, to_state, reason FROM transitions JOIN runs USING (run_id) "
     "JOIN sweep_runs USING (run_id) JOIN sweeps USING (sweep_id) "
     "WHERE transition_id > CAST(?1 AS INTEGER) "

@@ -128,6 +128,8 @@ TEST_CASE("The estimate of training memory is near the measured peaks") {
       {"clip-32px", kClip32px, {128, 0, false}, 390934528},
       {"clip-32px", kClip32px, {512, 0, false}, 969084928},
       {"clip-32px", kClip32px, {512, 0, true}, 731115520},
+      {"clip-32px", kClip32px, {512, 0, false, "cheap"}, 808017920},
+      {"clip-32px", kClip32px, {512, 0, false, "blocks"}, 503033856},
       {"scenes-m", Scenes(96, 3), {128, 0, false}, 218918912},
       {"scenes-m", Scenes(96, 3), {512, 0, false}, 435376128},
       {"scenes-m", Scenes(96, 3), {2048, 0, false}, 1290534912},
@@ -137,7 +139,8 @@ TEST_CASE("The estimate of training memory is near the measured peaks") {
   for (const MeasuredPeak& peak : peaks) {
     const double estimate = kProcessBytes + EstimateTrainMemory(peak.spec, peak.step).total();
     INFO(peak.model << " batch " << peak.step.batch_size << " bf16 " << peak.step.bf16);
-    CHECK(peak.bytes / estimate == Approx(peak.step.bf16 ? 1.23 : 1.01).margin(0.015));
+    const double margin = peak.step.recompute == "none" ? 0.015 : 0.07;
+    CHECK(peak.bytes / estimate == Approx(peak.step.bf16 ? 1.23 : 1.01).margin(margin));
   }
 }
 
@@ -147,7 +150,7 @@ TEST_CASE("Smaller pieces of a batch take less memory, and large batches hold no
   CHECK(pieces.activations == Approx(whole.activations / 4));
   CHECK(pieces.state == whole.state);
   CHECK(whole.loss == 2 * 2048.0 * 2048.0 * 4);
-  CHECK(EstimateTrainMemory(kClip32px, {4096, 0, false}).loss == 0);
+  CHECK(EstimateTrainMemory(kClip32px, {4096, 0, false}).loss == whole.loss);
   CHECK(CheckpointBytes(kClip32px) ==
         12.0 * static_cast<double>(CountParameters(kClip32px).total()));
 }

@@ -104,9 +104,9 @@ class RunTest(SweepTest):
         self.sweep("logs", run, "--attempt", "7", expect=2)
         self.assertIn("has no attempt 7, only 1 to 2", self.last_stderr)
         self.sweep("logs", "xyz", expect=2)
-        self.assertIn("no run in", self.last_stderr)
+        self.assertIn("begins with 'xyz'", self.last_stderr)
         self.sweep("logs", "", expect=2)
-        self.assertIn("2 runs begin with ''", self.last_stderr)
+        self.assertIn("more than one run begins with ''", self.last_stderr)
 
     def test_a_missing_trainer_is_a_usage_error(self):
         self.sweep("run", self.write_sweep(tiny_sweep(trainer={"command": ["/no/such/trainer"]})), expect=2)

@@ -12,7 +12,6 @@
 namespace sweep {
 namespace {
 
-constexpr double kSecondsPerHour = 3600;
 
 Workplace Here() {
   Workplace place;
