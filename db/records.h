@@ -38,7 +38,8 @@ struct RunRow {
 struct SweepRow {
   std::string sweep_id;  ///< content id of the expanded record
   std::string name;
-  std::vector<RunRow> runs;  ///< parents before children
+  std::vector<RunRow> runs;    ///< parents before children
+  std::string chosen_by = {};  ///< what chose the runs by earlier results; empty: nothing did
 };
 
 /// A run's state as the store has it.

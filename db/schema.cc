@@ -261,9 +261,39 @@ SELECT curve, run, model, dataset, data_scale, samples_seen, gmacs_per_sample, c
 FROM imported_points;
 )sql";
 
+constexpr const char* kVersion6 = R"sql(
+-- What chose a sweep's runs by the results of earlier ones: fits to such points say so.
+ALTER TABLE sweeps ADD COLUMN chosen_by TEXT NOT NULL DEFAULT '';
+DROP VIEW points;
+CREATE VIEW points AS
+SELECT DISTINCT
+  sweep_runs.curve, runs.run_id AS run, sweep_runs.model, sweep_runs.dataset, runs.data_scale,
+  runs.samples_seen - runs.segment_samples_seen + evaluations.segment_samples_seen AS samples_seen,
+  runs.gmacs_per_sample,
+  runs.compute_gmacs - (runs.segment_samples_seen - evaluations.segment_samples_seen) * runs.gmacs_per_sample
+    AS compute_gmacs,
+  runs.train_flops - (runs.segment_samples_seen - evaluations.segment_samples_seen) * runs.gmacs_per_sample * 6e9
+    AS train_flops,
+  runs.params, runs.image_tokens, runs.text_tokens, runs.global_batch_size, runs.learning_rate, runs.seed, runs.schedule,
+  CASE WHEN evaluations.segment_samples_seen = runs.segment_samples_seen THEN sweep_runs.point_kind ELSE 'intermediate' END
+    AS point_kind,
+  EXISTS (SELECT 1 FROM sweep_runs AS listed JOIN sweeps USING (sweep_id)
+    WHERE listed.run_id = runs.run_id AND sweeps.chosen_by <> '') AS chosen,
+  evaluations.task, evaluations.eval_dataset, measurements.metric, measurements.value, measurements.sample_size
+FROM measurements
+JOIN evaluations USING (eval_id)
+JOIN runs USING (run_id)
+JOIN sweep_runs USING (run_id)
+UNION ALL
+SELECT curve, run, model, dataset, data_scale, samples_seen, gmacs_per_sample, compute_gmacs, train_flops, params,
+  NULL AS image_tokens, NULL AS text_tokens, global_batch_size, learning_rate, seed, schedule, point_kind, 0 AS chosen, task,
+  eval_dataset, metric, value, sample_size
+FROM imported_points;
+)sql";
+
 // Entry i brings version i to i + 1. Never edit one that has been released: add the next.
-constexpr std::array<const char*, 5> kMigrations = {
-    kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
+constexpr std::array<const char*, 6> kMigrations = {
+    kVersion1, kVersion2, kVersion3, kVersion4, kVersion5, kVersion6};
 
 int StoredVersion(SQLite::Database& database) {
   return database.execAndGet("PRAGMA user_version").getInt();

@@ -50,8 +50,11 @@ void StoreTransaction::Log(Json entry) {
 void StoreTransaction::AddSweep(const SweepRow& sweep, double added_at) {
   TranslateSqlite(store_.root(), [&] {
     Store::Impl& impl = *store_.impl_;
-    impl.Execute(
-        "INSERT OR IGNORE INTO sweeps VALUES (?, ?, ?)", sweep.sweep_id, sweep.name, added_at);
+    impl.Execute("INSERT OR IGNORE INTO sweeps VALUES (?, ?, ?, ?)",
+                 sweep.sweep_id,
+                 sweep.name,
+                 added_at,
+                 sweep.chosen_by);
     int64_t position = 0;
     for (const RunRow& run : sweep.runs) {
       const std::optional<std::string> parent =

@@ -32,6 +32,7 @@ template <class Visitor>
 void VisitFields(Visitor& visit, SweepRow& s) {
   visit("sweep_id", s.sweep_id, "");
   visit("name", s.name);
+  visit("chosen_by", s.chosen_by, "");
   visit("runs", s.runs);
 }
 

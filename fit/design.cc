@@ -279,7 +279,12 @@ class Chooser {
         options_(options),
         left_(options.budget),
         chosen_(candidates.size(), false) {
+    for (const std::size_t candidate : options.under_way) Take(candidate);
     for (const Belief& belief : beliefs_) before_.push_back(belief.target_variance());
+  }
+
+  [[nodiscard]] double sd_before(std::size_t question) const {
+    return std::sqrt(before_[question]);
   }
 
   std::vector<DesignStep> Run(bool for_the_cost) {
@@ -357,9 +362,7 @@ Design ChooseMeasurements(const std::vector<DesignQuestion>& questions,
   for (const DesignQuestion& question : questions) {
     NearBestFits fits(question, candidates, options);
     beliefs.emplace_back(fits.Factor(), fits.variance());
-    design.questions.push_back({.before = std::sqrt(beliefs.back().target_variance()),
-                                .scatter = std::sqrt(fits.variance()),
-                                .fits = fits.size()});
+    design.questions.push_back({.scatter = std::sqrt(fits.variance()), .fits = fits.size()});
   }
   Chooser thrifty(beliefs, candidates, options), lavish(beliefs, candidates, options);
   design.steps = thrifty.Run(true);
@@ -367,6 +370,7 @@ Design ChooseMeasurements(const std::vector<DesignQuestion>& questions,
   if (lavish.ShareLeft() < thrifty.ShareLeft()) design.steps = std::move(steps);
   for (std::size_t q = 0; q < questions.size(); ++q) {
     Knowledge& knowledge = design.questions[q];
+    knowledge.before = thrifty.sd_before(q);
     knowledge.after = design.steps.empty() ? knowledge.before : design.steps.back().after[q];
   }
   return design;

@@ -33,6 +33,8 @@ struct DesignOptions {
   /// Standard deviation of a measurement in the residual's space that is believed before the points
   /// have degrees of freedom to say otherwise; it counts as one of them.
   double scatter = 0.02;
+  /// Candidates that are being measured already: known before anything is chosen, at no cost.
+  std::vector<std::size_t> under_way = {};
   /// Adds the variance between near-best fits. Without it the choice is the V-optimal design of the
   /// best fit's Jacobian.
   bool several_optima = true;
@@ -41,7 +43,7 @@ struct DesignOptions {
 /// How far a question's answer is known: standard deviation of the law's value at the target, in
 /// the residual's space (relative, where that is the logarithm).
 struct Knowledge {
-  double before = 0;
+  double before = 0;     ///< once what is under way is measured
   double after = 0;      ///< expected, once all that was chosen is measured
   double scatter = 0;    ///< of one measurement
   std::size_t fits = 0;  ///< near-best fits that were weighed against each other

@@ -28,11 +28,6 @@ Table PointsOfSweep(const Store& store, const std::string& sweep_id) {
   return table;
 }
 
-// Each task's usual metric, where the sweep file names none.
-bool IsMainMetric(const std::string& metric) {
-  return metric == "acc1" || metric == "image_retrieval_recall@5";
-}
-
 bool Wants(const std::vector<std::string>& wanted, const std::string& value) {
   return wanted.empty() || std::find(wanted.begin(), wanted.end(), value) != wanted.end();
 }
@@ -77,7 +72,7 @@ void FitOne(const Table& table, const FitRequest& request, SweepFits& fits) {
   std::vector<FitOutcome> outcomes = FitAll(tables, options);
   for (size_t i = 0; i < groups.size(); ++i) {
     if (outcomes[i].report) {
-      outcomes[i].report->group = groups[i].group;
+      TellOfGroup(groups[i], *outcomes[i].report);
       fits.reports.push_back(std::move(*outcomes[i].report));
     } else {
       fits.problems.push_back(

@@ -177,6 +177,7 @@ class Grouper {
       WarnOfMixture(group);
       WarnOfMixedKinds(group);
       WarnOfHoles(group);
+      WarnOfChoice(group);
       AddSettings(group);
     }
     return std::move(groups_);
@@ -355,6 +356,19 @@ class Grouper {
                     text));
   }
 
+  // Runs chosen by what earlier ones said are no design fixed beforehand.
+  void WarnOfChoice(PointGroup& group) const {
+    if (!table_.Has("chosen")) return;
+    const auto counts = Counted(group, table_.Find("chosen"));
+    const auto chosen = counts.find("1");
+    if (chosen == counts.end()) return;
+    group.warnings.push_back(
+        fmt::format("{} of {} points are of runs chosen by the results of earlier ones: the "
+                    "intervals take the choice as made beforehand",
+                    chosen->second,
+                    group.rows.size()));
+  }
+
   void WarnOfMixture(PointGroup& group) const {
     if (schedule_ == kNoColumn) return;
     std::set<std::string> schedules;
@@ -419,6 +433,10 @@ bool IsObservable(const std::string& name) {
   return std::find(kObservables.begin(), kObservables.end(), name) != kObservables.end();
 }
 
+bool IsMainMetric(const std::string& metric) {
+  return metric == "acc1" || metric == "image_retrieval_recall@5";
+}
+
 bool IsBoundedUp(const std::string& metric) {
   for (const char* word : {"acc", "recall", "precision", "map", "auc", "f1"}) {
     if (metric.find(word) != std::string::npos) return true;
@@ -428,6 +446,12 @@ bool IsBoundedUp(const std::string& metric) {
 
 std::vector<PointGroup> MakeGroups(const Table& table, const PointQuery& query, const Law& law) {
   return Grouper(table, query, law).Run();
+}
+
+void TellOfGroup(const PointGroup& group, FitReport& report) {
+  report.group = group.group;
+  report.excluded.insert(report.excluded.begin(), group.excluded.begin(), group.excluded.end());
+  report.warnings.insert(report.warnings.begin(), group.warnings.begin(), group.warnings.end());
 }
 
 }  // namespace sweep

@@ -7,6 +7,7 @@
 #include "core/json.h"
 #include "fit/law.h"
 #include "fit/points.h"
+#include "fit/report.h"
 #include "orchestrator/csv.h"
 
 namespace sweep {
@@ -62,6 +63,12 @@ struct Assignment {
 [[nodiscard]] std::vector<PointGroup> MakeGroups(const Table& table,
                                                  const PointQuery& query,
                                                  const Law& law);
+
+/// Puts the group's key, rows left out and warnings into the report of its fit.
+void TellOfGroup(const PointGroup& group, FitReport& report);
+
+/// True for each task's usual metric, which is meant where none is named.
+[[nodiscard]] bool IsMainMetric(const std::string& metric);
 
 /// True for accuracies, recalls and precisions: bounded by 1, the higher the better.
 [[nodiscard]] bool IsBoundedUp(const std::string& metric);

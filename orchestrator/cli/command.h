@@ -39,6 +39,7 @@ void AddLawsCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddCompareCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddAllocateCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddMultiverseCommand(CLI::App& app, const GlobalOptions& global, Action& action);
+void AddSuggestCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddForecastCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddPredictCommand(CLI::App& app, const GlobalOptions& global, Action& action);
 void AddImportCommand(CLI::App& app, const GlobalOptions& global, Action& action);

@@ -214,12 +214,7 @@ FittedGroups FitGroups(const Table& table, const FitWords& words) {
   for (const PointGroup& group : fitted.groups) tables.push_back(group.points);
   fitted.outcomes = FitAll(tables, options);
   for (std::size_t g = 0; g < fitted.groups.size(); ++g) {
-    if (!fitted.outcomes[g].report) continue;
-    FitReport& report = *fitted.outcomes[g].report;
-    const PointGroup& group = fitted.groups[g];
-    report.group = group.group;
-    report.excluded.insert(report.excluded.begin(), group.excluded.begin(), group.excluded.end());
-    report.warnings.insert(report.warnings.begin(), group.warnings.begin(), group.warnings.end());
+    if (fitted.outcomes[g].report) TellOfGroup(fitted.groups[g], *fitted.outcomes[g].report);
   }
   return fitted;
 }

@@ -34,6 +34,7 @@ int Main(int argc, char** argv) {
   AddFitCommand(app, global, action);
   AddCompareCommand(app, global, action);
   AddPredictCommand(app, global, action);
+  AddSuggestCommand(app, global, action);
   AddForecastCommand(app, global, action);
   AddMultiverseCommand(app, global, action);
   AddAllocateCommand(app, global, action);

@@ -1,5 +1,7 @@
 #include "orchestrator/sweep_file/expand.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <queue>
@@ -30,13 +32,15 @@ class Expander {
         runs_(drafts_.size()),
         longest_segments_(drafts_.size()) {}
 
-  ExpandedSweep Expand() {
+  ExpandedSweep Expand(ProblemList& problems) {
     ExpandedSweep sweep;
     sweep.name = file_.name;
+    sweep.chosen_by = file_.chosen_by;
     sweep.source = file_.source.value();
     for (size_t i = 0; i < drafts_.size(); ++i) MakeWithAncestors(i);
     std::vector<RunDraft>().swap(drafts_);
     Merge();
+    if (!file_.only.empty()) KeepOnly(problems);
     Order();
     sweep.runs = std::move(runs_);
     sweep.locations = std::move(locations_);
@@ -176,6 +180,33 @@ class Expander {
     runs_.resize(kept);
   }
 
+  // What `only` names, and all it starts from.
+  void KeepOnly(ProblemList& problems) {
+    std::map<std::string_view, const RunRow*> by_id;
+    for (const RunRow& run : runs_) by_id.emplace(run.run_id, &run);
+    std::set<std::string> wanted;
+    for (size_t i = 0; i < file_.only.size(); ++i) {
+      const std::string& beginning = file_.only[i];
+      const auto first = by_id.lower_bound(beginning);
+      const auto next = first == by_id.end() ? first : std::next(first);
+      const auto matches = [&](auto it) {
+        return it != by_id.end() && it->first.starts_with(beginning);
+      };
+      if (!matches(first) || matches(next)) {
+        problems.Add(file_.source.Error(
+            PointerTo("/only", i),
+            fmt::format("value '{}', expected the id of one run of this file, which has {}",
+                        beginning,
+                        matches(first) ? "several that begin so" : "none that begins so")));
+        continue;
+      }
+      for (auto run = first; run != by_id.end() && wanted.emplace(run->first).second;
+           run = by_id.find(run->second->spec.start.run_id)) {
+      }
+    }
+    std::erase_if(runs_, [&](const RunRow& run) { return !wanted.contains(run.run_id); });
+  }
+
   // The place of every run when, again and again, the cheapest is taken whose parent has been.
   [[nodiscard]] std::vector<size_t> Places() const {
     using Entry = std::tuple<double, std::string_view, size_t>;  // compute, run_id, index
@@ -231,7 +262,7 @@ ExpandedSweep Expand(const SweepFile& file, ProblemList& problems) {
     nothing.source = file.source.value();
     return nothing;
   }
-  ExpandedSweep sweep = Expander(file, std::move(drafts), std::move(*links)).Expand();
+  ExpandedSweep sweep = Expander(file, std::move(drafts), std::move(*links)).Expand(problems);
   if (sweep.runs.empty() && !problems.has_errors()) {
     problems.Add(file.source.Error("", "no runs: expected a grid, fixed values or included runs"));
   }

@@ -215,6 +215,12 @@ const FieldTable& DocumentFields() {
        .type = FieldType::kObject,
        .doc =
            "Objects of fields; a grid run that agrees with all fields of one of them is left out."},
+      {.name = "only",
+       .type = FieldType::kTexts,
+       .doc = "Ids of runs, or how they begin: of all that the file describes these alone, and "
+              "those they start from."},
+      {.name = "chosen_by",
+       .doc = "What chose these runs by the results of earlier ones; fits to them say so."},
       {.name = "models",
        .type = FieldType::kObject,
        .doc = "Model definitions of this file, by name."},

@@ -53,6 +53,8 @@ class Reader {
     const Json head = reader_.ReadObject(DocumentFields(), plain, "");
     SetIfGiven(head, "name", file_.name);
     SetIfGiven(head, "description", file_.description);
+    SetIfGiven(head, "only", file_.only);
+    SetIfGiven(head, "chosen_by", file_.chosen_by);
   }
 
   // The member `name` when it is there and an object (an array); a problem when it is something

@@ -79,6 +79,8 @@ struct SweepFile {
   std::string name;
   std::string description;
   RunRules rules;
+  std::vector<std::string> only;  ///< ids of runs, or how they begin; empty: all runs
+  std::string chosen_by;          ///< what chose them by earlier results; empty: nothing did
   std::vector<NamedEvaluation> evaluations;
   std::map<std::string, std::string> curves;  ///< data set → curve, where it is not its own name
   std::vector<FitRequest> fits;

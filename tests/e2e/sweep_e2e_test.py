@@ -108,6 +108,52 @@ class RunTest(SweepTest):
         self.sweep("logs", "", expect=2)
         self.assertIn("more than one run begins with ''", self.last_stderr)
 
+    def test_suggested_runs_are_a_sweep_file_that_tells_fits_of_itself(self):
+        lengths = [1024 * 2**k for k in range(8)]
+        self.sweep("run", self.write_sweep(tiny_sweep(
+            grid={"model": ["w32", "w64"], "samples_seen": lengths[:2]})))
+        grid = self.write_sweep(tiny_sweep(grid={"model": ["w32", "w64"], "samples_seen": lengths}), "grid.json")
+        ask = ("suggest", grid, "--metric", "acc1", "--at", "C=1e6")
+        first = self.sweep_json(*ask, "--count", "3", "--write", self.path("next.json"))
+        self.assertEqual((first["open_runs"], len(first["runs"])), (12, 3))
+        for question in first["questions"]:
+            self.assertLess(question["sd_after"], 0.5 * question["sd_before"])
+        with open(self.path("next.json")) as text:
+            self.assertEqual(json.load(text)["only"], [run["run_id"] for run in first["runs"]])
+        self.sweep(*ask, "--write", self.path("next.json"), expect=2)
+        self.assertIn("never replaces a file", self.last_stderr)
+
+        self.assertEqual(self.sweep_json("run", self.path("next.json"))["completed"], 3)
+        fits = self.sweep_json("fit", "--metric", "acc1")["fits"]
+        for fit in fits:
+            self.assertIn("3 of 7 points are of runs chosen by the results of earlier ones", " ".join(fit["warnings"]))
+        second = self.sweep_json(*ask, "--count", "20")
+        self.assertEqual(second["open_runs"], 9)
+        self.assertFalse({run["run_id"] for run in first["runs"]} & {run["run_id"] for run in second["runs"]})
+
+        # The mark is in the files, so it survives the database.
+        self.sweep("db", "rebuild")
+        self.assertIn("chosen by the results", json.dumps(self.sweep_json("fit", "--metric", "acc1")))
+
+    def test_a_suggestion_keeps_to_its_budget_and_says_what_it_lacks(self):
+        grid = self.write_sweep(tiny_sweep())
+        self.sweep("suggest", grid, "--at", "C=1e6", expect=2)
+        self.assertIn("run a sweep first", self.last_stderr)
+        self.sweep("run", self.write_sweep(tiny_sweep(grid={"model": ["w32"], "samples_seen": [1024]}), "seed.json"))
+        self.sweep("suggest", grid, "--at", "C=1e6", expect=6)
+        self.assertIn("cannot determine the 2 parameters of law power", self.last_stderr)
+        self.sweep("run", self.write_sweep(tiny_sweep(grid={"model": ["w32"], "samples_seen": [1024, 4096]}), "seed.json"))
+        everything = self.sweep_json("suggest", grid, "--at", "C=1e6", "--count", "9")
+        hours = {run["run_id"]: run["device_hours"] for run in everything["runs"]}
+        self.assertEqual(len(hours), 4)
+        budget = min(hours.values()) * 1.5
+        chosen = self.sweep_json("suggest", grid, "--at", "C=1e6", "--budget", str(budget))["runs"]
+        self.assertEqual(len(chosen), 1)
+        self.assertLessEqual(sum(run["device_hours"] for run in chosen), budget)
+        self.sweep("suggest", grid, "--at", "C=1e6", "--budget", str(budget / 1000), expect=4)
+        self.sweep("suggest", grid, expect=2)
+        self.assertIn("one target", self.last_stderr)
+
     def test_a_missing_trainer_is_a_usage_error(self):
         self.sweep("run", self.write_sweep(tiny_sweep(trainer={"command": ["/no/such/trainer"]})), expect=2)
         self.assertIn("/no/such/trainer", self.last_stderr)

@@ -381,6 +381,27 @@ TEST_CASE("Children of every grid point find their own parent") {
   }
 }
 
+TEST_CASE("`only` keeps the named runs and what they start from") {
+  const SmallDataFolder data;
+  const std::string members = R"("grid": {"model": ["tiny", "small"], "seed": [0, 1],
+      "start": ["scratch", {"from": {"start": "scratch"}}]}, "derive": {"learning_rate": "1e-3"},
+      "fixed": {"dataset": "scenes", "global_batch_size": 100, "samples_seen": 1000})";
+  const auto all = ExpandText(SweepText(members), data);
+  const auto child = std::find_if(all.runs.begin(), all.runs.end(), [](const RunRow& run) {
+    return !run.spec.start.run_id.empty();
+  });
+  const auto only = [&](const std::string& ids) {
+    return SweepText(R"("only": [)" + ids + "], " + members);
+  };
+  const auto part = ExpandText(only("\"" + child->run_id.substr(0, 12) + "\""), data);
+  REQUIRE(part.runs.size() == 2);
+  CHECK(part.runs[0].run_id == child->spec.start.run_id);
+  CHECK(part.runs[1].run_id == child->run_id);
+  CHECK_THAT(ProblemsOf(only(R"("xyz")"), data),
+             Catch::Contains("/only/0: value 'xyz'") && Catch::Contains("none that begins so"));
+  CHECK_THAT(ProblemsOf(only(R"("")"), data), Catch::Contains("/only/0"));
+}
+
 TEST_CASE("A start that names no run, several, or the run itself is an error") {
   const SmallDataFolder data;
   const auto problems = [&](const std::string& start) {
