@@ -116,7 +116,8 @@ class StoreTransaction {
                  const std::string& format,
                  const std::vector<ImportedPoint>& points,
                  double added_at);
-  void RecordFit(const std::string& fit_id, const std::string& sweep_id, const Json& report);
+  /// The sweep's latest fits, by id, in the place of those before.
+  void ReplaceFits(const std::string& sweep_id, const std::map<std::string, Json>& reports);
 
   void Commit();
 

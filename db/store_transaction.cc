@@ -300,15 +300,17 @@ void StoreTransaction::AddImport(const std::string& import_id,
   });
 }
 
-void StoreTransaction::RecordFit(const std::string& fit_id,
-                                 const std::string& sweep_id,
-                                 const Json& report) {
+void StoreTransaction::ReplaceFits(const std::string& sweep_id,
+                                   const std::map<std::string, Json>& reports) {
   TranslateSqlite(store_.root(), [&] {
-    store_.impl_->Execute("INSERT OR REPLACE INTO fits VALUES (?, ?, ?, ?)",
-                          fit_id,
-                          sweep_id,
-                          report.dump(),
-                          UnixTime());
+    store_.impl_->Execute("DELETE FROM fits WHERE sweep_id = ?", sweep_id);
+    for (const auto& [fit_id, report] : reports) {
+      store_.impl_->Execute("INSERT OR REPLACE INTO fits VALUES (?, ?, ?, ?)",
+                            fit_id,
+                            sweep_id,
+                            report.dump(),
+                            UnixTime());
+    }
   });
 }
 

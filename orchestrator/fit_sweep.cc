@@ -100,9 +100,10 @@ SweepFits FitSweep(Store& store,
   const Table table = PointsOfSweep(store, sweep_id);
   if (table.rows.empty()) return fits;
   for (const FitRequest& request : requests) FitOne(table, request, fits);
+  std::map<std::string, Json> reports;
+  for (const FitReport& report : fits.reports) reports[report.id] = ToJson(report);
   StoreTransaction transaction(store);
-  for (const FitReport& report : fits.reports)
-    transaction.RecordFit(report.id, sweep_id, ToJson(report));
+  transaction.ReplaceFits(sweep_id, reports);
   transaction.Commit();
   return fits;
 }

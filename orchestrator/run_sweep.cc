@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 
 #include "core/failure.h"
@@ -67,14 +69,58 @@ std::unique_ptr<Executor> MakeExecutor(const Store& store, const ExecutorSetting
   return std::make_unique<LocalExecutor>(LocalSlots(settings));
 }
 
-SweepOutcome Execute(Store& store, const SweepJob& job, RunPlan& plan) {
+// Fits the laws anew while runs are at work, now and then after some have ended.
+class RefreshingFits {
+ public:
+  RefreshingFits(Store& store,
+                 const SweepJob& job,
+                 const std::vector<FitRequest>& requests,
+                 Progress& progress)
+      : store_(store), job_(job), requests_(requests), progress_(progress) {}
+
+  void AfterNews(const SweepOutcome& outcome) {
+    if (requests_.empty() || outcome.completed == fitted_ || Clock::now() < next_) return;
+    fitted_ = outcome.completed;
+    const auto start = Clock::now();
+    try {
+      const SweepFits fits = FitSweep(store_, job_.sweep.sweep_id, requests_);
+      if (!fits.reports.empty())
+        progress_.Note(fmt::format("{} laws fitted to the runs so far; `sweep status` shows them",
+                                   fits.reports.size()));
+    } catch (const Failure& failure) {
+      progress_.Note(fmt::format("no fits yet: {}", failure.what()));
+    }
+    const auto took = Clock::now() - start;
+    next_ = start + std::max(kShareOfFits * took,
+                             std::chrono::duration_cast<Clock::duration>(
+                                 std::chrono::duration<double>(job_.executor.fits_every_seconds)));
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr int kShareOfFits = 20;  // runs are not kept waiting for long
+
+  Store& store_;
+  const SweepJob& job_;
+  const std::vector<FitRequest>& requests_;
+  Progress& progress_;
+  size_t fitted_ = 0;
+  Clock::time_point next_ = Clock::now();
+};
+
+SweepOutcome Execute(Store& store,
+                     const SweepJob& job,
+                     const std::vector<FitRequest>& requests,
+                     RunPlan& plan) {
   const std::vector<RunWork> remaining = plan.Remaining();
   if (remaining.empty() && store.OpenAttempts().empty()) return {};
   RequireInputs(job, remaining);
   const std::unique_ptr<Executor> executor = MakeExecutor(store, job.executor);
   Progress progress(stderr, plan.total_runs(), plan.already_done(), ComputeToSpend(remaining));
   const InterruptGuard interrupts;
-  return Scheduler(store, job, plan, *executor, progress).Run(interrupts);
+  RefreshingFits fits(store, job, requests, progress);
+  return Scheduler(store, job, plan, *executor, progress)
+      .Run(interrupts, [&](const SweepOutcome& outcome) { fits.AfterNews(outcome); });
 }
 
 }  // namespace
@@ -92,7 +138,7 @@ SweepReport RunSweep(const RunSweepOptions& options) {
   report.sweep_id = job.sweep.sweep_id;
   report.total_runs = plan.total_runs();
   report.already_done = plan.already_done();
-  report.outcome = Execute(*store, job, plan);
+  report.outcome = Execute(*store, job, file.fits, plan);
   if (!report.outcome.interrupted) report.fits = FitSweep(*store, job.sweep.sweep_id, file.fits);
   return report;
 }

@@ -73,13 +73,15 @@ Scheduler::Scheduler(
                    {"machine", MachineProvenance()},
                    {"command", CommandLine()}}) {}
 
-SweepOutcome Scheduler::Run(const InterruptGuard& interrupts) {
+SweepOutcome Scheduler::Run(const InterruptGuard& interrupts,
+                            const std::function<void(const SweepOutcome&)>& after_news) {
   AdoptOngoing();
   while (!plan_.Finished() && interrupts.count() == 0) {
     TakeInRequests();
     StartReady();
     TakeInNews(kCycle);
     TakeInProgress();
+    after_news(outcome_);
     progress_.Draw(executor_.running());
   }
   if (interrupts.count() > 0) StopEverything(interrupts);

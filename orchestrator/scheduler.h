@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -35,7 +36,10 @@ class Scheduler {
   Scheduler(
       Store& store, const SweepJob& job, RunPlan& plan, Executor& executor, Progress& progress);
 
-  SweepOutcome Run(const InterruptGuard& interrupts);
+  /// Calls `after_news` with what has happened so far, many times a second.
+  SweepOutcome Run(
+      const InterruptGuard& interrupts,
+      const std::function<void(const SweepOutcome&)>& after_news = [](const SweepOutcome&) {});
 
  private:
   struct Active {

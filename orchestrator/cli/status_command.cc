@@ -33,6 +33,11 @@ constexpr const char* kRunsOfSweep =
     "WHERE ?1 = '' OR sweeps.name = ?1 OR sweeps.sweep_id LIKE ?1 || '%' "
     "ORDER BY sweeps.added_at, sweep_runs.position";
 
+// The latest fits of the sweeps that match ?1, as `sweep run` left them.
+constexpr const char* kFits =
+    "SELECT sweep_id, report, made_at FROM fits JOIN sweeps USING (sweep_id) "
+    "WHERE ?1 = '' OR sweeps.name = ?1 OR sweeps.sweep_id LIKE ?1 || '%' ORDER BY fits.rowid";
+
 struct SweepSummary {
   std::string name;
   std::map<std::string, int64_t> runs_by_state;
@@ -43,6 +48,8 @@ struct SweepSummary {
   std::vector<RunSpending> spending;
   std::vector<GridRun> grid;
   SweepCost cost;
+  Json fits = Json::array();
+  double fitted_at = 0;  // Unix time, where there are fits
 };
 
 // Moves the spec, which is for us alone, out of the row.
@@ -120,6 +127,33 @@ Json CostJson(const SweepCost& cost) {
   return json;
 }
 
+// "fashion_scenes fashion_items acc1: power, 7 points: alpha = -0.15 [-0.17, -0.13], …".
+std::string FitLine(const Json& fit) {
+  std::string line;
+  for (const char* column : {"curve", "eval_dataset", "metric"}) {
+    if (fit.at("group").contains(column))
+      line += fit.at("group").at(column).get<std::string>() + " ";
+  }
+  line += fmt::format(
+      "{}, {} points:", fit.at("law").get<std::string>(), fit.at("n").get<std::size_t>());
+  for (const auto& [name, estimate] : fit.at("estimates").items()) {
+    line += fmt::format(" {} = {:.4g}", name, estimate.at("value").get<double>());
+    if (!estimate.at("low").is_null() && !estimate.at("high").is_null()) {
+      line += fmt::format(
+          " [{:.4g}, {:.4g}]", estimate.at("low").get<double>(), estimate.at("high").get<double>());
+    }
+    line += ";";
+  }
+  line.pop_back();
+  return line;
+}
+
+void PrintFits(const SweepSummary& sweep) {
+  if (sweep.fits.empty()) return;
+  fmt::print("laws, {} ago:\n", HumanSeconds(UnixTime() - sweep.fitted_at));
+  for (const Json& fit : sweep.fits) fmt::print("  {}\n", FitLine(fit));
+}
+
 void PrintSweep(const std::string& id, const SweepSummary& sweep) {
   fmt::print("sweep {} ({})\n\n", sweep.name, id.substr(0, 8));
   std::vector<std::vector<std::string>> rows;
@@ -168,6 +202,7 @@ void PrintSweep(const std::string& id, const SweepSummary& sweep) {
              sweep.compute_total > 0 ? 100 * sweep.compute_done / sweep.compute_total : 100.0,
              HumanSeconds(sweep.train_seconds));
   PrintCost(sweep.cost);
+  PrintFits(sweep);
   for (const Json& run : sweep.runs) {
     const std::string message = CellText(run.at("message"));
     if (!message.empty())
@@ -180,6 +215,11 @@ int Status(const GlobalOptions& global, const StatusOptions& options) {
   std::vector<std::string> order;
   auto sweeps = Summarise(store.Query(kRunsOfSweep, {options.sweep}), order);
   for (auto& [id, sweep] : sweeps) sweep.cost = CostSoFar(store, sweep.spending);
+  for (const auto& row : store.Query(kFits, {options.sweep}).rows) {
+    if (!sweeps.contains(row[0])) continue;
+    sweeps[row[0]].fits.push_back(Json::parse(row[1]));
+    sweeps[row[0]].fitted_at = std::stod(row[2]);
+  }
   if (sweeps.empty() && !options.sweep.empty()) {
     throw Failure(FailureCode::kData,
                   fmt::format("the store {} has no sweep '{}'", global.store, options.sweep));
@@ -195,6 +235,7 @@ int Status(const GlobalOptions& global, const StatusOptions& options) {
                       {"compute_gmacs_completed", sweep.compute_done},
                       {"train_seconds", sweep.train_seconds},
                       {"cost", CostJson(sweep.cost)},
+                      {"fits", sweep.fits},
                       {"runs", sweep.runs}});
     }
     fmt::print("{}\n", Json{{"schema", "sweep.status/1"}, {"sweeps", list}}.dump(1));

@@ -294,6 +294,13 @@ const FieldTable& ExecutorFields() {
        .least = 1,
        .unit = "jobs",
        .doc = "Slurm: jobs of an array that may run at once."},
+      {.name = "fits_every",
+       .type = FieldType::kDuration,
+       .fallback = "60",
+       .least = 0,
+       .unit = "seconds",
+       .doc = "Least time between two rounds of fits while runs are at work; `sweep status` shows "
+              "the latest."},
       {.name = "poll_every",
        .type = FieldType::kDuration,
        .fallback = "30",

@@ -223,6 +223,7 @@ class Reader {
     SetIfGiven(read, "max_attempts", executor.max_attempts);
     SetIfGiven(read, "time_limit", executor.time_limit_seconds);
     SetIfGiven(read, "max_running", executor.max_running);
+    SetIfGiven(read, "fits_every", executor.fits_every_seconds);
     SetIfGiven(read, "poll_every", executor.poll_every_seconds);
     SetIfGiven(read, "answer_timeout", executor.answer_timeout_seconds);
     SetIfGiven(read, "partition", executor.partition);

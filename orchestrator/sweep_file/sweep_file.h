@@ -28,6 +28,7 @@ struct ExecutorSettings {
   int64_t max_attempts = 2;
   std::optional<double> time_limit_seconds;
   std::optional<int64_t> max_running;
+  double fits_every_seconds = 60;
   double poll_every_seconds = 30;
   double answer_timeout_seconds = 60;
   std::string partition;

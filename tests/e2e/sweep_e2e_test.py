@@ -108,6 +108,33 @@ class RunTest(SweepTest):
         self.sweep("logs", "", expect=2)
         self.assertIn("more than one run begins with ''", self.last_stderr)
 
+    def test_laws_are_fitted_anew_while_runs_are_at_work(self):
+        # The longest run waits for a file; the others are enough for a law.
+        go = self.path("go")
+        wait = ("import json, os, sys, time\n"
+                "spec = json.load(open(os.path.join(sys.argv[1], 'spec.json')))['spec']\n"
+                f"while spec['samples_seen'] > 10000 and not os.path.exists({go!r}): time.sleep(0.05)\n"
+                f"os.execv({TINY_TRAINER[0]!r}, {TINY_TRAINER!r} + sys.argv[1:])\n")
+        trainer = [TINY_TRAINER[0], "-c", wait]
+        sweep = tiny_sweep(trainer={"command": trainer}, fits=[{"law": "power"}],
+                           executor={"kind": "local", "slots": 6, "fits_every": 0})
+        running = subprocess.Popen(self.command("run", self.write_sweep(sweep)), stderr=subprocess.PIPE, text=True,
+                                   stdout=subprocess.DEVNULL)
+        self.addCleanup(running.kill)
+        deadline = time.time() + 60
+        fits = []
+        while time.time() < deadline and not any(fit["n"] == 4 for fit in fits):
+            time.sleep(0.1)
+            if os.path.exists(os.path.join(self.store, "sweep.db")):
+                fits = [fit for sweep in self.sweep_json("status")["sweeps"] for fit in sweep["fits"]]
+        self.assertEqual({fit["n"] for fit in fits}, {4})
+        self.assertIsNone(running.poll())
+        self.assertIn("laws,", self.sweep("status"))
+        open(go, "w").close()
+        _, errors = running.communicate(timeout=60)
+        self.assertIn("laws fitted to the runs so far", errors)
+        self.assertEqual({fit["n"] for fit in self.sweep_json("status")["sweeps"][0]["fits"]}, {6})
+
     def test_suggested_runs_are_a_sweep_file_that_tells_fits_of_itself(self):
         lengths = [1024 * 2**k for k in range(8)]
         self.sweep("run", self.write_sweep(tiny_sweep(
