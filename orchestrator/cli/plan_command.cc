@@ -37,6 +37,7 @@ struct StoreComparison {
 struct PlanView {
   const SweepJob& job;
   const RunPlan& plan;
+  const std::vector<std::string>& profiles;  // files with settings beside the sweep file's
   std::vector<RunWork> remaining;
   StoreComparison against_store;
   Workplace workplace;
@@ -206,6 +207,8 @@ void PrintPlan(const PlanView& view) {
       view.compute_gmacs,
       view.cost.train_flops);
   PrintComparison(view.against_store);
+  for (const std::string& profile : view.profiles)
+    fmt::print("settings that the sweep file leaves open are from {}\n", profile);
   if (view.cost.runs.empty()) return;
   fmt::print("training costs {}", HoursText(view.cost.device_hours, view.workplace));
   if (view.cost.elapsed_seconds)
@@ -264,6 +267,7 @@ Json PlanJson(const PlanView& view) {
           {"new", view.against_store.fresh},
           {"kept", view.against_store.kept},
           {"orphaned", view.against_store.orphaned},
+          {"profiles", view.profiles},
           {"cost", cost},
           {"runs", runs}};
 }
@@ -277,7 +281,8 @@ int Plan(const GlobalOptions& global, const PlanOptions& options) {
     store = std::make_unique<Store>(global.store, Store::Access::kRead);
   const RunPlan plan = MakePlan(job, store.get(), options.retry_failed);
 
-  PlanView view{job, plan, plan.Remaining(), Compare(job.sweep, store.get()), {}, {}};
+  PlanView view{
+      job, plan, file.profiles, plan.Remaining(), Compare(job.sweep, store.get()), {}, {}};
   const TrainRates rates = RatesFor(job, view.remaining, options, store.get(), global.store);
   view.workplace = rates.workplace();
   view.cost = CostOf(view.remaining, job, rates);

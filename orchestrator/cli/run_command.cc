@@ -4,8 +4,10 @@
 #include <memory>
 
 #include "core/failure.h"
+#include "core/files.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/cli/fit_table.h"
+#include "orchestrator/detach.h"
 #include "orchestrator/run_sweep.h"
 
 namespace sweep {
@@ -51,6 +53,29 @@ void PrintReport(const SweepReport& report) {
   if (outcome.interrupted) fmt::print("interrupted; the same command goes on where it stopped\n");
 }
 
+// What the copy said is shown where it has ended already.
+int RunDetached(const GlobalOptions& global) {
+  const Detached detached = StartDetached(global.store);
+  if (detached.exit_code) {
+    fmt::print(*detached.exit_code == 0 ? stdout : stderr, "{}", ReadFile(detached.log));
+    return *detached.exit_code;
+  }
+  if (global.json) {
+    fmt::print(
+        "{}\n",
+        Json{{"schema", "sweep.detached/1"}, {"pid", detached.pid}, {"log", detached.log.string()}}
+            .dump(1));
+    return 0;
+  }
+  fmt::print(
+      "process {} goes on by itself and prints to {}\n"
+      "`sweep watch` follows it; `kill -INT {}` saves and stops; the same command goes on\n",
+      detached.pid,
+      detached.log.string(),
+      detached.pid);
+  return 0;
+}
+
 }  // namespace
 
 void AddRunCommand(CLI::App& app, const GlobalOptions& global, Action& action) {
@@ -61,6 +86,7 @@ void AddRunCommand(CLI::App& app, const GlobalOptions& global, Action& action) {
       "  sweep run sweeps/quickstart.json\n"
       "  sweep run grid.json --slots 4 --store results\n"
       "  sweep run grid.json --max-gpu-hours 500\n"
+      "  sweep run grid.json --detach\n"
       "Ctrl-C saves and stops; the same command goes on. A finished sweep costs nothing to run "
       "again.");
   command->add_option("sweep_file", options->sweep_file, "Sweep file (JSON)")->required();
@@ -81,8 +107,12 @@ void AddRunCommand(CLI::App& app, const GlobalOptions& global, Action& action) {
       ->check(CLI::NonNegativeNumber);
   command->add_flag(
       "--retry-failed", options->retry_failed, "Start failed, diverged and cancelled runs again");
-  command->callback([&global, &action, options] {
-    action = [&global, options] {
+  auto detach = std::make_shared<bool>(false);
+  command->add_flag(
+      "--detach", *detach, "Go on in the background, also when this terminal is closed");
+  command->callback([&global, &action, options, detach] {
+    action = [&global, options, detach] {
+      if (*detach) return RunDetached(global);
       options->store = global.store;
       const SweepReport report = RunSweep(*options);
       if (global.json) {

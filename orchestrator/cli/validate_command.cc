@@ -31,7 +31,10 @@ struct Verdict {
 
 Verdict Check(const std::string& file, const Catalog& catalog) {
   Verdict verdict;
-  const SweepFile sweep_file = ParseSweepFile(ReadFile(file), file, catalog, verdict.problems);
+  const WorkSettings defaults =
+      ReadProfiles(std::filesystem::path(file).parent_path(), catalog, verdict.problems);
+  const SweepFile sweep_file =
+      ParseSweepFile(ReadFile(file), file, catalog, verdict.problems, defaults);
   if (verdict.problems.has_errors()) return verdict;
   const ExpandedSweep sweep = Expand(sweep_file, verdict.problems);
   verdict.name = sweep.name;

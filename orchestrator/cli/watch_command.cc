@@ -48,13 +48,8 @@ class Watcher {
     const Store store(global_.store, Store::Access::kRead);
     last_ = store.Query(kLastChange).rows.at(0).at(0);
     counts_ = TableToJson(store.Query(kCounts, {options_.sweep}));
-    if (counts_.empty()) {
-      throw Failure(
-          FailureCode::kData,
-          options_.sweep.empty()
-              ? fmt::format("the store {} has no runs yet", global_.store)
-              : fmt::format("the store {} has no sweep '{}'", global_.store, options_.sweep));
-    }
+    // Whoever has only just taken the store adds its sweep in a moment.
+    if (!LeaseHolder(global_.store)) RequireRuns();
   }
 
   int Run() {
@@ -71,6 +66,15 @@ class Watcher {
   }
 
  private:
+  void RequireRuns() const {
+    if (!counts_.empty()) return;
+    throw Failure(
+        FailureCode::kData,
+        options_.sweep.empty()
+            ? fmt::format("the store {} has no runs yet", global_.store)
+            : fmt::format("the store {} has no sweep '{}'", global_.store, options_.sweep));
+  }
+
   void Look() {
     const Store store(global_.store, Store::Access::kRead);
     for (const Json& change : TableToJson(store.Query(kChanges, {last_, options_.sweep}))) {
@@ -109,6 +113,7 @@ class Watcher {
   }
 
   [[nodiscard]] int Conclude() const {
+    RequireRuns();
     bool failed = false;
     Json by_state = Json::object();
     for (const Json& count : counts_) {

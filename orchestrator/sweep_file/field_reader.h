@@ -79,6 +79,16 @@ class FieldReader {
   ProblemList& problems_;
 };
 
+/// Sets `target` from the member `key` of what ReadObject gave, where it is there.
+template <class Target>
+void SetIfGiven(const Json& object, const char* key, Target& target) {
+  if (const auto found = object.find(key); found != object.end()) target = found->get<Target>();
+}
+template <class Target>
+void SetIfGiven(const Json& object, const char* key, std::optional<Target>& target) {
+  if (const auto found = object.find(key); found != object.end()) target = found->get<Target>();
+}
+
 /// `value` as a message shows it: short, texts in single quotes.
 [[nodiscard]] std::string ShownValue(const Json& value);
 

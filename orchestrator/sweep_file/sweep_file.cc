@@ -11,16 +11,6 @@
 namespace sweep {
 namespace {
 
-template <class T>
-void SetIfGiven(const Json& object, const char* key, T& target) {
-  if (const auto found = object.find(key); found != object.end()) target = found->get<T>();
-}
-
-template <class T>
-void SetIfGiven(const Json& object, const char* key, std::optional<T>& target) {
-  if (const auto found = object.find(key); found != object.end()) target = found->get<T>();
-}
-
 class Reader {
  public:
   Reader(SweepFile& file, ProblemList& problems)
@@ -34,8 +24,7 @@ class Reader {
     ReadEvaluations();
     ReadCurves();
     ReadFits();
-    ReadExecutor();
-    ReadTrainer();
+    ReadWork();
   }
 
  private:
@@ -208,59 +197,11 @@ class Reader {
     return {curves.begin(), curves.end()};
   }
 
-  void ReadExecutor() {
-    const Json* json = ObjectMember("executor", "an object, as {\"kind\": \"local\"}");
-    if (json == nullptr) return;
-    const Json read = reader_.ReadObject(ExecutorFields(), *json, "/executor");
-    ExecutorSettings& executor = file_.executor;
-    SetIfGiven(read, "kind", executor.kind);
-    SetIfGiven(read, "slots", executor.slots);
-    SetIfGiven(read, "threads_per_run", executor.threads_per_run);
-    SetIfGiven(read, "gpus_per_run", executor.gpus_per_run);
-    SetIfGiven(read, "processes_per_run", executor.processes_per_run);
-    SetIfGiven(read, "nodes_per_run", executor.nodes_per_run);
-    CheckNodes(executor);
-    SetIfGiven(read, "max_attempts", executor.max_attempts);
-    SetIfGiven(read, "time_limit", executor.time_limit_seconds);
-    SetIfGiven(read, "max_running", executor.max_running);
-    SetIfGiven(read, "fits_every", executor.fits_every_seconds);
-    SetIfGiven(read, "poll_every", executor.poll_every_seconds);
-    SetIfGiven(read, "answer_timeout", executor.answer_timeout_seconds);
-    SetIfGiven(read, "partition", executor.partition);
-    SetIfGiven(read, "account", executor.account);
-    SetIfGiven(read, "qos", executor.qos);
-    SetIfGiven(read, "constraint", executor.constraint);
-    SetIfGiven(read, "lines", executor.lines);
-  }
-
-  void CheckNodes(const ExecutorSettings& executor) const {
-    const int64_t nodes = executor.nodes_per_run;
-    if (executor.processes() % nodes != 0) {
-      reader_.Error(
-          "/executor/nodes_per_run",
-          fmt::format(
-              "{}, expected a divisor of the {} processes of a run", nodes, executor.processes()));
-    }
-    if (executor.gpus_per_run.value_or(0) % nodes != 0) {
-      reader_.Error(
-          "/executor/nodes_per_run",
-          fmt::format("{}, expected a divisor of gpus_per_run, {}", nodes, *executor.gpus_per_run));
-    }
-  }
-
-  void ReadTrainer() {
-    const Json* json = ObjectMember("trainer", "an object, as {\"device\": \"cpu\"}");
-    if (json == nullptr) return;
-    const Json read = reader_.ReadObject(TrainerFields(), *json, "/trainer");
-    SetIfGiven(read, "command", file_.trainer.command);
-    SetIfGiven(read, "checkpoint_every_seconds", file_.trainer.checkpoint_every_seconds);
-    SetIfGiven(read, "data_threads", file_.trainer.data_threads);
-    SetIfGiven(read, "micro_batch", file_.trainer.micro_batch);
-    SetIfGiven(read, "recompute", file_.trainer.recompute);
-    SetIfGiven(read, "device", file_.trainer.device);
-    if (read.contains("command") && file_.trainer.command.empty()) {
-      reader_.Reject(Json::array(), "/trainer/command", "a program and its first arguments");
-    }
+  void ReadWork() {
+    WorkSettings settings{file_.executor, file_.trainer, {}};
+    ReadWorkSettings(reader_, document(), settings);
+    file_.executor = std::move(settings.executor);
+    file_.trainer = std::move(settings.trainer);
   }
 
   SweepFile& file_;
@@ -277,8 +218,12 @@ std::string SweepFile::CurveOf(const std::string& dataset) const {
 SweepFile ParseSweepFile(std::string_view text,
                          const std::filesystem::path& path,
                          const Catalog& catalog,
-                         ProblemList& problems) {
+                         ProblemList& problems,
+                         const WorkSettings& defaults) {
   SweepFile file;
+  file.executor = defaults.executor;
+  file.trainer = defaults.trainer;
+  file.profiles = defaults.profiles;
   const size_t errors_before = problems.errors();
   file.source = ParseLocatedJson(text, path.string(), problems);
   file.folder = path.parent_path();
@@ -290,7 +235,8 @@ SweepFile ParseSweepFile(std::string_view text,
 
 SweepFile ReadSweepFile(const std::filesystem::path& path, const Catalog& catalog) {
   ProblemList problems;
-  SweepFile file = ParseSweepFile(ReadFile(path), path, catalog, problems);
+  const WorkSettings defaults = ReadProfiles(path.parent_path(), catalog, problems);
+  SweepFile file = ParseSweepFile(ReadFile(path), path, catalog, problems, defaults);
   problems.ThrowIfErrors();
   return file;
 }

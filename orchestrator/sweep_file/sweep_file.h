@@ -14,43 +14,9 @@
 #include "orchestrator/sweep_file/located_json.h"
 #include "orchestrator/sweep_file/problem.h"
 #include "orchestrator/sweep_file/run_rules.h"
+#include "orchestrator/sweep_file/work_settings.h"
 
 namespace sweep {
-
-/// Where runs work. What is absent is left to the executor.
-struct ExecutorSettings {
-  std::string kind = "local";  ///< `local` or `slurm`
-  std::optional<int64_t> slots;
-  int64_t threads_per_run = 1;
-  std::optional<int64_t> gpus_per_run;
-  std::optional<int64_t> processes_per_run;
-  int64_t nodes_per_run = 1;
-  int64_t max_attempts = 2;
-  std::optional<double> time_limit_seconds;
-  std::optional<int64_t> max_running;
-  double fits_every_seconds = 60;
-  double poll_every_seconds = 30;
-  double answer_timeout_seconds = 60;
-  std::string partition;
-  std::string account;
-  std::string qos;
-  std::string constraint;
-  std::vector<std::string> lines;  ///< further options of sbatch
-
-  /// Of one run: as many as it has GPUs, unless the file says otherwise.
-  [[nodiscard]] int64_t processes() const {
-    return processes_per_run.value_or(std::max<int64_t>(1, gpus_per_run.value_or(1)));
-  }
-};
-
-struct TrainerSettings {
-  std::vector<std::string> command;  ///< empty: clip_train, as installed with this program
-  double checkpoint_every_seconds = 300;
-  int64_t data_threads = 1;
-  int64_t micro_batch = 0;
-  std::string recompute = "none";
-  std::string device = "auto";
-};
 
 /// A law to fit when runs are done; texts as fit/options.h reads them, empty: the default.
 struct FitRequest {
@@ -87,6 +53,7 @@ struct SweepFile {
   std::vector<FitRequest> fits;
   ExecutorSettings executor;
   TrainerSettings trainer;
+  std::vector<std::string> profiles;  ///< files whose settings stand where this one has none
 
   /// The curve that runs on `dataset` belong to.
   [[nodiscard]] std::string CurveOf(const std::string& dataset) const;
@@ -98,9 +65,11 @@ struct SweepFile {
 [[nodiscard]] SweepFile ParseSweepFile(std::string_view text,
                                        const std::filesystem::path& path,
                                        const Catalog& catalog,
-                                       ProblemList& problems);
+                                       ProblemList& problems,
+                                       const WorkSettings& defaults = {});
 
-/// Reads a sweep file from disk. Throws Failure(kUsage) with every error found.
+/// Reads a sweep file from disk, over the profiles that apply to it (ReadProfiles). Throws
+/// Failure(kUsage) with every error found.
 [[nodiscard]] SweepFile ReadSweepFile(const std::filesystem::path& path, const Catalog& catalog);
 
 }  // namespace sweep

@@ -42,6 +42,7 @@ class SweepTest(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix="sweep-e2e-")
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         self.store = self.path("store")
+        os.environ["XDG_CONFIG_HOME"] = self.path("config")  # not that of whoever runs the tests
 
     def path(self, name):
         return os.path.join(self.folder, name)

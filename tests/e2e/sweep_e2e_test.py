@@ -135,6 +135,47 @@ class RunTest(SweepTest):
         self.assertIn("laws fitted to the runs so far", errors)
         self.assertEqual({fit["n"] for fit in self.sweep_json("status")["sweeps"][0]["fits"]}, {6})
 
+    def test_profiles_of_user_and_project_stand_where_the_sweep_file_is_silent(self):
+        os.makedirs(self.path("config/sweep"))
+        def profile(name, **sections):
+            with open(self.path(name), "w") as out:
+                json.dump(sections, out)
+        sweep = tiny_sweep()
+        del sweep["executor"]["slots"], sweep["trainer"]
+        profile("config/sweep/profile.json", executor={"slots": 1, "max_attempts": 5, "kind": "slurm"},
+                trainer={"command": ["/no/such/trainer"]})
+        profile("sweep-profile.json", trainer={"command": TINY_TRAINER})
+        self.assertEqual(self.sweep_json("plan", self.write_sweep(sweep))["profiles"],
+                         [self.path("config/sweep/profile.json"), self.path("sweep-profile.json")])
+        self.assertEqual(self.sweep_json("run", self.write_sweep(sweep))["completed"], 6)  # local, by the tiny trainer
+        profile("sweep-profile.json", trainer={"command": TINY_TRAINER}, executer={})
+        self.sweep("run", self.write_sweep(sweep), expect=2)
+        self.assertIn("sweep-profile.json:1: /executer", self.last_stderr)
+        self.assertIn("did you mean 'executor'", self.last_stderr)
+        self.sweep("validate", self.write_sweep(sweep), expect=2)
+
+    def test_a_detached_run_outlives_its_caller_and_a_second_is_told_who_holds_the_store(self):
+        slow = [TINY_TRAINER[0], "-c", f"import os, sys, time; time.sleep(1); "
+                                       f"os.execv({TINY_TRAINER[0]!r}, {TINY_TRAINER!r} + sys.argv[1:])"]
+        sweep = self.write_sweep(tiny_sweep(trainer={"command": slow}))
+        caller = subprocess.run(self.command("run", sweep, "--detach", "--json"), capture_output=True, text=True,
+                                start_new_session=True, timeout=60)
+        self.assertEqual(caller.returncode, 0, caller.stderr)
+        detached = json.loads(caller.stdout)
+        self.assertNotEqual(os.getsid(detached["pid"]), os.getsid(0))
+        self.sweep("run", sweep, "--detach", expect=5)
+        self.assertIn(f"process {detached['pid']}", self.last_stderr)
+        self.sweep("watch")  # until nobody works on it
+        self.assertEqual(self.sweep_json("status")["sweeps"][0]["runs_by_state"], {"completed": 6})
+        with open(detached["log"]) as log:
+            self.assertIn('"completed": 6', log.read())
+
+    def test_a_detached_run_with_a_mistake_says_so_at_once(self):
+        with open(self.path("wrong.json"), "w") as out:
+            out.write('{"version": 1, "nome": "x"}')
+        self.sweep("run", self.path("wrong.json"), "--detach", expect=2)
+        self.assertIn("did you mean 'name'", self.last_stderr)
+
     def test_suggested_runs_are_a_sweep_file_that_tells_fits_of_itself(self):
         lengths = [1024 * 2**k for k in range(8)]
         self.sweep("run", self.write_sweep(tiny_sweep(

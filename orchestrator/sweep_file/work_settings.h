@@ -1,0 +1,68 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+#include "orchestrator/sweep_file/field_reader.h"
+
+namespace sweep {
+
+/// Where runs work. What is absent is left to the executor.
+struct ExecutorSettings {
+  std::string kind = "local";  ///< `local` or `slurm`
+  std::optional<int64_t> slots;
+  int64_t threads_per_run = 1;
+  std::optional<int64_t> gpus_per_run;
+  std::optional<int64_t> processes_per_run;
+  int64_t nodes_per_run = 1;
+  int64_t max_attempts = 2;
+  std::optional<double> time_limit_seconds;
+  std::optional<int64_t> max_running;
+  double fits_every_seconds = 60;
+  double poll_every_seconds = 30;
+  double answer_timeout_seconds = 60;
+  std::string partition;
+  std::string account;
+  std::string qos;
+  std::string constraint;
+  std::vector<std::string> lines;  ///< further options of sbatch
+
+  /// Of one run: as many as it has GPUs, unless the file says otherwise.
+  [[nodiscard]] int64_t processes() const {
+    return processes_per_run.value_or(std::max<int64_t>(1, gpus_per_run.value_or(1)));
+  }
+};
+
+struct TrainerSettings {
+  std::vector<std::string> command;  ///< empty: clip_train, as installed with this program
+  double checkpoint_every_seconds = 300;
+  int64_t data_threads = 1;
+  int64_t micro_batch = 0;
+  std::string recompute = "none";
+  std::string device = "auto";
+};
+
+/// How and where runs work: no part of their identity.
+struct WorkSettings {
+  ExecutorSettings executor;
+  TrainerSettings trainer;
+  std::vector<std::string> profiles = {};  ///< files they are from, the weakest first
+};
+
+/// Lays the sections `executor` and `trainer` of a document, where there are any, over `settings`.
+/// What is wrong with them is reported by `reader`.
+void ReadWorkSettings(const FieldReader& reader, const Json& document, WorkSettings& settings);
+
+/// Settings of a site, kept once for all sweep files: `sweep/profile.json` in $XDG_CONFIG_HOME or
+/// ~/.config, and over it `sweep-profile.json` in `folder`, that of the sweep file. Each is an
+/// object of the sections `executor` and `trainer`; neither needs to be there.
+[[nodiscard]] WorkSettings ReadProfiles(const std::filesystem::path& folder,
+                                        const Catalog& catalog,
+                                        ProblemList& problems);
+
+}  // namespace sweep
