@@ -30,27 +30,30 @@ struct TowerShape {
   double layers, tokens, width, mlp_width, heads;
 };
 
-// Per sample. Kept by every block but the last: its input, two norms, query, key, value, attended,
-// middle (8 widths), hidden and activated (2 MLP widths), the probabilities; by the last: input,
-// norm, key and value. While one block goes backward: its gradients of packed projection, hidden
-// layer and three widths. Recomputing what is cheap drops the norms and the activated layer;
-// recomputing blocks keeps their inputs alone, and one whole block while it goes backward.
-double ActivationBytes(const TowerShape& t, double bytes, const std::string& recompute) {
+// Of one sample: what all blocks keep, and what the block that goes backward needs besides.
+struct ActivationBytes {
+  double kept, working;
+};
+
+// Kept by every block but the last: its input, two norms, query, key, value, attended, middle (8
+// widths), hidden and activated (2 MLP widths), the probabilities; by the last: input, norm, key
+// and value. A block going backward has the gradients of its packed projection, of its hidden layer
+// and of three widths. Recomputing what is cheap drops the norms and the activated layer until
+// then; recomputing blocks, all but their inputs.
+ActivationBytes CountActivations(const TowerShape& t, double bytes, const std::string& recompute) {
   const double input = t.tokens * t.width * bytes;
   const double block = t.tokens * (8 * t.width + 2 * t.mlp_width) * bytes +
                        t.heads * t.tokens * t.tokens * kFloatBytes;
   const double norms_and_activated = t.tokens * (2 * t.width + t.mlp_width) * bytes;
+  const double gradients = t.tokens * (6 * t.width + t.mlp_width) * bytes;
   const double others = t.layers - 1;
-  if (recompute == "blocks") return t.layers * input + (others > 0 ? block : 3 * input);
+  if (recompute == "blocks")
+    return {t.layers * input, gradients + (others > 0 ? block : 3 * input)};
   if (recompute == "cheap") {
-    return others * (block - norms_and_activated) + 3 * input +
-           (others > 0 ? norms_and_activated : input);
+    return {others * (block - norms_and_activated) + 3 * input,
+            gradients + (others > 0 ? norms_and_activated : input)};
   }
-  return others * block + 4 * input;
-}
-
-double BackwardBytes(const TowerShape& t, double bytes) {
-  return t.tokens * (6 * t.width + t.mlp_width) * bytes;
+  return {others * block + 4 * input, gradients};
 }
 
 }  // namespace
@@ -129,14 +132,15 @@ TrainMemory EstimateTrainMemory(const ModelSpec& model,
                         number(t.heads)};
   const double image =
       number(KeptPatchCount(v, reduction) * 3 * v.patch_size * v.patch_size) * bytes;
-  const double sample = ActivationBytes(vision, bytes, step.recompute) +
-                        ActivationBytes(text, bytes, step.recompute) + image +
-                        std::max(BackwardBytes(vision, bytes), BackwardBytes(text, bytes));
+  const ActivationBytes of_vision = CountActivations(vision, bytes, step.recompute);
+  const ActivationBytes of_text = CountActivations(text, bytes, step.recompute);
+  const double sample =
+      of_vision.kept + of_text.kept + image + std::max(of_vision.working, of_text.working);
   const int64_t batch = step.batch_size;
   const int64_t piece = step.micro_batch > 0 ? std::min(step.micro_batch, batch) : batch;
 
   TrainMemory memory;
-  memory.state = number(CountParameters(model).total()) * (step.bf16 ? 20 : 16);
+  memory.state = number(CountParameters(model).total()) * (step.bf16 ? 18 : 16);
   memory.activations = number(piece) * sample;
   const double tile = number(std::min(batch, kLossTilePairs));
   memory.loss = 2 * tile * tile * kFloatBytes;
