@@ -6,7 +6,6 @@
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/gelu_backward.h>
 #include <ATen/ops/linalg_vector_norm.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/native_layer_norm.h>
 #include <ATen/ops/native_layer_norm_backward.h>
 #include <ATen/ops/sigmoid.h>
@@ -43,7 +42,7 @@ at::Tensor Linear::Product(const at::Tensor& x_RW) const {
 
 at::Tensor Linear::Forward(const at::Tensor& x_RW) const {
   if (bias_O_ == nullptr) return Product(x_RW);
-  return at::linear(x_RW, Rows(weight_OW_->compute).flatten(1), bias());
+  return LinearProduct(x_RW, Rows(weight_OW_->compute).flatten(1), bias());
 }
 
 at::Tensor Linear::ForwardOnto(const at::Tensor& residual_RO, const at::Tensor& x_RW) const {

@@ -8,6 +8,7 @@
 
 #include "tests/trainer/golden.h"
 #include "trainer/contrastive_loss.h"
+#include "trainer/matrix_product.h"
 #include "trainer/random.h"
 
 namespace sweep {
@@ -59,6 +60,18 @@ TEST_CASE("Recomputing activations gives the same gradients to the bit") {
     CHECK(again.loss == whole.loss);
     CHECK(MaxDifference(again.gradient, whole.gradient) == 0);
   }
+}
+
+TEST_CASE("MKL's and oneDNN's products give the same loss and gradients") {
+  const MatrixLibrary before = CpuMatrixLibrary();
+  UseMatrixLibrary(MatrixLibrary::kMkl);
+  const Step mkl = TakeStep({});
+  UseMatrixLibrary(MatrixLibrary::kOneDnn);
+  const Step onednn = TakeStep({});
+  UseMatrixLibrary(before);
+  CHECK(onednn.loss == Approx(mkl.loss).margin(1e-5));
+  CHECK(MaxDifference(onednn.gradient, mkl.gradient) < 1e-5);
+  CHECK(MaxDifference(onednn.gradient, mkl.gradient) > 0);  // sums in another order: really another
 }
 
 TEST_CASE("A step in micro-batches equals the whole batch's, logit scale included") {
