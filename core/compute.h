@@ -26,7 +26,8 @@ struct ForwardGmacs {
 };
 
 /// Linear layers, attention products, projections, and LayerNorm at 5 MACs an element; causal
-/// attention is counted in full and token look-up is free. This convention gives the published GMAC
+/// attention is counted in full; token look-up, layer scales and other work element by element is
+/// free. This convention gives the published GMAC
 /// tables of the CLIP models to their two decimals (open_clip's architecture table;
 /// scaling-laws-openclip's `gmacs`). Patches that `reduction` drops are not processed and do not
 /// count.

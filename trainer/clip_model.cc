@@ -43,6 +43,7 @@ VisionTower::VisionTower(const ParameterStore& parameters,
                     model.vision.heads(),
                     /*causal=*/false,
                     model.quick_gelu,
+                    model.vision.ls_init_value > 0,
                     recompute}) {
   std::vector<float> scale;
   std::vector<float> shift;
@@ -143,6 +144,7 @@ TextTower::TextTower(const ParameterStore& parameters, const ModelSpec& model, R
                     model.text.heads,
                     /*causal=*/true,
                     model.quick_gelu,
+                    model.text.ls_init_value > 0,
                     recompute}) {}
 
 at::Tensor TextTower::Forward(const at::Tensor& tokens_BT, Saved* saved) const {

@@ -1,6 +1,7 @@
 #include "trainer/layers.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/addcmul.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/gelu.h>
@@ -199,6 +200,15 @@ at::Tensor LayerNorm::Backward(const at::Tensor& x_RW,
   weight_W->gradient.add_(sums.select(0, 0));
   bias_W->gradient.add_(sums.select(0, 1));
   return gradient_x_RW;
+}
+
+at::Tensor LayerScale::ForwardOnto(const at::Tensor& residual_RW, const at::Tensor& x_RW) const {
+  return at::addcmul(residual_RW, x_RW, gamma_W->compute);
+}
+
+at::Tensor LayerScale::Backward(const at::Tensor& x_RW, const at::Tensor& gradient_RW) const {
+  AddColumnSums(gamma_W->gradient, x_RW * gradient_RW);
+  return gradient_RW * gamma_W->compute;
 }
 
 at::Tensor Project(const Parameter& weight_WO, const at::Tensor& x_RW) {

@@ -33,10 +33,13 @@ DeviceBatch RandomBatch(int64_t size) {
   return {images, tokens};
 }
 
-Step TakeStep(const StepMemory& memory, const std::string& precision = "fp32") {
+Step TakeStep(const StepMemory& memory,
+              const std::string& precision = "fp32",
+              double layer_scale = 0) {
   const at::NoGradGuard no_autograd;
   RunSpec spec = GoldenSpec(false);
   spec.precision = precision;
+  spec.model.vision.ls_init_value = spec.model.text.ls_init_value = layer_scale;
   Learner learner(spec, at::kCPU, memory);
   learner.parameters().Initialize(3);
   const double loss = learner.Gradients(RandomBatch(13)).item<double>();
@@ -54,11 +57,15 @@ at::Tensor UnitRows(int64_t rows, int64_t width, int seed) {
 }  // namespace
 
 TEST_CASE("Recomputing activations gives the same gradients to the bit") {
-  const Step whole = TakeStep({});
-  for (const Recompute recompute : {Recompute::kCheap, Recompute::kBlocks}) {
-    const Step again = TakeStep({0, recompute});
-    CHECK(again.loss == whole.loss);
-    CHECK(MaxDifference(again.gradient, whole.gradient) == 0);
+  for (const std::string precision : {"fp32", "bf16"}) {
+    for (const double layer_scale : {0.0, 0.1}) {
+      const Step whole = TakeStep({}, precision, layer_scale);
+      for (const Recompute recompute : {Recompute::kCheap, Recompute::kBlocks}) {
+        const Step again = TakeStep({0, recompute}, precision, layer_scale);
+        CHECK(again.loss == whole.loss);
+        CHECK(MaxDifference(again.gradient, whole.gradient) == 0);
+      }
+    }
   }
 }
 
