@@ -9,12 +9,12 @@ constexpr double kMacsPerGmac = 1e9;
 constexpr double kLayerNormMacsPerElement = 5;
 
 // Weights and biases of one block: packed QKV and output projections, two MLP layers, two
-// LayerNorms.
-int64_t BlockParameters(int64_t width, int64_t mlp_width) {
+// LayerNorms, and two layer scales where there are any.
+int64_t BlockParameters(int64_t width, int64_t mlp_width, bool layer_scale) {
   const int64_t attention = 4 * width * width + 4 * width;
   const int64_t mlp = 2 * width * mlp_width + mlp_width + width;
   const int64_t norms = 4 * width;
-  return attention + mlp + norms;
+  return attention + mlp + norms + (layer_scale ? 2 * width : 0);
 }
 
 double BlockStackMacs(double layers, double tokens, double width, double mlp_width) {
@@ -28,29 +28,34 @@ constexpr double kFloatBytes = 4;
 // One tower as its activations see it.
 struct TowerShape {
   double layers, tokens, width, mlp_width, heads;
+  bool layer_scale;
 };
 
-// Per sample. Kept by every block but the last: its input, two norms, query, key, value, attended,
-// middle (8 widths), hidden and activated (2 MLP widths), the probabilities; by the last: input,
-// norm, key and value. While one block goes backward: its gradients of packed projection, hidden
-// layer and three widths. Recomputing what is cheap drops the norms and the activated layer;
-// recomputing blocks keeps their inputs alone, and one whole block while it goes backward.
-double ActivationBytes(const TowerShape& t, double bytes, const std::string& recompute) {
+// Of one sample: what all blocks keep, and what the block that goes backward needs besides.
+struct ActivationBytes {
+  double kept, working;
+};
+
+// Kept by every block but the last: its input, two norms, query, key, value, attended, middle (8
+// widths), hidden and activated (2 MLP widths), the probabilities, and what layer scales multiply
+// (2 widths); by the last: input, norm, key and value. A block going backward has the gradients of
+// its packed projection, of its hidden layer and of three widths. Recomputing what is cheap drops
+// the norms and the activated layer until then; recomputing blocks, all but their inputs.
+ActivationBytes CountActivations(const TowerShape& t, double bytes, const std::string& recompute) {
   const double input = t.tokens * t.width * bytes;
-  const double block = t.tokens * (8 * t.width + 2 * t.mlp_width) * bytes +
+  const double scaled = t.layer_scale ? 2 : 0;
+  const double block = t.tokens * ((8 + scaled) * t.width + 2 * t.mlp_width) * bytes +
                        t.heads * t.tokens * t.tokens * kFloatBytes;
   const double norms_and_activated = t.tokens * (2 * t.width + t.mlp_width) * bytes;
+  const double gradients = t.tokens * (6 * t.width + t.mlp_width) * bytes;
   const double others = t.layers - 1;
-  if (recompute == "blocks") return t.layers * input + (others > 0 ? block : 3 * input);
+  if (recompute == "blocks")
+    return {t.layers * input, gradients + (others > 0 ? block : 3 * input)};
   if (recompute == "cheap") {
-    return others * (block - norms_and_activated) + 3 * input +
-           (others > 0 ? norms_and_activated : input);
+    return {others * (block - norms_and_activated) + 3 * input,
+            gradients + (others > 0 ? norms_and_activated : input)};
   }
-  return others * block + 4 * input;
-}
-
-double BackwardBytes(const TowerShape& t, double bytes) {
-  return t.tokens * (6 * t.width + t.mlp_width) * bytes;
+  return {others * block + 4 * input, gradients};
 }
 
 }  // namespace
@@ -63,10 +68,11 @@ ParameterCount CountParameters(const ModelSpec& model) {
   const int64_t pre_and_post_norm = 4 * v.width;
   ParameterCount count;
   count.vision = patch_embedding + class_and_positions + pre_and_post_norm +
-                 v.layers * BlockParameters(v.width, v.mlp_width()) + v.width * model.embed_dim;
+                 v.layers * BlockParameters(v.width, v.mlp_width(), v.ls_init_value > 0) +
+                 v.width * model.embed_dim;
   count.text = t.vocab_size * t.width + t.context_length * t.width +
-               t.layers * BlockParameters(t.width, t.mlp_width()) + 2 * t.width +
-               t.width * model.embed_dim;
+               t.layers * BlockParameters(t.width, t.mlp_width(), t.ls_init_value > 0) +
+               2 * t.width + t.width * model.embed_dim;
   if (model.sigmoid()) count.loss = 2;
   return count;
 }
@@ -121,22 +127,25 @@ TrainMemory EstimateTrainMemory(const ModelSpec& model,
                           number(KeptPatchCount(v, reduction) + 1),
                           number(v.width),
                           number(v.mlp_width()),
-                          number(v.heads())};
+                          number(v.heads()),
+                          v.ls_init_value > 0};
   const TowerShape text{number(t.layers),
                         number(t.context_length),
                         number(t.width),
                         number(t.mlp_width()),
-                        number(t.heads)};
+                        number(t.heads),
+                        t.ls_init_value > 0};
   const double image =
       number(KeptPatchCount(v, reduction) * 3 * v.patch_size * v.patch_size) * bytes;
-  const double sample = ActivationBytes(vision, bytes, step.recompute) +
-                        ActivationBytes(text, bytes, step.recompute) + image +
-                        std::max(BackwardBytes(vision, bytes), BackwardBytes(text, bytes));
+  const ActivationBytes of_vision = CountActivations(vision, bytes, step.recompute);
+  const ActivationBytes of_text = CountActivations(text, bytes, step.recompute);
+  const double sample =
+      of_vision.kept + of_text.kept + image + std::max(of_vision.working, of_text.working);
   const int64_t batch = step.batch_size;
   const int64_t piece = step.micro_batch > 0 ? std::min(step.micro_batch, batch) : batch;
 
   TrainMemory memory;
-  memory.state = number(CountParameters(model).total()) * (step.bf16 ? 20 : 16);
+  memory.state = number(CountParameters(model).total()) * (step.bf16 ? 18 : 16);
   memory.activations = number(piece) * sample;
   const double tile = number(std::min(batch, kLossTilePairs));
   memory.loss = 2 * tile * tile * kFloatBytes;

@@ -26,7 +26,8 @@ struct ForwardGmacs {
 };
 
 /// Linear layers, attention products, projections, and LayerNorm at 5 MACs an element; causal
-/// attention is counted in full and token look-up is free. This convention gives the published GMAC
+/// attention is counted in full; token look-up, layer scales and other work element by element is
+/// free. This convention gives the published GMAC
 /// tables of the CLIP models to their two decimals (open_clip's architecture table;
 /// scaling-laws-openclip's `gmacs`). Patches that `reduction` drops are not processed and do not
 /// count.
@@ -42,7 +43,7 @@ inline constexpr double kTrainFlopsPerGmac = 6e9;
 
 /// Bytes that training holds at its peak, by what they are.
 struct TrainMemory {
-  double state = 0;  ///< weights, gradients, two moments; in bf16 also copies of the first two
+  double state = 0;        ///< weights, gradients, two moments; in bf16 also copies of the weights
   double activations = 0;  ///< what forward keeps for backward, and the largest block's gradients
   double loss = 0;         ///< a tile of logits and its gradient
   [[nodiscard]] double total() const { return state + activations + loss; }
@@ -61,7 +62,7 @@ struct StepSize {
 
 /// Memory of clip_train's training, the process itself not counted. The
 /// formula is ours, from what trainer/transformer.h keeps: fp32 state of 16 bytes a parameter (bf16
-/// 4 more); a block keeps 16 x width numbers a token (with an MLP of 4 x width) and, on a CPU, the
+/// 2 more); a block keeps 16 x width numbers a token (with an MLP of 4 x width) and, on a CPU, the
 /// attention probabilities in fp32; the last block keeps all rows of its input, its norm, keys and
 /// values alone. docs/cluster.md tells how far it is from measured peaks.
 [[nodiscard]] TrainMemory EstimateTrainMemory(const ModelSpec& model,

@@ -56,6 +56,8 @@ ModelSpec ParseModelSpec(const Json& json, const std::string& origin) {
   check.Positive("text.layers", model.text.layers);
   check.Divides("text.heads", model.text.heads, "text.width", model.text.width);
   check.AtLeast("text.mlp_ratio * text.width", static_cast<double>(model.text.mlp_width()), 1);
+  check.AtLeast("vision.ls_init_value", model.vision.ls_init_value, 0);
+  check.AtLeast("text.ls_init_value", model.text.ls_init_value, 0);
   check.OneOf("loss", model.loss, "softmax", "sigmoid");
   return model;
 }

@@ -15,6 +15,9 @@ struct VisionSpec {
   int64_t layers = 0;
   int64_t head_width = 64;  ///< features a head; width / head_width heads
   double mlp_ratio = 4.0;   ///< hidden width = int(width * mlp_ratio)
+  /// First gain of each block's two layer scales (Touvron et al. 2021, CaiT): x + gain * f(x). 0:
+  /// none.
+  double ls_init_value = 0;
 
   [[nodiscard]] int64_t heads() const { return width / head_width; }
   [[nodiscard]] int64_t mlp_width() const {
@@ -36,6 +39,7 @@ struct TextSpec {
   int64_t heads = 0;
   int64_t layers = 0;
   double mlp_ratio = 4.0;
+  double ls_init_value = 0;  ///< as in VisionSpec
 
   [[nodiscard]] int64_t mlp_width() const {
     return static_cast<int64_t>(static_cast<double>(width) * mlp_ratio);
@@ -63,6 +67,7 @@ void VisitFields(Visitor& visit, VisionSpec& s) {
   visit("layers", s.layers);
   visit("head_width", s.head_width, 64);
   visit("mlp_ratio", s.mlp_ratio, 4.0);
+  visit("ls_init_value", s.ls_init_value, 0.0);
 }
 
 template <class Visitor>
@@ -73,6 +78,7 @@ void VisitFields(Visitor& visit, TextSpec& s) {
   visit("heads", s.heads);
   visit("layers", s.layers);
   visit("mlp_ratio", s.mlp_ratio, 4.0);
+  visit("ls_init_value", s.ls_init_value, 0.0);
 }
 
 template <class Visitor>

@@ -14,6 +14,7 @@
 #include "core/failure.h"
 #include "trainer/device.h"
 #include "trainer/learner.h"
+#include "trainer/matrix_product.h"
 #include "trainer/random.h"
 #include "trainer/version.h"
 
@@ -115,6 +116,7 @@ void RunBench(const BenchOptions& options) {
                     {"batch_size", options.batch_size},
                     {"micro_batch", options.micro_batch},
                     {"recompute", options.recompute},
+                    {"matrix_library", NameOf(CpuMatrixLibrary())},
                     {"steps", seconds.size()},
                     {"images_per_second", rate},
                     {"images_per_cpu_second", cpu_rate},

@@ -4,12 +4,12 @@
 #include <ATen/ops/_upsample_bilinear2d_aa.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/embedding.h>
-#include <ATen/ops/embedding_dense_backward.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/sum.h>
 #include <ATen/ops/tensor.h>
 
 #include <array>
+
+#include "trainer/fused_ops.h"
 
 namespace sweep {
 namespace {
@@ -43,6 +43,7 @@ VisionTower::VisionTower(const ParameterStore& parameters,
                     model.vision.heads(),
                     /*causal=*/false,
                     model.quick_gelu,
+                    model.vision.ls_init_value > 0,
                     recompute}) {
   std::vector<float> scale;
   std::vector<float> shift;
@@ -93,16 +94,17 @@ at::Tensor VisionTower::Embed(const Saved& saved) const {
 void VisionTower::EmbedBackward(const at::Tensor& gradient_RW, const Saved& saved) const {
   const at::Tensor g_BNW = gradient_RW.view({saved.batch, -1, spec_.width});
   const at::Tensor g_BkW = g_BNW.narrow(1, 1, g_BNW.size(1) - 1);
-  const at::Tensor g_class_W = g_BNW.select(1, 0).sum(0);
-  const at::Tensor& positions = parameters_.Get("visual.positional_embedding").gradient;
-  positions.select(0, 0).add_(g_class_W);
-  positions.narrow(0, 1, spec_.patches())
-      .add_(saved.kept_BK.defined()
-                ? at::embedding_dense_backward(g_BkW, saved.kept_BK, spec_.patches(), -1, false)
-                : g_BkW.sum(0));
-  parameters_.Get("visual.class_embedding").gradient.add_(g_class_W);
-  (void)conv1_.Backward(
-      saved.patches, g_BkW.reshape({-1, spec_.width}), /*needs_input_gradient=*/false);
+  const at::Tensor g_class_BW = g_BNW.select(1, 0).contiguous();
+  const at::Tensor g_patches_RW = g_BkW.reshape({-1, spec_.width});
+  const at::Tensor& positions_NW = parameters_.Get("visual.positional_embedding").gradient;
+  if (saved.kept_BK.defined()) {
+    AddColumnSums(positions_NW.select(0, 0), g_class_BW);
+    AddToRows(positions_NW, (saved.kept_BK + 1).flatten(), g_patches_RW);
+  } else {
+    AddColumnSums(positions_NW, g_BNW.flatten(1));
+  }
+  AddColumnSums(parameters_.Get("visual.class_embedding").gradient, g_class_BW);
+  (void)conv1_.Backward(saved.patches, g_patches_RW, /*needs_input_gradient=*/false);
 }
 
 at::Tensor VisionTower::Forward(const at::Tensor& images_BCSS,
@@ -142,6 +144,7 @@ TextTower::TextTower(const ParameterStore& parameters, const ModelSpec& model, R
                     model.text.heads,
                     /*causal=*/true,
                     model.quick_gelu,
+                    model.text.ls_init_value > 0,
                     recompute}) {}
 
 at::Tensor TextTower::Forward(const at::Tensor& tokens_BT, Saved* saved) const {
@@ -168,15 +171,9 @@ void TextTower::Backward(const at::Tensor& gradient_BE, Saved& saved) const {
   g = ln_final_.Backward(saved.pooled_BW, saved.ln_final, g);
   const int64_t tokens = saved.tokens_BT.size(1);
   const at::Tensor g_RW = transformer_.Backward(g, saved.blocks);
-  parameters_.Get("positional_embedding")
-      .gradient.narrow(0, 0, tokens)
-      .add_(g_RW.view({saved.batch, tokens, spec_.width}).sum(0));
-  parameters_.Get("token_embedding.weight")
-      .gradient.add_(at::embedding_dense_backward(g_RW.view({saved.batch, tokens, spec_.width}),
-                                                  saved.tokens_BT,
-                                                  spec_.vocab_size,
-                                                  /*padding_idx=*/-1,
-                                                  /*scale_grad_by_freq=*/false));
+  AddColumnSums(parameters_.Get("positional_embedding").gradient.narrow(0, 0, tokens),
+                g_RW.view({saved.batch, tokens * spec_.width}));
+  AddToRows(parameters_.Get("token_embedding.weight").gradient, saved.tokens_BT.flatten(), g_RW);
 }
 
 ClipModel::ClipModel(const ParameterStore& parameters, const ModelSpec& model, Recompute recompute)

@@ -69,6 +69,16 @@ struct CpuKernels {
       T* x, const T* bias, const T* residual, int64_t width, int64_t begin, int64_t end);
   /// Adds the column sums of `x` to `sums`.
   void (*column_sums)(const T* x, float* sums, int64_t width, int64_t begin, int64_t end);
+  /// sums += x.
+  void (*accumulate)(const T* x, float* sums, int64_t width, int64_t begin, int64_t end);
+  /// sums[index[r]] += x[r] for each of `rows` rows in turn, columns [begin, end) alone.
+  void (*add_to_rows)(const T* x,
+                      const int64_t* index,
+                      float* sums,
+                      int64_t rows,
+                      int64_t width,
+                      int64_t begin,
+                      int64_t end);
 
   /// y = (x - mean) * rstd * weight + bias; mean and rstd are kept, one a row.
   void (*layer_norm)(const T* x,

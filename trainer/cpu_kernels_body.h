@@ -146,6 +146,27 @@ void ColumnSums(const T* x, float* sums, int64_t width, int64_t begin, int64_t e
 }
 
 template <class T>
+void Accumulate(const T* x, float* sums, int64_t width, int64_t begin, int64_t end) {
+  for (int64_t i = begin * width; i < end * width; i += kLanes)
+    Store(sums + i, Load(sums + i) + Load(x + i));
+}
+
+template <class T>
+void AddToRows(const T* x,
+               const int64_t* index,
+               float* sums,
+               int64_t rows,
+               int64_t width,
+               int64_t begin,
+               int64_t end) {
+  for (int64_t row = 0; row < rows; ++row) {
+    float* to = sums + index[row] * width;
+    for (int64_t c = begin; c < end; c += kLanes)
+      Store(to + c, Load(to + c) + Load(x + row * width + c));
+  }
+}
+
+template <class T>
 void LayerNorm(const T* x,
                const float* weight,
                const float* bias,
@@ -394,6 +415,8 @@ constexpr CpuKernels<T> kKernels = {Attention<T>,
                                     GeluBackward<T>,
                                     BiasResidual<T>,
                                     ColumnSums<T>,
+                                    Accumulate<T>,
+                                    AddToRows<T>,
                                     LayerNorm<T>,
                                     LayerNormBackward<T>};
 

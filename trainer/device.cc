@@ -2,11 +2,16 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <c10/core/CPUAllocator.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
 #include <malloc.h>
 
 #include <array>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <new>
 #include <string_view>
 
 #include "core/failure.h"
@@ -30,6 +35,38 @@ std::string CudaDeviceName(int index) {
     return "";
   return name.data();
 }
+
+// LibTorch takes memory by posix_memalign, and glibc never puts a block that comes so into a hole
+// of its own size: it first looks for one larger by the alignment (glibc 2.36), so activations
+// leave holes beside holes. Blocks of malloc fit their holes; they are aligned here, and where each
+// begins is kept in front of it.
+class AlignedMemory final : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(size_t size) override {
+    const c10::Device cpu(c10::kCPU);
+    if (size == 0) return {nullptr, cpu};
+    void* const block = std::malloc(size + kCacheLine);
+    if (block == nullptr) throw std::bad_alloc();
+    const auto offset = kCacheLine - reinterpret_cast<uintptr_t>(block) % kCacheLine;
+    char* const data = static_cast<char*>(block) + offset;
+    std::memcpy(data - sizeof(block), &block, sizeof(block));
+    return {data, data, &Free, cpu};
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return &Free; }
+  void copy_data(void* to, const void* from, size_t size) const override {
+    default_copy_data(to, from, size);
+  }
+
+ private:
+  static constexpr uintptr_t kCacheLine = 64;  // malloc's own 16 leave room for a pointer in front
+
+  static void Free(void* data) {
+    if (data == nullptr) return;
+    void* block = nullptr;
+    std::memcpy(&block, static_cast<char*>(data) - sizeof(block), sizeof(block));
+    std::free(block);
+  }
+};
 
 }  // namespace
 
@@ -68,6 +105,8 @@ void KeepFreedMemory() {
   ::mallopt(M_MMAP_THRESHOLD, kBlock);
   ::mallopt(M_TRIM_THRESHOLD, kBlock);
   ::mallopt(M_TOP_PAD, 64 << 20);
+  static AlignedMemory memory;
+  c10::SetCPUAllocator(&memory, /*priority=*/1);
 }
 
 }  // namespace sweep

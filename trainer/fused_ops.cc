@@ -1,6 +1,7 @@
 #include "trainer/fused_ops.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/index_add.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/zeros.h>
 
@@ -56,6 +57,52 @@ void ForRowsSumming(int64_t size,
     body(begin, end, first + part * sums.numel());
   });
   sums.add_(partials.sum(0).view(sums.sizes()));
+}
+
+void Accumulate(const at::Tensor& sum, const at::Tensor& x) {
+  if (!KernelsFit(x) || !KernelsFit(sum)) {
+    sum.add_(x);
+    return;
+  }
+  const int64_t width = x.size(-1);
+  WithElement(x, [&]<class T>(T) {
+    ForRows(x.numel() / width, [&](int64_t begin, int64_t end) {
+      KernelsForThisCpu<T>().accumulate(Elements<T>(x), Elements<float>(sum), width, begin, end);
+    });
+  });
+}
+
+void AddColumnSums(const at::Tensor& sums_W, const at::Tensor& x_RW) {
+  if (!KernelsFit(x_RW)) {
+    sums_W.add_(at::sum(x_RW, 0, false, sums_W.scalar_type()).view(sums_W.sizes()));
+    return;
+  }
+  WithElement(x_RW, [&]<class T>(T) {
+    ForRowsSumming(x_RW.size(0), sums_W, [&](int64_t begin, int64_t end, float* partial) {
+      KernelsForThisCpu<T>().column_sums(Elements<T>(x_RW), partial, x_RW.size(1), begin, end);
+    });
+  });
+}
+
+void AddToRows(const at::Tensor& sums_NW, const at::Tensor& rows_R, const at::Tensor& x_RW) {
+  if (!KernelsFit(x_RW) || !KernelsFit(sums_NW)) {
+    sums_NW.index_add_(0, rows_R, x_RW.to(sums_NW.scalar_type()));
+    return;
+  }
+  // Threads split the columns, so each sum is made in the order of the rows by one of them.
+  const int64_t width = x_RW.size(1);
+  const at::Tensor rows = rows_R.contiguous();
+  WithElement(x_RW, [&]<class T>(T) {
+    ForParts(width / kLanes, at::get_num_threads(), [&](int64_t, int64_t begin, int64_t end) {
+      KernelsForThisCpu<T>().add_to_rows(Elements<T>(x_RW),
+                                         Elements<int64_t>(rows),
+                                         Elements<float>(sums_NW),
+                                         rows.numel(),
+                                         width,
+                                         begin * kLanes,
+                                         end * kLanes);
+    });
+  });
 }
 
 }  // namespace sweep

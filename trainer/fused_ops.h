@@ -38,4 +38,14 @@ void ForRowsSumming(int64_t size,
                     const at::Tensor& sums,
                     const std::function<void(int64_t begin, int64_t end, float* partial)>& body);
 
+/// sum += x, for a sum in fp32 and an x of the same shape in any type.
+void Accumulate(const at::Tensor& sum, const at::Tensor& x);
+
+/// sums_W += the column sums of x_RW; sums are fp32 and contiguous, of any shape of W elements.
+void AddColumnSums(const at::Tensor& sums_W, const at::Tensor& x_RW);
+
+/// sums_NW[rows_R[r]] += x_RW[r] for each r in turn: what an embedding's table gets from its
+/// backward pass, without a table of zeros in between. The same on any number of threads.
+void AddToRows(const at::Tensor& sums_NW, const at::Tensor& rows_R, const at::Tensor& x_RW);
+
 }  // namespace sweep

@@ -1,23 +1,21 @@
 #include "trainer/layers.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/addmm.h>
+#include <ATen/ops/addcmul.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/gelu_backward.h>
 #include <ATen/ops/linalg_vector_norm.h>
-#include <ATen/ops/linear.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/native_layer_norm.h>
 #include <ATen/ops/native_layer_norm_backward.h>
 #include <ATen/ops/sigmoid.h>
-#include <ATen/ops/sum.h>
 #include <ATen/ops/zeros.h>
 
 #include <optional>
 
 #include "trainer/fused_ops.h"
+#include "trainer/matrix_product.h"
 
 namespace sweep {
 namespace {
@@ -25,24 +23,6 @@ namespace {
 constexpr double kLayerNormEps = 1e-5;
 constexpr double kLeastLength = 1e-12;
 constexpr double kQuickGelu = 1.702;
-
-// gradient += a @ b
-void AddProduct(const at::Tensor& gradient, const at::Tensor& a, const at::Tensor& b) {
-  at::Tensor out = gradient;
-  at::addmm_out(out, gradient, a, b);
-}
-
-void AddColumnSums(const at::Tensor& sums_O, const at::Tensor& x_RO) {
-  if (!KernelsFit(x_RO)) {
-    sums_O.add_(x_RO.sum(0));
-    return;
-  }
-  WithElement(x_RO, [&]<class T>(T) {
-    ForRowsSumming(x_RO.size(0), sums_O, [&](int64_t begin, int64_t end, float* partial) {
-      KernelsForThisCpu<T>().column_sums(Elements<T>(x_RO), partial, x_RO.size(1), begin, end);
-    });
-  });
-}
 
 }  // namespace
 
@@ -58,12 +38,12 @@ at::Tensor Linear::Rows(const at::Tensor& all) const {
 }
 
 at::Tensor Linear::Product(const at::Tensor& x_RW) const {
-  return at::mm(x_RW, Rows(weight_OW_->compute).flatten(1).t());
+  return LinearProduct(x_RW, Rows(weight_OW_->compute).flatten(1));
 }
 
 at::Tensor Linear::Forward(const at::Tensor& x_RW) const {
   if (bias_O_ == nullptr) return Product(x_RW);
-  return at::linear(x_RW, Rows(weight_OW_->compute).flatten(1), bias());
+  return LinearProduct(x_RW, Rows(weight_OW_->compute).flatten(1), bias());
 }
 
 at::Tensor Linear::ForwardOnto(const at::Tensor& residual_RO, const at::Tensor& x_RW) const {
@@ -85,9 +65,9 @@ at::Tensor Linear::ForwardOnto(const at::Tensor& residual_RO, const at::Tensor& 
 at::Tensor Linear::ProductBackward(const at::Tensor& x_RW,
                                    const at::Tensor& gradient_RO,
                                    bool needs_input_gradient) const {
-  AddProduct(Rows(weight_OW_->gradient).flatten(1), gradient_RO.t(), x_RW);
+  AddLinearWeightGradient(Rows(weight_OW_->gradient).flatten(1), gradient_RO, x_RW);
   if (!needs_input_gradient) return {};
-  return at::mm(gradient_RO, Rows(weight_OW_->compute).flatten(1));
+  return LinearInputGradient(gradient_RO, Rows(weight_OW_->compute).flatten(1));
 }
 
 at::Tensor Linear::Backward(const at::Tensor& x_RW,
@@ -222,15 +202,24 @@ at::Tensor LayerNorm::Backward(const at::Tensor& x_RW,
   return gradient_x_RW;
 }
 
+at::Tensor LayerScale::ForwardOnto(const at::Tensor& residual_RW, const at::Tensor& x_RW) const {
+  return at::addcmul(residual_RW, x_RW, gamma_W->compute);
+}
+
+at::Tensor LayerScale::Backward(const at::Tensor& x_RW, const at::Tensor& gradient_RW) const {
+  AddColumnSums(gamma_W->gradient, x_RW * gradient_RW);
+  return gradient_RW * gamma_W->compute;
+}
+
 at::Tensor Project(const Parameter& weight_WO, const at::Tensor& x_RW) {
-  return at::mm(x_RW, weight_WO.compute);
+  return LinearInputGradient(x_RW, weight_WO.compute);
 }
 
 at::Tensor ProjectBackward(const Parameter& weight_WO,
                            const at::Tensor& x_RW,
                            const at::Tensor& gradient_RO) {
-  AddProduct(weight_WO.gradient, x_RW.t(), gradient_RO);
-  return at::mm(gradient_RO, weight_WO.compute.t());
+  AddLinearWeightGradient(weight_WO.gradient, x_RW, gradient_RO);
+  return LinearProduct(gradient_RO, weight_WO.compute);
 }
 
 Normalized Normalize(const at::Tensor& x_RO) {

@@ -89,6 +89,17 @@ struct LayerNorm {
                                     const at::Tensor& residual_RW = {}) const;
 };
 
+/// x * gamma, a gain for each feature on what a block adds to its input (Touvron et al. 2021,
+/// CaiT).
+struct LayerScale {
+  const Parameter* gamma_W = nullptr;
+
+  /// x_RW * gamma + residual.
+  [[nodiscard]] at::Tensor ForwardOnto(const at::Tensor& residual_RW, const at::Tensor& x_RW) const;
+  /// Adds gamma's gradient and returns x's.
+  [[nodiscard]] at::Tensor Backward(const at::Tensor& x_RW, const at::Tensor& gradient_RW) const;
+};
+
 /// x_RW @ weight_WO, the projection to the shared space, which has no bias.
 [[nodiscard]] at::Tensor Project(const Parameter& weight_WO, const at::Tensor& x_RW);
 [[nodiscard]] at::Tensor ProjectBackward(const Parameter& weight_WO,

@@ -71,7 +71,6 @@ at::Tensor Learner::WholeGradients(const DeviceBatch& batch) {
             model_.text.Forward(batch.tokens_BT, &text)});
   model_.text.Backward(loss.gradient.texts_BE, text);
   model_.vision.Backward(loss.gradient.images_BE, vision);
-  parameters_.CollectGradients();
   return loss.loss;
 }
 
@@ -93,7 +92,6 @@ at::Tensor Learner::CachedGradients(const DeviceBatch& batch) {
     TextTower::Saved text;
     (void)model_.text.Forward(pieces[i].tokens_BT, &text);
     model_.text.Backward(text_gradients[i], text);
-    parameters_.CollectGradients();
   }
   return loss.loss;
 }

@@ -68,7 +68,8 @@ class Lister {
                  int64_t layers,
                  int64_t width,
                  int64_t mlp_width,
-                 const BlockInitials& initials) {
+                 const BlockInitials& initials,
+                 double layer_scale) {
     for (int64_t i = 0; i < layers; ++i) {
       place.layer = i + 1;
       const std::string block = prefix + "resblocks." + std::to_string(i) + ".";
@@ -77,11 +78,13 @@ class Lister {
       Add(block + "attn.in_proj_bias", {3 * width}, Constant(0));
       Add(block + "attn.out_proj.weight", {width, width}, initials.out_proj);
       Add(block + "attn.out_proj.bias", {width}, Constant(0));
+      if (layer_scale > 0) Add(block + "ls_1.gamma", {width}, Constant(layer_scale));
       AddNorm(block + "ln_2", width);
       Add(block + "mlp.c_fc.weight", {mlp_width, width}, initials.c_fc);
       Add(block + "mlp.c_fc.bias", {mlp_width}, Uniform(InverseRoot(width)));
       Add(block + "mlp.c_proj.weight", {width, mlp_width}, initials.c_proj);
       Add(block + "mlp.c_proj.bias", {width}, Uniform(InverseRoot(mlp_width)));
+      if (layer_scale > 0) Add(block + "ls_2.gamma", {width}, Constant(layer_scale));
     }
   }
 
@@ -157,12 +160,17 @@ std::vector<ParameterInfo> ListParameters(const ModelSpec& model) {
                    v.layers,
                    v.width,
                    v.mlp_width(),
-                   VisionBlockInitials(v.width, v.mlp_width()));
+                   VisionBlockInitials(v.width, v.mlp_width()),
+                   v.ls_init_value);
   lister.place = {Tower::kVision, vision_head};
   lister.AddNorm("visual.ln_post", v.width);
   lister.place = {Tower::kText, 0};
-  lister.AddBlocks(
-      "transformer.", t.layers, t.width, t.mlp_width(), TextBlockInitials(t.width, t.layers));
+  lister.AddBlocks("transformer.",
+                   t.layers,
+                   t.width,
+                   t.mlp_width(),
+                   TextBlockInitials(t.width, t.layers),
+                   t.ls_init_value);
   lister.place = {Tower::kText, 0};
   lister.Add("token_embedding.weight", {t.vocab_size, t.width}, Normal(0.02));
   lister.place = {Tower::kText, text_head};

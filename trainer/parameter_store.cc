@@ -36,17 +36,12 @@ ParameterStore::ParameterStore(const std::vector<ParameterInfo>& list,
   flat_ = at::zeros({size}, master_options);
   flat_gradient_ = at::zeros({size}, master_options);
   const bool low = compute != at::kFloat;
-  if (low) {
-    low_flat_ = at::zeros({size}, master_options.dtype(compute));
-    low_flat_gradient_ = at::zeros({size}, master_options.dtype(compute));
-  }
+  if (low) low_flat_ = at::zeros({size}, master_options.dtype(compute));
   for (size_t i = 0; i < list_.size(); ++i) {
     const bool keeps_fp32 = list_[i].shape.empty() || (list_[i].norm() && device.is_cpu());
     const bool own_copy = low && !keeps_fp32;
-    parameters_[list_[i].name] =
-        Parameter{SliceOf(flat_, i),
-                  SliceOf(own_copy ? low_flat_ : flat_, i),
-                  SliceOf(own_copy ? low_flat_gradient_ : flat_gradient_, i)};
+    parameters_[list_[i].name] = Parameter{
+        SliceOf(flat_, i), SliceOf(own_copy ? low_flat_ : flat_, i), SliceOf(flat_gradient_, i)};
   }
 }
 
@@ -84,12 +79,6 @@ void ParameterStore::RefreshCompute() {
 
 void ParameterStore::ZeroGradients() {
   flat_gradient_.zero_();
-}
-
-void ParameterStore::CollectGradients() {
-  if (!low_flat_gradient_.defined()) return;
-  flat_gradient_.add_(low_flat_gradient_);
-  low_flat_gradient_.zero_();
 }
 
 }  // namespace sweep

@@ -10,17 +10,17 @@
 
 namespace sweep {
 
-/// One trained tensor in its four forms, all views into the store's flat buffers.
+/// One trained tensor in its three forms, all views into the store's flat buffers.
 struct Parameter {
   at::Tensor master;    ///< fp32, what the optimizer updates and checkpoints hold
   at::Tensor compute;   ///< what forward and backward read: master itself, or its bf16 copy
-  at::Tensor gradient;  ///< same dtype as compute; backward adds into it
+  at::Tensor gradient;  ///< fp32 always; backward adds into it
 };
 
 /// All parameters and gradients of a model in one flat fp32 buffer each: an optimizer step, a norm
 /// or a cast over the whole model is one call, which is what small models are bound by. Parameters
-/// with weight decay come first. In bf16, a second pair of flat buffers holds the copies that
-/// matrix products use and their gradients; LayerNorm (on a CPU) and the logit scale stay in fp32.
+/// with weight decay come first. In bf16, a further flat buffer holds the copies that matrix
+/// products use; LayerNorm (on a CPU) and the logit scale stay in fp32.
 class ParameterStore {
  public:
   ParameterStore(const std::vector<ParameterInfo>& list, at::Device device, at::ScalarType compute);
@@ -37,9 +37,6 @@ class ParameterStore {
   void RefreshCompute();
 
   void ZeroGradients();
-  /// Adds the bf16 gradients to the fp32 ones and clears them; nothing to do in fp32. Called after
-  /// each backward pass, so that several passes accumulate in fp32.
-  void CollectGradients();
 
   [[nodiscard]] const at::Tensor& flat() const { return flat_; }
   [[nodiscard]] const at::Tensor& flat_gradient() const { return flat_gradient_; }
@@ -61,8 +58,7 @@ class ParameterStore {
   at::ScalarType compute_type_;
   at::Tensor flat_;
   at::Tensor flat_gradient_;
-  at::Tensor low_flat_;           // undefined in fp32
-  at::Tensor low_flat_gradient_;  // undefined in fp32
+  at::Tensor low_flat_;  // undefined in fp32
 };
 
 }  // namespace sweep

@@ -22,6 +22,7 @@
 #include "trainer/checkpoint_folder.h"
 #include "trainer/device.h"
 #include "trainer/learner.h"
+#include "trainer/matrix_product.h"
 #include "trainer/starting_weights.h"
 #include "trainer/version.h"
 #include "trainer/weights.h"
@@ -101,6 +102,7 @@ class TrainingRun {
                {"program", kProgramVersion},
                {"build", BuildProvenance()},
                {"machine", MachineProvenance()},
+               {"matrix_library", NameOf(CpuMatrixLibrary())},
                {"command", CommandLine()}};
     if (checkpoint) event["resumed_from"] = checkpoint->manifest.samples_seen;
     context_.events.Write("started", std::move(event));

@@ -40,7 +40,29 @@ Block::Block(const ParameterStore& parameters,
       c_proj_(LinearAt(parameters, prefix + "mlp.c_proj")),
       c_fc_(LinearAt(parameters, prefix + "mlp.c_fc"), shape.quick_gelu),
       attention_(shape.heads, shape.causal),
-      recompute_(shape.recompute) {}
+      recompute_(shape.recompute) {
+  if (!shape.layer_scale) return;
+  ls_1_ = LayerScale{&parameters.Get(prefix + "ls_1.gamma")};
+  ls_2_ = LayerScale{&parameters.Get(prefix + "ls_2.gamma")};
+}
+
+at::Tensor Block::AddOnto(const at::Tensor& residual_SW,
+                          const Linear& linear,
+                          const std::optional<LayerScale>& scale,
+                          const at::Tensor& x,
+                          at::Tensor& added_SW) {
+  if (!scale) return linear.ForwardOnto(residual_SW, x);
+  added_SW = linear.Forward(x);
+  return scale->ForwardOnto(residual_SW, added_SW);
+}
+
+at::Tensor Block::AddedBackward(const Linear& linear,
+                                const std::optional<LayerScale>& scale,
+                                const at::Tensor& x,
+                                const at::Tensor& added_SW,
+                                const at::Tensor& gradient_SW) {
+  return linear.Backward(x, scale ? scale->Backward(added_SW, gradient_SW) : gradient_SW);
+}
 
 // Fills query_SW, key_RW and value_RW.
 void Block::ProjectRows(const Readout* readout, BlockSaved& saved) const {
@@ -67,7 +89,7 @@ void Block::Compute(int64_t batch, const Readout* readout, BlockSaved& saved) co
   saved.attended_SW = attention_.Forward(
       {saved.query_SW, saved.key_RW, saved.value_RW}, batch, VisibleOf(readout), saved.attention);
   const at::Tensor x_SW = readout != nullptr ? x_RW.index_select(0, readout->rows_B) : x_RW;
-  saved.middle_SW = out_proj_.ForwardOnto(x_SW, saved.attended_SW);
+  saved.middle_SW = AddOnto(x_SW, out_proj_, ls_1_, saved.attended_SW, saved.added_1_SW);
   saved.normed_2_SW = ln_2_.Forward(saved.middle_SW, saved.norm_2);
   saved.activated_SM = c_fc_.Forward(saved.normed_2_SW, saved.hidden_SM);
 }
@@ -92,6 +114,7 @@ void Block::Restore(int64_t batch, const Readout* readout, BlockSaved& saved) co
     saved.activated_SM = c_fc_.Activate(saved.hidden_SM);
   } else if (recompute_ == Recompute::kBlocks) {
     Compute(batch, readout, saved);
+    if (ls_2_) saved.added_2_SW = c_proj_.Forward(saved.activated_SM);
   }
 }
 
@@ -101,7 +124,7 @@ at::Tensor Block::Forward(const at::Tensor& x_RW,
                           BlockSaved& saved) const {
   saved.x_RW = x_RW;
   Compute(batch, readout, saved);
-  at::Tensor y_SW = c_proj_.ForwardOnto(saved.middle_SW, saved.activated_SM);
+  at::Tensor y_SW = AddOnto(saved.middle_SW, c_proj_, ls_2_, saved.activated_SM, saved.added_2_SW);
   Forget(saved);
   return y_SW;
 }
@@ -111,10 +134,10 @@ at::Tensor Block::Backward(const at::Tensor& gradient_SW,
                            const Readout* readout,
                            BlockSaved& saved) const {
   Restore(batch, readout, saved);
-  at::Tensor g = c_proj_.Backward(saved.activated_SM, gradient_SW);
+  at::Tensor g = AddedBackward(c_proj_, ls_2_, saved.activated_SM, saved.added_2_SW, gradient_SW);
   g = c_fc_.Backward(saved.normed_2_SW, saved.hidden_SM, g);
   const at::Tensor middle_SW = ln_2_.Backward(saved.middle_SW, saved.norm_2, g, gradient_SW);
-  g = out_proj_.Backward(saved.attended_SW, middle_SW);
+  g = AddedBackward(out_proj_, ls_1_, saved.attended_SW, saved.added_1_SW, middle_SW);
   g = AttentionBackward(g, batch, readout, saved);
   if (readout == nullptr) {
     g = ln_1_.Backward(saved.x_RW, saved.norm_1, g, middle_SW);

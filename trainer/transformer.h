@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct TransformerShape {
   int64_t heads = 0;
   bool causal = false;
   bool quick_gelu = false;
+  bool layer_scale = false;
   Recompute recompute = Recompute::kNothing;
 };
 
@@ -38,10 +40,12 @@ struct BlockSaved {
   at::Tensor normed_1_RW, normed_1_SW;    ///< the second only where S is not R
   at::Tensor query_SW, key_RW, value_RW;  ///< thirds of the projection
   at::Tensor attended_SW, middle_SW, normed_2_SW, hidden_SM, activated_SM;
+  at::Tensor added_1_SW, added_2_SW;  ///< what layer scales multiply; undefined without them
   AttentionSaved attention;
 };
 
-/// Pre-norm residual attention block: x += attn(ln_1 x); x += c_proj(gelu(c_fc(ln_2 x))).
+/// Pre-norm residual attention block: x += ls_1 attn(ln_1 x); x += ls_2 c_proj(gelu(c_fc(ln_2 x))).
+/// The layer scales ls_1 and ls_2 are optional.
 class Block {
  public:
   Block(const ParameterStore& parameters, const std::string& prefix, const TransformerShape& shape);
@@ -68,9 +72,23 @@ class Block {
   void Forget(BlockSaved& saved) const;
   void Restore(int64_t batch, const Readout* readout, BlockSaved& saved) const;
 
+  // residual + linear(x), scaled where there is a layer scale, which then keeps linear(x) in
+  // `added`; and from the sum's gradient to that of x.
+  [[nodiscard]] static at::Tensor AddOnto(const at::Tensor& residual_SW,
+                                          const Linear& linear,
+                                          const std::optional<LayerScale>& scale,
+                                          const at::Tensor& x,
+                                          at::Tensor& added_SW);
+  [[nodiscard]] static at::Tensor AddedBackward(const Linear& linear,
+                                                const std::optional<LayerScale>& scale,
+                                                const at::Tensor& x,
+                                                const at::Tensor& added_SW,
+                                                const at::Tensor& gradient_SW);
+
   LayerNorm ln_1_, ln_2_;
   Linear in_proj_, out_proj_, c_proj_;
   GeluLinear c_fc_;
+  std::optional<LayerScale> ls_1_, ls_2_;
   Attention attention_;
   Recompute recompute_;
 };

@@ -5,7 +5,9 @@
 
 Runs the two programs alternately, each in a process of its own, on synthetic data without I/O, and prints images per
 second and the ratio for each precision. Both do the whole step: forward, contrastive loss, backward, AdamW, clamp. A
-second ratio is per CPU second, which other work on the machine distorts less. Environment: scripts/parity-setup.
+second ratio is per CPU second, which other work on the machine distorts less. The fractions are model FLOPs (three
+forward passes, every token) a CPU second over those of a 2048^3 product in the same precision and threads, measured in
+the same run. Environment: scripts/parity-setup.
 """
 import argparse
 import json
@@ -23,6 +25,23 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 def cpu_seconds():
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
+
+
+def matmul_flops_per_cpu_second(precision):
+    """What the machine can do: a 2048^3 product, the better of LibTorch's own and oneDNN's, best of five."""
+    import torch
+
+    a, b = (torch.randn(2048, 2048, dtype=torch.bfloat16 if precision == "bf16" else torch.float32) for _ in range(2))
+    products = (lambda: torch.mm(a, b), lambda: torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], ""))
+    best = 0
+    with torch.no_grad():
+        for product in products:
+            product()
+            for _ in range(5):
+                before = cpu_seconds()
+                product()
+                best = max(best, 2 * 2048**3 / (cpu_seconds() - before))
+    return best
 
 
 def open_clip_worker(args):
@@ -67,11 +86,14 @@ def open_clip_worker(args):
         start = time.perf_counter()
         step()
         seconds.append(time.perf_counter() - start)
+    cpu = cpu_seconds() - cpu_before
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # before the matrices below
     print(json.dumps(dict(
+        matmul_flops_per_cpu_second=matmul_flops_per_cpu_second(args.precision),
         program=f"open_clip {open_clip.__version__} (torch {torch.__version__})",
         images_per_second=args.batch / statistics.median(seconds),
-        images_per_cpu_second=args.batch * len(seconds) / (cpu_seconds() - cpu_before),
-        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)))
+        images_per_cpu_second=args.batch * len(seconds) / cpu,
+        peak_memory_bytes=peak)))
 
 
 def run(command):
@@ -103,12 +125,18 @@ def compare(args, precision):
         rounds.append((ours(args, precision), theirs(args, precision)))
     median = lambda side, key: statistics.median(r[side][key] for r in rounds)
     ratio = lambda key: statistics.median(a[key] / b[key] for a, b in rounds)
+    flops_per_image = rounds[0][0]["model_flops_per_second"] / rounds[0][0]["images_per_second"]
+    fraction = lambda side: statistics.median(
+        r[side]["images_per_cpu_second"] * flops_per_image / r[1]["matmul_flops_per_cpu_second"] for r in rounds)
     result = dict(model=args.model, precision=precision, threads=args.threads, batch=args.batch, rounds=args.rounds,
                   ours=rounds[0][0]["program"], theirs=rounds[0][1]["program"],
                   ours_images_per_second=round(median(0, "images_per_second"), 1),
                   theirs_images_per_second=round(median(1, "images_per_second"), 1),
                   ratio=round(ratio("images_per_second"), 3),
                   ratio_per_cpu_second=round(ratio("images_per_cpu_second"), 3),
+                  matmul_gflops_per_cpu_second=round(median(1, "matmul_flops_per_cpu_second") / 1e9),
+                  ours_fraction_of_matmul=round(fraction(0), 3), theirs_fraction_of_matmul=round(fraction(1), 3),
+                  matrix_library=rounds[0][0]["matrix_library"],
                   ours_peak_mb=round(median(0, "peak_memory_bytes") / 2**20),
                   theirs_peak_mb=round(median(1, "peak_memory_bytes") / 2**20))
     print(json.dumps(result), flush=True)

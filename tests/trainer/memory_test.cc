@@ -8,6 +8,7 @@
 
 #include "tests/trainer/golden.h"
 #include "trainer/contrastive_loss.h"
+#include "trainer/matrix_product.h"
 #include "trainer/random.h"
 
 namespace sweep {
@@ -32,10 +33,13 @@ DeviceBatch RandomBatch(int64_t size) {
   return {images, tokens};
 }
 
-Step TakeStep(const StepMemory& memory, const std::string& precision = "fp32") {
+Step TakeStep(const StepMemory& memory,
+              const std::string& precision = "fp32",
+              double layer_scale = 0) {
   const at::NoGradGuard no_autograd;
   RunSpec spec = GoldenSpec(false);
   spec.precision = precision;
+  spec.model.vision.ls_init_value = spec.model.text.ls_init_value = layer_scale;
   Learner learner(spec, at::kCPU, memory);
   learner.parameters().Initialize(3);
   const double loss = learner.Gradients(RandomBatch(13)).item<double>();
@@ -53,12 +57,28 @@ at::Tensor UnitRows(int64_t rows, int64_t width, int seed) {
 }  // namespace
 
 TEST_CASE("Recomputing activations gives the same gradients to the bit") {
-  const Step whole = TakeStep({});
-  for (const Recompute recompute : {Recompute::kCheap, Recompute::kBlocks}) {
-    const Step again = TakeStep({0, recompute});
-    CHECK(again.loss == whole.loss);
-    CHECK(MaxDifference(again.gradient, whole.gradient) == 0);
+  for (const std::string precision : {"fp32", "bf16"}) {
+    for (const double layer_scale : {0.0, 0.1}) {
+      const Step whole = TakeStep({}, precision, layer_scale);
+      for (const Recompute recompute : {Recompute::kCheap, Recompute::kBlocks}) {
+        const Step again = TakeStep({0, recompute}, precision, layer_scale);
+        CHECK(again.loss == whole.loss);
+        CHECK(MaxDifference(again.gradient, whole.gradient) == 0);
+      }
+    }
   }
+}
+
+TEST_CASE("MKL's and oneDNN's products give the same loss and gradients") {
+  const MatrixLibrary before = CpuMatrixLibrary();
+  UseMatrixLibrary(MatrixLibrary::kMkl);
+  const Step mkl = TakeStep({});
+  UseMatrixLibrary(MatrixLibrary::kOneDnn);
+  const Step onednn = TakeStep({});
+  UseMatrixLibrary(before);
+  CHECK(onednn.loss == Approx(mkl.loss).margin(1e-5));
+  CHECK(MaxDifference(onednn.gradient, mkl.gradient) < 1e-5);
+  CHECK(MaxDifference(onednn.gradient, mkl.gradient) > 0);  // sums in another order: really another
 }
 
 TEST_CASE("A step in micro-batches equals the whole batch's, logit scale included") {

@@ -13,11 +13,17 @@
 namespace sweep {
 namespace {
 
+RunSpec SpecOf(const std::string& kind) {
+  RunSpec spec = GoldenSpec(kind == "quick_gelu");
+  if (kind == "layer_scale") spec.model.vision.ls_init_value = spec.model.text.ls_init_value = 0.3;
+  return spec;
+}
+
 struct Golden {
   explicit Golden(const std::string& kind)
       : weights(GoldenFolder() / ("model_" + kind + ".safetensors")),
         file(GoldenFolder() / ("golden_" + kind + ".safetensors")),
-        learner(GoldenSpec(kind == "quick_gelu"), at::kCPU) {
+        learner(SpecOf(kind), at::kCPU) {
     LoadWeights(weights, learner.parameters());
   }
   [[nodiscard]] DeviceBatch Batch(int64_t step) const {
@@ -36,14 +42,16 @@ struct Golden {
 }  // namespace
 
 TEST_CASE("Names and shapes are those of open_clip's state dict", "[golden]") {
-  const auto list = ListParameters(GoldenSpec(false).model);
-  const SafetensorsFile weights(GoldenFolder() / "model_gelu.safetensors");
-  CHECK(list.size() == weights.tensors().size());
-  for (const ParameterInfo& info : list) CHECK(weights.Get(info.name).shape == info.shape);
+  for (const std::string kind : {"gelu", "layer_scale"}) {
+    const auto list = ListParameters(SpecOf(kind).model);
+    const SafetensorsFile weights(GoldenFolder() / ("model_" + kind + ".safetensors"));
+    CHECK(list.size() == weights.tensors().size());
+    for (const ParameterInfo& info : list) CHECK(weights.Get(info.name).shape == info.shape);
+  }
 }
 
 TEST_CASE("Features and loss equal open_clip's within 1e-5", "[golden]") {
-  for (const std::string kind : {"gelu", "quick_gelu"}) {
+  for (const std::string kind : {"gelu", "quick_gelu", "layer_scale"}) {
     Golden golden(kind);
     const DeviceBatch batch = golden.Batch(0);
     const ClipModel& model = golden.learner.model();
@@ -58,7 +66,7 @@ TEST_CASE("Features and loss equal open_clip's within 1e-5", "[golden]") {
 }
 
 TEST_CASE("Every gradient equals autograd's within 2e-5 of the largest", "[golden]") {
-  for (const std::string kind : {"gelu", "quick_gelu"}) {
+  for (const std::string kind : {"gelu", "quick_gelu", "layer_scale"}) {
     Golden golden(kind);
     golden.learner.Gradients(golden.Batch(0));
     for (const ParameterInfo& info : golden.learner.parameters().list()) {
@@ -73,7 +81,7 @@ TEST_CASE("Every gradient equals autograd's within 2e-5 of the largest", "[golde
 
 TEST_CASE("Twenty AdamW steps give open_clip's losses within 1e-4 and its weights within 1e-4",
           "[golden]") {
-  for (const std::string kind : {"gelu", "quick_gelu"}) {
+  for (const std::string kind : {"gelu", "quick_gelu", "layer_scale"}) {
     Golden golden(kind);
     const at::Tensor expected = GoldenTensor(golden.file, "losses");
     for (int64_t step = 0; step < expected.size(0); ++step) {
@@ -92,7 +100,8 @@ TEST_CASE("Weights are written as they were read, for open_clip to load", "[gold
   const TemporaryDirectory folder;
   const char* asked = std::getenv("SWEEP_SAVED_WEIGHTS");
   const auto path = asked != nullptr ? std::filesystem::path(asked) : folder.path() / "weights";
-  const Golden golden("gelu");
+  const char* kind = std::getenv("SWEEP_SAVED_KIND");
+  const Golden golden(kind != nullptr ? kind : "gelu");
   SaveWeights(golden.parameters(), path);
   const SafetensorsFile original(golden.weights);
   const SafetensorsFile written(path);
@@ -131,6 +140,7 @@ TEST_CASE("Parameter counts equal core's for every tower shape") {
   ModelSpec model = GoldenSpec(false).model;
   model.vision.mlp_ratio = 2.6667;
   model.text.layers = 3;
+  model.vision.ls_init_value = 1e-5;
   int64_t total = 0;
   for (const ParameterInfo& info : ListParameters(model)) total += info.size();
   CHECK(total == CountParameters(model).total());

@@ -5,7 +5,7 @@ Run with the environment of scripts/parity-setup:
 The live parity test (tests/trainer/parity) makes others, with other seeds, into a folder of its own.
 
 The stored files were made with open-clip-torch 3.3.0, clip-benchmark 1.6.2 and torch 2.11.0 on a CPU, one thread.
-model_*.safetensors   weights of a tiny open_clip CLIP, as its state_dict
+model_*.safetensors   weights of a tiny open_clip CLIP, as its state_dict; layer_scale: with ls_init_value
 golden_*.safetensors  inputs; features, loss, gradients in fp32; losses of 20 AdamW steps on changing batches
 metrics.json          CLIP_benchmark's metrics of random scores
 schedule.json         open_clip's cosine, constant and constant-then-cooldown schedules
@@ -36,12 +36,14 @@ MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(3, 1, 1)
 DEVIATION = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(3, 1, 1)
 
 
-def make_model(quick_gelu, image_size=16, patch_size=8, context=CONTEXT):
+def make_model(quick_gelu, image_size=16, patch_size=8, context=CONTEXT, layer_scale=None):
     torch.manual_seed(SEED)
     model = open_clip.CLIP(
         embed_dim=12,
-        vision_cfg=dict(image_size=image_size, patch_size=patch_size, width=32, layers=2, head_width=16),
-        text_cfg=dict(context_length=context, vocab_size=VOCABULARY, width=24, heads=3, layers=2),
+        vision_cfg=dict(image_size=image_size, patch_size=patch_size, width=32, layers=2, head_width=16,
+                        ls_init_value=layer_scale),
+        text_cfg=dict(context_length=context, vocab_size=VOCABULARY, width=24, heads=3, layers=2,
+                      ls_init_value=layer_scale),
         quick_gelu=quick_gelu,
     )
     with torch.no_grad():  # biases and gains away from 0 and 1, so that each of them matters
@@ -132,8 +134,8 @@ def train(model, images, tokens, make_optimizer=adamw):
 
 
 def make_model_goldens():
-    for kind, quick_gelu in (("gelu", False), ("quick_gelu", True)):
-        model = make_model(quick_gelu)
+    for kind, quick_gelu, layer_scale in (("gelu", False, None), ("quick_gelu", True, None), ("layer_scale", False, 0.3)):
+        model = make_model(quick_gelu, layer_scale=layer_scale)
         save_file({n: t.contiguous() for n, t in model.state_dict().items()}, HERE / f"model_{kind}.safetensors")
         images, tokens = make_batches(STEPS)
         golden = dict(images=images, tokens=tokens)

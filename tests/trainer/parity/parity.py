@@ -20,15 +20,15 @@ MAKE_SHARD_GOLDENS = MAKE_GOLDENS.with_name("make_shard_goldens.py")
 TEXTS = "10000"
 
 
-def check_strict_load(folder):
+def check_strict_load(folder, kind, layer_scale):
     """Weights that clip_train wrote load into open_clip with strict=True and give the same function."""
     sys.argv = [str(MAKE_GOLDENS), folder]
     sys.path.insert(0, str(MAKE_GOLDENS.parent))
     import make_goldens
-    written = load_file(os.path.join(folder, "written.safetensors"))
-    model = make_goldens.make_model(quick_gelu=False)
+    written = load_file(os.path.join(folder, kind + ".written.safetensors"))
+    model = make_goldens.make_model(quick_gelu=False, layer_scale=layer_scale)
     model.load_state_dict(written, strict=True)
-    golden = load_file(os.path.join(folder, "golden_gelu.safetensors"))
+    golden = load_file(os.path.join(folder, f"golden_{kind}.safetensors"))
     with torch.no_grad():
         image_features, text_features, _ = make_goldens.forward(model, golden["images"][0], golden["tokens"][0])
     assert (image_features - golden["image_features"]).abs().max() < 1e-6
@@ -62,10 +62,11 @@ def main(trainer_tests):
     for seed in SEEDS:
         with tempfile.TemporaryDirectory() as folder:
             subprocess.run([sys.executable, str(MAKE_GOLDENS), folder, str(seed)], check=True)
-            environment = dict(os.environ, SWEEP_GOLDEN_FOLDER=folder,
-                               SWEEP_SAVED_WEIGHTS=os.path.join(folder, "written.safetensors"))
-            subprocess.run([trainer_tests, "[golden]"], check=True, env=environment)
-            check_strict_load(folder)
+            for kind, layer_scale in (("gelu", None), ("layer_scale", 0.3)):
+                environment = dict(os.environ, SWEEP_GOLDEN_FOLDER=folder, SWEEP_SAVED_KIND=kind,
+                                   SWEEP_SAVED_WEIGHTS=os.path.join(folder, kind + ".written.safetensors"))
+                subprocess.run([trainer_tests, "[golden]"], check=True, env=environment)
+                check_strict_load(folder, kind, layer_scale)
             check_converted_checkpoint(folder)
         check_fresh(trainer_tests, "[tokenizer_golden]", MAKE_TOKENIZER_GOLDENS, str(seed), TEXTS)
         check_fresh(trainer_tests, "[image_golden]", MAKE_IMAGE_GOLDENS, str(seed))
