@@ -9,7 +9,6 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <ctime>
 #include <sstream>
 
@@ -27,10 +26,7 @@ std::string HostName() {
 Lease::Lease(const std::filesystem::path& store) {
   const std::filesystem::path path = store / "lease";
   fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (fd_ < 0) {
-    throw Failure(FailureCode::kDatabase,
-                  fmt::format("cannot open {}: {}", path.string(), std::strerror(errno)));
-  }
+  if (fd_ < 0) ThrowFileError("cannot open", path, errno);
   if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
     ::close(fd_);
     std::string holder = ReadFile(path);

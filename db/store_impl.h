@@ -17,6 +17,7 @@ namespace sweep {
 
 /// What store.cc, store_transaction.cc and store_queries.cc share. Not included outside db/.
 struct Store::Impl {
+  std::filesystem::path path;        // of the database, for messages
   std::unique_ptr<Lease> lease;      // only when writing
   std::unique_ptr<Journal> journal;  // only when writing
   std::unique_ptr<SQLite::Database> database;
@@ -35,6 +36,9 @@ struct Store::Impl {
     (Bind(statement, ++index, values), ...);
     return statement;
   }
+
+  /// Throws what an exception of SQLite means for the user, and what to do about it.
+  [[noreturn]] void Explain(const SQLite::Exception& error) const;
 
   template <class... Values>
   void Execute(const std::string& sql, const Values&... values) {
@@ -56,13 +60,13 @@ struct Store::Impl {
   }
 };
 
-/// Runs `work`, turning SQLite's exceptions into Failure(kDatabase) that name the store.
-template <class Work>
-auto TranslateSqlite(const std::filesystem::path& root, Work&& work) {
+/// Runs `work`, turning SQLite's exceptions into failures that name the database.
+template <class Impl, class Work>
+auto TranslateSqlite(const Impl& impl, Work&& work) {
   try {
     return std::forward<Work>(work)();
   } catch (const SQLite::Exception& error) {
-    throw Failure(FailureCode::kDatabase, (root / "sweep.db").string() + ": " + error.what());
+    impl.Explain(error);
   }
 }
 

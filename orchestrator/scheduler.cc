@@ -75,15 +75,19 @@ Scheduler::Scheduler(
 
 SweepOutcome Scheduler::Run(const InterruptGuard& interrupts) {
   AdoptOngoing();
-  while (!plan_.Finished() && interrupts.count() == 0) {
+  while (!plan_.Finished() && interrupts.count() == 0 && !outcome_.disk_full) {
     TakeInRequests();
     StartReady();
     TakeInNews(kCycle);
     TakeInProgress();
     progress_.Draw(executor_.running());
   }
-  if (interrupts.count() > 0) StopEverything(interrupts);
-  outcome_.blocked = plan_.blocked();
+  outcome_.interrupted = interrupts.count() > 0;
+  if (outcome_.interrupted || outcome_.disk_full) {
+    StopEverything(interrupts);
+  } else {
+    outcome_.blocked = plan_.blocked();
+  }
   return outcome_;
 }
 
@@ -291,6 +295,7 @@ void Scheduler::Settle(const AttemptNews& news, const AttemptVerdict& verdict) {
   const Active active = active_.at(news.run_id);
   active_.erase(news.run_id);
   const RunRow& run = *active.work.run;
+  if (verdict.disk_full) outcome_.disk_full = true;
   if (!verdict.counts) --attempts_made_[run.run_id];
   const bool retry = IsWorthRetrying(run, verdict);
   const double seconds =
@@ -311,7 +316,7 @@ void Scheduler::Settle(const AttemptNews& news, const AttemptVerdict& verdict) {
 }
 
 bool Scheduler::IsWorthRetrying(const RunRow& run, const AttemptVerdict& verdict) {
-  if (stopping_) return false;
+  if (stopping_ || outcome_.disk_full) return false;
   // The loss is exact in any number of pieces, so the run is the same with less memory.
   if (verdict.failure_class == "out_of_memory" && !micro_batches_.contains(run.run_id)) {
     constexpr int64_t kPieces = 4;
@@ -325,7 +330,7 @@ bool Scheduler::IsWorthRetrying(const RunRow& run, const AttemptVerdict& verdict
 }
 
 void Scheduler::Count(const RunRow& run, const AttemptVerdict& verdict) {
-  if (verdict.verdict == Verdict::kInterrupted && stopping_) return;
+  if (verdict.disk_full || (verdict.verdict == Verdict::kInterrupted && stopping_)) return;
   if (verdict.verdict == Verdict::kTrained && verdict.failure_class.empty()) {
     ++outcome_.completed;
     return;
@@ -360,7 +365,6 @@ void Scheduler::TakeInProgress() {
 
 void Scheduler::StopEverything(const InterruptGuard& interrupts) {
   stopping_ = true;
-  outcome_.interrupted = true;
   if (executor_.OutlivesSweep()) {
     progress_.Note(
         fmt::format("{} attempts stay with {}: the same command watches them again, "
