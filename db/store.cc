@@ -91,6 +91,18 @@ void Store::Impl::Explain(const SQLite::Exception& error) const {
   throw Failure(FailureCode::kDatabase, message);
 }
 
+void Store::Impl::RequireHeld() {
+  lease->RequireHeld();
+  SQLite::Statement& query = Prepare("SELECT value FROM meta WHERE key = 'holder'");
+  const bool ours = query.executeStep() && query.getColumn(0).getInt64() == lease->token();
+  if (!ours) {
+    throw Failure(
+        FailureCode::kStoreHeld,
+        fmt::format("{}: another process has taken the store over; nothing more is written to it",
+                    path.string()));
+  }
+}
+
 bool Store::Exists(const std::filesystem::path& root) {
   return std::filesystem::exists(root / kDatabaseName);
 }
@@ -123,6 +135,7 @@ Store::Store(std::filesystem::path root, Access access)
     const bool on_network = IsNetworkFileSystem(root_);
     ConfigureForWriting(*impl_->database, on_network);
     Migrate(*impl_->database);
+    impl_->Execute("INSERT OR REPLACE INTO meta VALUES ('holder', ?)", impl_->lease->token());
     if (on_network) {
       impl_->snapshots = std::make_unique<Snapshots>(*impl_->database, root_);
       impl_->snapshots->Make();
@@ -134,10 +147,14 @@ Store::~Store() {
   if (!impl_) return;
   impl_->statements.clear();  // before the database they belong to
   try {
-    if (impl_->snapshots) impl_->snapshots->Make();
+    if (impl_->snapshots && impl_->lease->IsHeld()) impl_->snapshots->Make();
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}: no snapshot for readers: {}\n", root_.string(), error.what());
   }
+}
+
+void Store::RequireHeld() const {
+  impl_->lease->RequireHeld();
 }
 
 RunDirectory Store::run_directory(const std::string& run_id) const {

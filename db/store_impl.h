@@ -37,6 +37,10 @@ struct Store::Impl {
     return statement;
   }
 
+  /// Throws Failure(kStoreHeld) when another process has written the store since it was opened.
+  /// Called within each transaction: while it lasts nobody else can write the database.
+  void RequireHeld();
+
   /// Throws what an exception of SQLite means for the user, and what to do about it.
   [[noreturn]] void Explain(const SQLite::Exception& error) const;
 
@@ -60,9 +64,27 @@ struct Store::Impl {
   }
 };
 
-/// Runs `work`, turning SQLite's exceptions into failures that name the database.
+/// Resets all statements when it goes.
+template <class Impl>
+class StatementsEnd {
+ public:
+  explicit StatementsEnd(Impl& impl) : impl_(impl) {}
+  ~StatementsEnd() {
+    for (auto& [sql, statement] : impl_.statements) statement.tryReset();
+  }
+  StatementsEnd(const StatementsEnd&) = delete;
+  StatementsEnd& operator=(const StatementsEnd&) = delete;
+
+ private:
+  Impl& impl_;
+};
+
+/// Runs `work`, turning SQLite's exceptions into failures that name the database. Statements are
+/// over when it returns: one left in the middle would hold its view of the database, so that the
+/// write-ahead log could not be folded in.
 template <class Impl, class Work>
-auto TranslateSqlite(const Impl& impl, Work&& work) {
+auto TranslateSqlite(Impl& impl, Work&& work) {
+  const StatementsEnd end(impl);
   try {
     return std::forward<Work>(work)();
   } catch (const SQLite::Exception& error) {

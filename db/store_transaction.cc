@@ -24,7 +24,6 @@ StoreTransaction::StoreTransaction(Store& store) : store_(store) {
 StoreTransaction::~StoreTransaction() {
   if (committed_) return;
   try {
-    for (auto& [sql, statement] : store_.impl_->statements) statement.tryReset();
     store_.impl_->database->exec("ROLLBACK");
   } catch (const SQLite::Exception&) {
     // SQLite has rolled back by itself; a destructor has nobody to tell.
@@ -33,6 +32,7 @@ StoreTransaction::~StoreTransaction() {
 
 void StoreTransaction::Commit() {
   TranslateSqlite(*store_.impl_, [&] {
+    store_.impl_->RequireHeld();
     if (!journal_entries_.empty()) {
       const int64_t end = store_.impl_->journal->Append(journal_entries_);
       store_.impl_->Execute("INSERT OR REPLACE INTO meta VALUES ('journal_offset', ?)", end);

@@ -210,6 +210,7 @@ void Scheduler::RecordIntents(const std::vector<Start>& starts) {
 }
 
 void Scheduler::StartAttempt(Start& start) {
+  store_.RequireHeld();
   const RunRow& run = *start.work.run;
   const RunDirectory directory = store_.run_directory(run.run_id);
   const int64_t attempt = start.request.attempt;

@@ -7,11 +7,13 @@ that one more `sweep run` must do what is missing, without any repair by hand. I
 done twice, no run has two trainers at once, the database is whole, and the store gives an undisturbed store's points.
 FAULT_EVERY=k takes every k-th call only: the short form for continuous integration.
 """
+import contextlib
 import json
 import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 import unittest
@@ -123,7 +125,7 @@ class EveryCallTest(FaultTest):
     def said_what_could_not_be_written(self, code, stderr):
         self.assertIn(code, (0, DATABASE), stderr)
         if code != 0:
-            self.assertRegex(stderr, "Input/output error|disk I/O error")
+            self.assertRegex(stderr, "Input/output error|disk I/O error|unable to open database file")
 
     def test_killed(self):
         self.disturb_every_call("kill", self.was_killed)
@@ -284,6 +286,52 @@ class DamageTest(FaultTest):
         self.assertIn(evaluation, self.last_stderr)
         self.assertEqual(set(self.expected) - set(self.points()), {p for p in self.expected if p not in self.points()})
         self.assertLess(len(self.points()), len(self.expected))
+
+
+class TwoOrchestratorsTest(FaultTest):
+    def start_and_pause(self):
+        process = subprocess.Popen(self.command("run", self.file), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                   text=True, env=self.environment(self.store, TINY_TRAINER_STEP_SECONDS="0.3"))
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.kill)
+        self.wait_until(lambda: self.has_started() and "running" in self.sweep("export", "transitions"))
+        process.send_signal(signal.SIGSTOP)
+        return process
+
+    def test_a_paused_sweep_keeps_its_store_on_one_machine(self):
+        paused = self.start_and_pause()
+        self.sweep("run", self.file, expect=5)
+        self.assertIn(f"process {paused.pid} on", self.last_stderr)
+        paused.send_signal(signal.SIGCONT)
+        _, errors = paused.communicate(timeout=60)
+        self.assertEqual(paused.returncode, 0, errors)
+        self.check_recovery(self.store)
+
+    def test_a_paused_sweep_whose_lock_was_lost_writes_nothing_more(self):
+        paused = self.start_and_pause()
+        os.unlink(os.path.join(self.store, "lease"))  # as a network file system drops a lock
+        self.sweep("run", self.file, env=self.environment(self.store))
+        with open(os.path.join(self.store, "journal.jsonl")) as file:
+            journal = file.read()
+        transitions = self.sweep("export", "transitions")
+        paused.send_signal(signal.SIGCONT)
+        _, errors = paused.communicate(timeout=60)
+        self.assertEqual(paused.returncode, 5, errors)
+        self.assertIn("taken it over", errors)
+        with open(os.path.join(self.store, "journal.jsonl")) as file:
+            self.assertEqual(file.read(), journal)
+        self.assertEqual(self.sweep("export", "transitions"), transitions)
+        self.check_recovery(self.store)
+
+    def test_a_sweep_that_finds_another_ones_mark_in_the_database_writes_nothing_more(self):
+        paused = self.start_and_pause()
+        with contextlib.closing(sqlite3.connect(os.path.join(self.store, "sweep.db"))) as database:
+            database.execute("UPDATE meta SET value = value + 1 WHERE key = 'holder'")
+            database.commit()
+        paused.send_signal(signal.SIGCONT)
+        _, errors = paused.communicate(timeout=60)
+        self.assertEqual(paused.returncode, 5, errors)
+        self.check_recovery(self.store)
 
 
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
