@@ -16,6 +16,7 @@ enum class FailureCode {
   kData = 6,                  ///< data to train, evaluate or fit on is missing or unusable
   kDatabase = 7,              ///< SQLite or the store's files
   kSchedulerUnreachable = 8,  ///< the cluster's scheduler does not answer
+  kDiskFull = 9,              ///< no room is left where files are to be written
   kInterrupted = 130,         ///< stopped by a signal
 };
 

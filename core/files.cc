@@ -15,11 +15,6 @@
 namespace sweep {
 namespace {
 
-[[noreturn]] void ThrowErrno(const std::string& what, const std::filesystem::path& path) {
-  throw Failure(FailureCode::kDatabase,
-                fmt::format("{} {}: {}", what, path.string(), std::strerror(errno)));
-}
-
 /// A file descriptor that closes itself.
 class Descriptor {
  public:
@@ -41,10 +36,10 @@ class TemporaryFile {
   TemporaryFile(const std::filesystem::path& target, std::string_view content)
       : path_(target.parent_path() / UniqueName(target)) {
     const Descriptor fd(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-    if (fd.get() < 0) ThrowErrno("cannot create", path_);
+    if (fd.get() < 0) ThrowFileError("cannot create", path_, errno);
     try {
       WriteAll(fd.get(), content);
-      if (::fsync(fd.get()) != 0) ThrowErrno("cannot sync", path_);
+      if (::fsync(fd.get()) != 0) ThrowFileError("cannot sync", path_, errno);
     } catch (...) {
       ::unlink(path_.c_str());
       throw;
@@ -65,7 +60,7 @@ class TemporaryFile {
     while (!content.empty()) {
       const ssize_t written = ::write(fd, content.data(), content.size());
       if (written < 0 && errno == EINTR) continue;
-      if (written < 0) ThrowErrno("cannot write", path_);
+      if (written < 0) ThrowFileError("cannot write", path_, errno);
       content.remove_prefix(static_cast<size_t>(written));
     }
   }
@@ -74,6 +69,22 @@ class TemporaryFile {
 };
 
 }  // namespace
+
+void ThrowFileError(const std::string& what, const std::filesystem::path& path, int error) {
+  const std::string message = fmt::format("{} {}: {}", what, path.string(), std::strerror(error));
+  if (error == ENOSPC || error == EDQUOT)
+    throw Failure(FailureCode::kDiskFull, fmt::format("{}; {}", message, kMakeRoomAdvice));
+  throw Failure(FailureCode::kDatabase, message);
+}
+
+void RequireRoom(const std::filesystem::path& folder) {
+  constexpr size_t kSome = 4096;
+  try {
+    const TemporaryFile probe(folder / "room", std::string(kSome, ' '));
+  } catch (const Failure& failure) {
+    if (failure.code() == FailureCode::kDiskFull) throw;
+  }
+}
 
 std::string ReadFile(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -89,9 +100,13 @@ std::string ReadFile(const std::filesystem::path& path) {
   return std::move(content).str();
 }
 
+void RenameFile(const std::filesystem::path& from, const std::filesystem::path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) ThrowFileError("cannot rename to", to, errno);
+}
+
 void WriteFileAtomic(const std::filesystem::path& path, std::string_view content) {
   const TemporaryFile temporary(path, content);
-  if (::rename(temporary.path().c_str(), path.c_str()) != 0) ThrowErrno("cannot rename to", path);
+  RenameFile(temporary.path(), path);
   SyncDirectory(path.parent_path());
 }
 
@@ -99,7 +114,7 @@ bool PublishFileOnce(const std::filesystem::path& path, std::string_view content
   const TemporaryFile temporary(path, content);
   if (::link(temporary.path().c_str(), path.c_str()) != 0) {
     if (errno == EEXIST) return false;
-    ThrowErrno("cannot publish", path);
+    ThrowFileError("cannot publish", path, errno);
   }
   SyncDirectory(path.parent_path());
   return true;
@@ -110,18 +125,15 @@ void MakeDirectories(const std::filesystem::path& path) {
   MakeDirectories(path.parent_path());
   std::error_code error;
   std::filesystem::create_directory(path, error);
-  if (error) {
-    throw Failure(FailureCode::kDatabase,
-                  fmt::format("cannot make folder {}: {}", path.string(), error.message()));
-  }
+  if (error) ThrowFileError("cannot make folder", path, error.value());
   SyncDirectory(path.parent_path());
 }
 
 void SyncDirectory(const std::filesystem::path& path) {
   const std::filesystem::path folder = path.empty() ? "." : path;
   const Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (fd.get() < 0) ThrowErrno("cannot open folder", folder);
-  if (::fsync(fd.get()) != 0) ThrowErrno("cannot sync folder", folder);
+  if (fd.get() < 0) ThrowFileError("cannot open folder", folder, errno);
+  if (::fsync(fd.get()) != 0) ThrowFileError("cannot sync folder", folder, errno);
 }
 
 }  // namespace sweep

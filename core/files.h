@@ -21,6 +21,24 @@ bool PublishFileOnce(const std::filesystem::path& path, std::string_view content
 /// Makes the folder and its parents durable: creation is followed by fsync of the parent.
 void MakeDirectories(const std::filesystem::path& path);
 
+/// rename(2) of a file or folder. Throws Failure(kDatabase).
+void RenameFile(const std::filesystem::path& from, const std::filesystem::path& to);
+
+/// What a failed system call on a file means, given its errno: throws Failure(kDiskFull) with
+/// advice where no room is left, else Failure(kDatabase). `what` as "cannot write".
+[[noreturn]] void ThrowFileError(const std::string& what,
+                                 const std::filesystem::path& path,
+                                 int error);
+
+/// Writes, syncs and removes a small file in `folder`. Throws Failure(kDiskFull) when no room is
+/// left for it; any other trouble is not what was asked.
+void RequireRoom(const std::filesystem::path& folder);
+
+/// What follows a message that no room is left.
+inline constexpr const char* kMakeRoomAdvice =
+    "make room (`sweep gc` lists what the store can do without) and give the same command again: "
+    "what has finished is safe";
+
 /// fsync of a folder, so that a rename or link inside it survives a power loss.
 void SyncDirectory(const std::filesystem::path& path);
 

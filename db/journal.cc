@@ -5,29 +5,20 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
 #include "core/event_log.h"
 #include "core/failure.h"
 #include "core/files.h"
 
 namespace sweep {
-namespace {
-
-[[noreturn]] void ThrowErrno(const char* what, const std::filesystem::path& path) {
-  throw Failure(FailureCode::kDatabase,
-                fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(errno)));
-}
-
-}  // namespace
 
 Journal::Journal(std::filesystem::path path) : path_(std::move(path)) {
   fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (fd_ < 0) ThrowErrno("open", path_);
+  if (fd_ < 0) ThrowFileError("cannot open", path_, errno);
   const std::string content = ReadFile(path_);
   const size_t last_newline = content.rfind('\n');
   length_ = last_newline == std::string::npos ? 0 : static_cast<int64_t>(last_newline) + 1;
-  if (::ftruncate(fd_, length_) != 0) ThrowErrno("truncate", path_);
+  if (::ftruncate(fd_, length_) != 0) ThrowFileError("cannot truncate", path_, errno);
   SyncDirectory(path_.parent_path());
 }
 
@@ -43,10 +34,10 @@ int64_t Journal::Append(const std::vector<Json>& entries) {
     const ssize_t written = ::pwrite(
         fd_, rest.data(), rest.size(), length_ + static_cast<int64_t>(lines.size() - rest.size()));
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) ThrowErrno("write", path_);
+    if (written < 0) ThrowFileError("cannot write", path_, errno);
     rest.remove_prefix(static_cast<size_t>(written));
   }
-  if (::fdatasync(fd_) != 0) ThrowErrno("sync", path_);
+  if (::fdatasync(fd_) != 0) ThrowFileError("cannot sync", path_, errno);
   length_ += static_cast<int64_t>(lines.size());
   return length_;
 }

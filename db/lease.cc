@@ -9,8 +9,8 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <ctime>
+#include <random>
 #include <sstream>
 
 #include "core/failure.h"
@@ -24,41 +24,77 @@ std::string HostName() {
   return name.data();
 }
 
-Lease::Lease(const std::filesystem::path& store) {
-  const std::filesystem::path path = store / "lease";
-  fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (fd_ < 0) {
-    throw Failure(FailureCode::kDatabase,
-                  fmt::format("cannot open {}: {}", path.string(), std::strerror(errno)));
-  }
+namespace {
+
+int64_t RandomToken() {
+  std::random_device source;
+  return static_cast<int64_t>(source()) << 31 ^ static_cast<int64_t>(source());
+}
+
+// errno, or 0.
+int Overwrite(int fd, const std::string& text) {
+  const auto size = static_cast<ssize_t>(text.size());
+  const ssize_t written = ::pwrite(fd, text.data(), text.size(), 0);
+  if (written != size) return written < 0 ? errno : ENOSPC;
+  return ::ftruncate(fd, size) == 0 ? 0 : errno;
+}
+
+// Of a lease's content, what is for people.
+std::string HolderIn(const std::string& content) {
+  return content.substr(0, content.find('\n'));
+}
+
+}  // namespace
+
+Lease::Lease(const std::filesystem::path& store) : path_(store / "lease"), token_(RandomToken()) {
+  fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (fd_ < 0) ThrowFileError("cannot open", path_, errno);
   if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
     ::close(fd_);
-    std::string holder = ReadFile(path);
-    while (!holder.empty() && holder.back() == '\n') holder.pop_back();
+    const std::string holder = HolderIn(ReadFile(path_));
     throw Failure(
         FailureCode::kStoreHeld,
         fmt::format("{} is held by {}; wait for it to end or stop it (its finished runs are safe)",
                     store.string(),
                     holder.empty() ? "another process" : holder));
   }
-  const std::string text = fmt::format("process {} on {} since {:%Y-%m-%d %H:%M:%S}\n",
-                                       ::getpid(),
-                                       HostName(),
-                                       fmt::localtime(std::time(nullptr)));
-  // Advice for people; the lock itself is what counts, so a failed write changes nothing.
-  if (::ftruncate(fd_, 0) == 0) (void)!::pwrite(fd_, text.data(), text.size(), 0);
+  since_ = fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::localtime(std::time(nullptr)));
+  write_error_ = Overwrite(fd_, Text());
 }
 
 Lease::~Lease() {
-  if (fd_ < 0) return;
-  (void)!::ftruncate(fd_, 0);  // nobody's any more, for those who only look
+  // Nobody's any more, for those who only look; unless it is somebody else's.
+  if (IsHeld()) (void)!::ftruncate(fd_, 0);
   ::close(fd_);
+}
+
+std::string Lease::Text() const {
+  return fmt::format(
+      "process {} on {} since {}\ntoken {}\n", ::getpid(), HostName(), since_, token_);
+}
+
+bool Lease::IsHeld() const {
+  try {
+    return ReadFile(path_) == Text();
+  } catch (const Failure&) {
+    return false;
+  }
+}
+
+void Lease::RequireHeld() const {
+  if (write_error_ != 0) ThrowFileError("cannot write", path_, write_error_);
+  if (IsHeld()) return;
+  throw Failure(
+      FailureCode::kStoreHeld,
+      fmt::format("{} is no longer held by this process: its lock was lost and {} has taken "
+                  "it over; nothing more is written to it",
+                  path_.parent_path().string(),
+                  LeaseHolder(path_.parent_path()).value_or("another one")));
 }
 
 std::optional<std::string> LeaseHolder(const std::filesystem::path& store) {
   if (!std::filesystem::exists(store / "lease")) return std::nullopt;
-  std::string holder = ReadFile(store / "lease");
-  while (!holder.empty() && holder.back() == '\n') holder.pop_back();
+  const std::string holder = HolderIn(ReadFile(store / "lease"));
   if (holder.empty()) return std::nullopt;
   std::istringstream words(holder);
   std::string process, on, host;

@@ -60,12 +60,13 @@ void Snapshots::Refresh() {
 void Snapshots::Make() {
   const auto begin = Clock::now();
   const std::filesystem::path temporary = root_ / (std::string(kSnapshotName) + ".new");
-  std::filesystem::remove(temporary);
+  std::error_code absent;
+  std::filesystem::remove(temporary, absent);
   {
     SQLite::Database copy(temporary.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
     SQLite::Backup(copy, database_).executeStep();
   }
-  std::filesystem::rename(temporary, root_ / kSnapshotName);
+  RenameFile(temporary, root_ / kSnapshotName);
   SyncDirectory(root_);
   const auto end = Clock::now();
   next_ = end + std::max<Clock::duration>(kLeastInterval, kIntervalInCopyTimes * (end - begin));

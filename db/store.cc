@@ -1,6 +1,7 @@
 #include "db/store.h"
 
 #include <fmt/format.h>
+#include <sqlite3.h>
 
 #include <chrono>
 
@@ -32,10 +33,74 @@ void Configure(SQLite::Database& database) {
   database.exec("PRAGMA foreign_keys = ON");
 }
 
+// A path as SQLite's URIs want it.
+std::string UriOf(const std::filesystem::path& path) {
+  std::string uri = "file:";
+  for (const char c : std::filesystem::absolute(path).string()) {
+    if (c == '%' || c == '?' || c == '#') {
+      uri += fmt::format("%{:02X}", c);
+    } else {
+      uri += c;
+    }
+  }
+  return uri;
+}
+
+// A database in WAL mode wants to make its shared memory beside it, even for a reader. Where that
+// cannot be (a read-only or full disk) and no log is left to apply, the file is all there is.
+std::unique_ptr<SQLite::Database> OpenForReading(const std::filesystem::path& path) {
+  auto database = std::make_unique<SQLite::Database>(path.string(), SQLite::OPEN_READONLY);
+  Configure(*database);
+  try {
+    database->execAndGet("SELECT count(*) FROM sqlite_schema");
+    return database;
+  } catch (const SQLite::Exception&) {
+    const std::filesystem::path log = path.string() + "-wal";
+    std::error_code absent;
+    if (std::filesystem::exists(log) && std::filesystem::file_size(log, absent) > 0) throw;
+  }
+  database = std::make_unique<SQLite::Database>(UriOf(path) + "?immutable=1",
+                                                SQLite::OPEN_READONLY | SQLite::OPEN_URI);
+  Configure(*database);
+  return database;
+}
+
 }  // namespace
 
 double UnixTime() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+void Store::Impl::Explain(const SQLite::Exception& error) const {
+  std::string message = fmt::format("{}: {}", path.string(), error.what());
+  switch (error.getErrorCode()) {
+    case SQLITE_FULL:
+      throw Failure(FailureCode::kDiskFull, fmt::format("{}; {}", message, kMakeRoomAdvice));
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+      // SQLite does not keep what the operating system said.
+      RequireRoom(path.parent_path());
+      break;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      message += "; `sweep db rebuild` makes it anew from the store's files";
+      break;
+    default:
+      break;
+  }
+  throw Failure(FailureCode::kDatabase, message);
+}
+
+void Store::Impl::RequireHeld() {
+  lease->RequireHeld();
+  SQLite::Statement& query = Prepare("SELECT value FROM meta WHERE key = 'holder'");
+  const bool ours = query.executeStep() && query.getColumn(0).getInt64() == lease->token();
+  if (!ours) {
+    throw Failure(
+        FailureCode::kStoreHeld,
+        fmt::format("{}: another process has taken the store over; nothing more is written to it",
+                    path.string()));
+  }
 }
 
 bool Store::Exists(const std::filesystem::path& root) {
@@ -44,6 +109,7 @@ bool Store::Exists(const std::filesystem::path& root) {
 
 Store::Store(std::filesystem::path root, Access access)
     : root_(std::move(root)), impl_(std::make_unique<Impl>()) {
+  impl_->path = root_ / kDatabaseName;
   if (access == Access::kRead && !Exists(root_)) {
     throw Failure(FailureCode::kData,
                   fmt::format("no store at {}: `sweep run SWEEP.json` or `sweep import` makes one, "
@@ -57,11 +123,9 @@ Store::Store(std::filesystem::path root, Access access)
     impl_->lease = std::make_unique<Lease>(root_);
     impl_->journal = std::make_unique<Journal>(root_ / "journal.jsonl");
   }
-  TranslateSqlite(root_, [&] {
+  TranslateSqlite(*impl_, [&] {
     if (access == Access::kRead) {
-      impl_->database = std::make_unique<SQLite::Database>(DatabaseForReading(root_).string(),
-                                                           SQLite::OPEN_READONLY);
-      Configure(*impl_->database);
+      impl_->database = OpenForReading(DatabaseForReading(root_));
       RequireCurrentSchema(*impl_->database);
       return;
     }
@@ -71,6 +135,7 @@ Store::Store(std::filesystem::path root, Access access)
     const bool on_network = IsNetworkFileSystem(root_);
     ConfigureForWriting(*impl_->database, on_network);
     Migrate(*impl_->database);
+    impl_->Execute("INSERT OR REPLACE INTO meta VALUES ('holder', ?)", impl_->lease->token());
     if (on_network) {
       impl_->snapshots = std::make_unique<Snapshots>(*impl_->database, root_);
       impl_->snapshots->Make();
@@ -82,10 +147,14 @@ Store::~Store() {
   if (!impl_) return;
   impl_->statements.clear();  // before the database they belong to
   try {
-    if (impl_->snapshots) impl_->snapshots->Make();
+    if (impl_->snapshots && impl_->lease->IsHeld()) impl_->snapshots->Make();
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}: no snapshot for readers: {}\n", root_.string(), error.what());
   }
+}
+
+void Store::RequireHeld() const {
+  impl_->lease->RequireHeld();
 }
 
 RunDirectory Store::run_directory(const std::string& run_id) const {
@@ -93,7 +162,7 @@ RunDirectory Store::run_directory(const std::string& run_id) const {
 }
 
 void Store::ReplayJournal() {
-  const int64_t offset = TranslateSqlite(root_, [&] {
+  const int64_t offset = TranslateSqlite(*impl_, [&] {
     SQLite::Statement& query =
         impl_->Prepare("SELECT value FROM meta WHERE key = 'journal_offset'");
     return query.executeStep() ? query.getColumn(0).getInt64() : int64_t{0};
@@ -103,7 +172,7 @@ void Store::ReplayJournal() {
   StoreTransaction transaction(*this);
   transaction.replaying_ = true;
   for (const Json& entry : tail.entries) transaction.ApplyJournalEntry(entry);
-  TranslateSqlite(root_, [&] {
+  TranslateSqlite(*impl_, [&] {
     impl_->Execute("INSERT OR REPLACE INTO meta VALUES ('journal_offset', ?)", tail.end);
   });
   transaction.Commit();

@@ -37,6 +37,10 @@ class Store {
   [[nodiscard]] std::filesystem::path sweeps_folder() const { return root_ / "sweeps"; }
   [[nodiscard]] std::filesystem::path imports_folder() const { return root_ / "imports"; }
 
+  /// Throws Failure(kStoreHeld) when this process, which opened the store for writing, has lost it
+  /// to another one. Asked before every act outside; every commit asks too.
+  void RequireHeld() const;
+
   /// Applies what the journal has and the database has not: the last acts before a crash, or all of
   /// them in a rebuild.
   void ReplayJournal();

@@ -17,6 +17,7 @@ namespace sweep {
 
 /// What store.cc, store_transaction.cc and store_queries.cc share. Not included outside db/.
 struct Store::Impl {
+  std::filesystem::path path;        // of the database, for messages
   std::unique_ptr<Lease> lease;      // only when writing
   std::unique_ptr<Journal> journal;  // only when writing
   std::unique_ptr<SQLite::Database> database;
@@ -35,6 +36,13 @@ struct Store::Impl {
     (Bind(statement, ++index, values), ...);
     return statement;
   }
+
+  /// Throws Failure(kStoreHeld) when another process has written the store since it was opened.
+  /// Called within each transaction: while it lasts nobody else can write the database.
+  void RequireHeld();
+
+  /// Throws what an exception of SQLite means for the user, and what to do about it.
+  [[noreturn]] void Explain(const SQLite::Exception& error) const;
 
   template <class... Values>
   void Execute(const std::string& sql, const Values&... values) {
@@ -56,13 +64,31 @@ struct Store::Impl {
   }
 };
 
-/// Runs `work`, turning SQLite's exceptions into Failure(kDatabase) that name the store.
-template <class Work>
-auto TranslateSqlite(const std::filesystem::path& root, Work&& work) {
+/// Resets all statements when it goes.
+template <class Impl>
+class StatementsEnd {
+ public:
+  explicit StatementsEnd(Impl& impl) : impl_(impl) {}
+  ~StatementsEnd() {
+    for (auto& [sql, statement] : impl_.statements) statement.tryReset();
+  }
+  StatementsEnd(const StatementsEnd&) = delete;
+  StatementsEnd& operator=(const StatementsEnd&) = delete;
+
+ private:
+  Impl& impl_;
+};
+
+/// Runs `work`, turning SQLite's exceptions into failures that name the database. Statements are
+/// over when it returns: one left in the middle would hold its view of the database, so that the
+/// write-ahead log could not be folded in.
+template <class Impl, class Work>
+auto TranslateSqlite(Impl& impl, Work&& work) {
+  const StatementsEnd end(impl);
   try {
     return std::forward<Work>(work)();
   } catch (const SQLite::Exception& error) {
-    throw Failure(FailureCode::kDatabase, (root / "sweep.db").string() + ": " + error.what());
+    impl.Explain(error);
   }
 }
 

@@ -42,16 +42,16 @@ std::string CellText(const SQLite::Column& cell) {
 
 std::set<std::string> Store::SweepIds() const {
   return TranslateSqlite(
-      root_, [&] { return FirstColumn(impl_->Prepare("SELECT sweep_id FROM sweeps")); });
+      *impl_, [&] { return FirstColumn(impl_->Prepare("SELECT sweep_id FROM sweeps")); });
 }
 
 std::set<std::string> Store::ImportIds() const {
   return TranslateSqlite(
-      root_, [&] { return FirstColumn(impl_->Prepare("SELECT import_id FROM imports")); });
+      *impl_, [&] { return FirstColumn(impl_->Prepare("SELECT import_id FROM imports")); });
 }
 
 std::optional<RunRecord> Store::FindRun(const std::string& run_id) const {
-  return TranslateSqlite(root_, [&]() -> std::optional<RunRecord> {
+  return TranslateSqlite(*impl_, [&]() -> std::optional<RunRecord> {
     SQLite::Statement& query =
         impl_->Prepare(std::string(kRunColumns) + "WHERE run_id = ?", run_id);
     if (!query.executeStep()) return std::nullopt;
@@ -60,7 +60,7 @@ std::optional<RunRecord> Store::FindRun(const std::string& run_id) const {
 }
 
 std::map<std::string, RunRecord> Store::Runs(const std::string& sweep_id) const {
-  return TranslateSqlite(root_, [&] {
+  return TranslateSqlite(*impl_, [&] {
     const std::string filter =
         "WHERE ?1 = '' OR run_id IN (SELECT run_id FROM sweep_runs WHERE sweep_id = ?1)";
     SQLite::Statement& query = impl_->Prepare(kRunColumns + filter, sweep_id);
@@ -75,11 +75,11 @@ std::map<std::string, RunRecord> Store::Runs(const std::string& sweep_id) const 
 
 std::set<std::string> Store::FinishedEvaluations() const {
   return TranslateSqlite(
-      root_, [&] { return FirstColumn(impl_->Prepare("SELECT eval_id FROM evaluations")); });
+      *impl_, [&] { return FirstColumn(impl_->Prepare("SELECT eval_id FROM evaluations")); });
 }
 
 std::vector<OpenAttempt> Store::OpenAttempts() const {
-  return TranslateSqlite(root_, [&] {
+  return TranslateSqlite(*impl_, [&] {
     SQLite::Statement& query = impl_->Prepare(
         "SELECT run_id, attempt, executor, host, pid, job FROM attempts WHERE outcome "
         "IS NULL");
@@ -97,7 +97,7 @@ std::vector<OpenAttempt> Store::OpenAttempts() const {
 }
 
 std::optional<RunProgress> Store::LatestProgress(const std::string& run_id) const {
-  return TranslateSqlite(root_, [&]() -> std::optional<RunProgress> {
+  return TranslateSqlite(*impl_, [&]() -> std::optional<RunProgress> {
     SQLite::Statement& query = impl_->Prepare(
         "SELECT body FROM events WHERE run_id = ? AND type = 'step' ORDER BY attempt DESC, seq "
         "DESC LIMIT 1",
@@ -113,7 +113,7 @@ std::optional<RunProgress> Store::LatestProgress(const std::string& run_id) cons
 }
 
 std::vector<AttemptRate> Store::AttemptRates() const {
-  return TranslateSqlite(root_, [&] {
+  return TranslateSqlite(*impl_, [&] {
     SQLite::Statement& query = impl_->Prepare(
         "SELECT run_id, json_extract(spec, '$.model'), "
         "coalesce(json_extract(spec, '$.precision'), 'fp32'), "
@@ -140,7 +140,7 @@ std::vector<AttemptRate> Store::AttemptRates() const {
 }
 
 std::vector<AttemptSpan> Store::AttemptSpans(double now) const {
-  return TranslateSqlite(root_, [&] {
+  return TranslateSqlite(*impl_, [&] {
     SQLite::Statement& query = impl_->Prepare(
         "WITH known AS (SELECT *, (SELECT body FROM events WHERE events.run_id = attempts.run_id "
         "AND events.attempt = attempts.attempt AND type = 'started' ORDER BY seq LIMIT 1) AS "
@@ -172,14 +172,14 @@ std::vector<AttemptSpan> Store::AttemptSpans(double now) const {
 }
 
 std::set<std::string> Store::RunsOfName(const std::string& sweep_name) const {
-  return TranslateSqlite(root_, [&] {
+  return TranslateSqlite(*impl_, [&] {
     return FirstColumn(impl_->Prepare(
         "SELECT run_id FROM sweep_runs JOIN sweeps USING (sweep_id) WHERE name = ?", sweep_name));
   });
 }
 
 std::optional<ReportedFailure> Store::FailureOf(const std::string& run_id, int64_t attempt) const {
-  return TranslateSqlite(root_, [&]() -> std::optional<ReportedFailure> {
+  return TranslateSqlite(*impl_, [&]() -> std::optional<ReportedFailure> {
     SQLite::Statement& query = impl_->Prepare(
         "SELECT body FROM events WHERE run_id = ? AND attempt = ? AND type = 'failure' ORDER BY "
         "seq DESC LIMIT 1",
@@ -192,7 +192,7 @@ std::optional<ReportedFailure> Store::FailureOf(const std::string& run_id, int64
 }
 
 bool Store::HasCheckpointed(const std::string& run_id, int64_t attempt) const {
-  return TranslateSqlite(root_, [&] {
+  return TranslateSqlite(*impl_, [&] {
     return impl_
         ->Prepare(
             "SELECT 1 FROM events WHERE run_id = ? AND attempt = ? AND type = 'checkpoint' LIMIT 1",
@@ -203,7 +203,7 @@ bool Store::HasCheckpointed(const std::string& run_id, int64_t attempt) const {
 }
 
 int64_t Store::EventOffset(const std::string& run_id, int64_t attempt) const {
-  return TranslateSqlite(root_, [&] {
+  return TranslateSqlite(*impl_, [&] {
     SQLite::Statement& query = impl_->Prepare(
         "SELECT offset FROM event_offsets WHERE run_id = ? AND attempt = ?", run_id, attempt);
     return query.executeStep() ? query.getColumn(0).getInt64() : int64_t{0};
@@ -211,7 +211,7 @@ int64_t Store::EventOffset(const std::string& run_id, int64_t attempt) const {
 }
 
 QueryTable Store::Query(const std::string& sql, const std::vector<std::string>& parameters) const {
-  return TranslateSqlite(root_, [&] {
+  return TranslateSqlite(*impl_, [&] {
     SQLite::Statement query(*impl_->database, sql);
     for (size_t i = 0; i < parameters.size(); ++i)
       query.bind(static_cast<int>(i) + 1, parameters[i]);
@@ -232,7 +232,7 @@ QueryTable Store::Points() const {
 }
 
 std::string Store::IntegrityReport() const {
-  return TranslateSqlite(root_, [&] {
+  return TranslateSqlite(*impl_, [&] {
     std::string integrity = impl_->database->execAndGet("PRAGMA integrity_check").getString();
     if (integrity != "ok") return integrity;
     SQLite::Statement foreign_keys(*impl_->database, "PRAGMA foreign_key_check");

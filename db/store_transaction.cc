@@ -18,13 +18,12 @@ std::optional<Number> OptionalNumber(const Json& entry, const char* name) {
 }  // namespace
 
 StoreTransaction::StoreTransaction(Store& store) : store_(store) {
-  TranslateSqlite(store_.root(), [&] { store_.impl_->database->exec("BEGIN IMMEDIATE"); });
+  TranslateSqlite(*store_.impl_, [&] { store_.impl_->database->exec("BEGIN IMMEDIATE"); });
 }
 
 StoreTransaction::~StoreTransaction() {
   if (committed_) return;
   try {
-    for (auto& [sql, statement] : store_.impl_->statements) statement.tryReset();
     store_.impl_->database->exec("ROLLBACK");
   } catch (const SQLite::Exception&) {
     // SQLite has rolled back by itself; a destructor has nobody to tell.
@@ -32,7 +31,8 @@ StoreTransaction::~StoreTransaction() {
 }
 
 void StoreTransaction::Commit() {
-  TranslateSqlite(store_.root(), [&] {
+  TranslateSqlite(*store_.impl_, [&] {
+    store_.impl_->RequireHeld();
     if (!journal_entries_.empty()) {
       const int64_t end = store_.impl_->journal->Append(journal_entries_);
       store_.impl_->Execute("INSERT OR REPLACE INTO meta VALUES ('journal_offset', ?)", end);
@@ -48,7 +48,7 @@ void StoreTransaction::Log(Json entry) {
 }
 
 void StoreTransaction::AddSweep(const SweepRow& sweep, double added_at) {
-  TranslateSqlite(store_.root(), [&] {
+  TranslateSqlite(*store_.impl_, [&] {
     Store::Impl& impl = *store_.impl_;
     impl.Execute("INSERT OR IGNORE INTO sweeps VALUES (?, ?, ?, ?)",
                  sweep.sweep_id,
@@ -139,7 +139,7 @@ void StoreTransaction::EndAttempt(const std::string& run_id,
 
 // The database's side of every journalled act, the same in the first life and in a replay.
 void StoreTransaction::ApplyJournalEntry(const Json& entry) {
-  TranslateSqlite(store_.root(), [&] {
+  TranslateSqlite(*store_.impl_, [&] {
     Store::Impl& impl = *store_.impl_;
     const std::string type = entry.value("type", "");
     const std::string run_id = entry.value("run_id", "");
@@ -206,7 +206,7 @@ void StoreTransaction::ApplyJournalEntry(const Json& entry) {
 }
 
 void StoreTransaction::RecordResult(const RunResult& result) {
-  TranslateSqlite(store_.root(), [&] {
+  TranslateSqlite(*store_.impl_, [&] {
     store_.impl_->Execute(
         "UPDATE runs SET checkpoint = ?, final_loss = ?, train_seconds = ? WHERE run_id = ?",
         result.checkpoint,
@@ -217,7 +217,7 @@ void StoreTransaction::RecordResult(const RunResult& result) {
 }
 
 void StoreTransaction::RecordEvaluation(const EvaluationResult& evaluation) {
-  TranslateSqlite(store_.root(), [&] {
+  TranslateSqlite(*store_.impl_, [&] {
     Store::Impl& impl = *store_.impl_;
     impl.Execute("INSERT OR IGNORE INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?)",
                  evaluation.eval_id,
@@ -241,7 +241,7 @@ void StoreTransaction::RecordEvents(const std::string& run_id,
                                     int64_t attempt,
                                     const std::vector<Json>& events,
                                     int64_t offset) {
-  TranslateSqlite(store_.root(), [&] {
+  TranslateSqlite(*store_.impl_, [&] {
     Store::Impl& impl = *store_.impl_;
     for (const Json& event : events) {
       impl.Execute("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)",
@@ -260,7 +260,7 @@ void StoreTransaction::AddImport(const std::string& import_id,
                                  const std::string& format,
                                  const std::vector<ImportedPoint>& points,
                                  double added_at) {
-  TranslateSqlite(store_.root(), [&] {
+  TranslateSqlite(*store_.impl_, [&] {
     Store::Impl& impl = *store_.impl_;
     const auto rows = static_cast<int64_t>(points.size());
     impl.Execute("INSERT OR REPLACE INTO imports VALUES (?, ?, ?, ?, ?)",
@@ -302,7 +302,7 @@ void StoreTransaction::AddImport(const std::string& import_id,
 
 void StoreTransaction::ReplaceFits(const std::string& sweep_id,
                                    const std::map<std::string, Json>& reports) {
-  TranslateSqlite(store_.root(), [&] {
+  TranslateSqlite(*store_.impl_, [&] {
     store_.impl_->Execute("DELETE FROM fits WHERE sweep_id = ?", sweep_id);
     for (const auto& [fit_id, report] : reports) {
       store_.impl_->Execute("INSERT OR REPLACE INTO fits VALUES (?, ?, ?, ?)",

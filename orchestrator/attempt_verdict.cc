@@ -40,6 +40,24 @@ AttemptVerdict JudgeFailure(const std::optional<ReportedFailure>& reported,
   return verdict;
 }
 
+constexpr const char* kDiskFullClass = "disk_full";
+
+bool FoundNoRoom(const std::optional<ReportedFailure>& reported, const ProcessEnd& end) {
+  return reported ? reported->failure_class == kDiskFullClass
+                  : end.exit_code == static_cast<int>(FailureCode::kDiskFull);
+}
+
+// Not the run's fault: it goes on from its last checkpoint once there is room.
+AttemptVerdict JudgeDiskFull(const std::optional<ReportedFailure>& reported) {
+  AttemptVerdict verdict;
+  verdict.verdict = Verdict::kInterrupted;
+  verdict.counts = false;
+  verdict.disk_full = true;
+  verdict.failure_class = kDiskFullClass;
+  verdict.message = reported ? reported->message : "its trainer found no room on the disk";
+  return verdict;
+}
+
 bool IsInterruption(const std::string& cause) {
   return cause == "preempted" || cause == "node_failure" || cause == "lost" ||
          cause == "not_submitted";
@@ -79,7 +97,10 @@ AttemptVerdict Judge(const IngestedRun& ingested,
     verdict.message = ingested.result->message;
     // Trained, but the process went on to an evaluation that failed.
     if (!diverged && !end.asked_to_stop && !end.lost && end.exit_code != 0) {
-      const AttemptVerdict failure = JudgeFailure(reported, end, log);
+      const AttemptVerdict failure =
+          FoundNoRoom(reported, end) ? JudgeDiskFull(reported) : JudgeFailure(reported, end, log);
+      verdict.disk_full = failure.disk_full;
+      verdict.counts = failure.counts;
       verdict.failure_class = failure.failure_class;
       verdict.message = failure.message;
       verdict.worth_retrying = failure.worth_retrying;
@@ -93,6 +114,7 @@ AttemptVerdict Judge(const IngestedRun& ingested,
     verdict.counts = !checkpointed;
     return verdict;
   }
+  if (FoundNoRoom(reported, end)) return JudgeDiskFull(reported);
   return JudgeFailure(reported, end, log);
 }
 

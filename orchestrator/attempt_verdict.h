@@ -31,6 +31,7 @@ struct AttemptVerdict {
   std::string failure_class;
   std::string message;
   bool worth_retrying = false;  ///< the same attempt may succeed when it is made again
+  bool disk_full = false;       ///< no attempt can succeed until there is room
   /// Against the limit of attempts. An interruption counts only if no checkpoint was saved, so that
   /// a run that is preempted again and again ends, and one that never advances does not go on.
   bool counts = true;

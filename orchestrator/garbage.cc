@@ -46,11 +46,18 @@ bool IsLocked(const fs::path& lock) {
   return locked;
 }
 
-// What every sweep of the store needs, by run.
+// Files that WriteFileAtomic, and folders that a checkpoint, did not come to rename.
+bool IsTemporary(const fs::path& path) {
+  const std::string name = path.filename().string();
+  return (name.starts_with('.') && name.ends_with(".tmp")) || name.starts_with(".writing-");
+}
+
+// What every sweep of the store needs, by run: by its files, as the database may not know the last.
 std::map<std::string, std::set<int64_t>> NeededByAnySweep(const Store& store) {
   std::map<std::string, std::set<int64_t>> needed;
-  for (const std::string& sweep_id : store.SweepIds()) {
-    const std::string path = (store.sweeps_folder() / (sweep_id + ".json")).string();
+  for (const auto& entry : fs::directory_iterator(store.sweeps_folder())) {
+    const std::string path = entry.path().string();
+    if (entry.path().extension() != ".json" || IsTemporary(entry.path())) continue;
     const auto stored = FieldsFromJson<StoredSweep>(ReadJsonFile(path), path);
     for (const auto& [run_id, samples] : CheckpointsNeeded(stored.sweep))
       needed[run_id].insert(samples.begin(), samples.end());
@@ -78,12 +85,6 @@ void AddCheckpoints(const RunDirectory& directory,
     if (!seen.contains(samples) && !keep.contains(samples))
       garbage.push_back({"checkpoint", path, BytesOf(path)});
   }
-}
-
-// Files that WriteFileAtomic, and folders that a checkpoint, did not come to rename.
-bool IsTemporary(const fs::path& path) {
-  const std::string name = path.filename().string();
-  return (name.starts_with('.') && name.ends_with(".tmp")) || name.starts_with(".writing-");
 }
 
 void AddTemporaries(const fs::path& folder, std::vector<Garbage>& garbage) {
@@ -114,7 +115,8 @@ std::vector<Garbage> FindGarbage(const Store& store, bool unlisted_runs) {
     if (at_work.contains(run_id) || IsLocked(directory.lock())) continue;
     const auto run = known.find(run_id);
     if (run == known.end()) {
-      if (unlisted_runs) garbage.push_back({"unlisted_run", entry.path(), BytesOf(entry.path())});
+      if (unlisted_runs && !needed.contains(run_id))
+        garbage.push_back({"unlisted_run", entry.path(), BytesOf(entry.path())});
       continue;
     }
     const auto keep = needed.find(run_id);

@@ -44,6 +44,11 @@ void IngestEvents(const Store& store,
   transaction.RecordEvents(run_id, attempt, events, offset + static_cast<int64_t>(text.size()));
 }
 
+// A file that cannot be understood is a warning; a database that cannot be written is not.
+bool IsAboutTheFile(const Failure& failure) {
+  return failure.code() == FailureCode::kUsage || failure.code() == FailureCode::kData;
+}
+
 void IngestResult(const RunDirectory& directory,
                   StoreTransaction& transaction,
                   const std::string& run_id,
@@ -76,7 +81,7 @@ void IngestEvaluations(const RunDirectory& directory,
       }
       transaction.RecordEvaluation(evaluation);
     } catch (const Failure& failure) {
-      if (failure.code() == FailureCode::kDatabase) throw;
+      if (!IsAboutTheFile(failure)) throw;
       ingested.warnings.emplace_back(failure.what());
     }
   }
@@ -95,7 +100,7 @@ IngestedRun IngestRun(const Store& store,
   try {
     IngestResult(directory, transaction, run_id, ingested);
   } catch (const Failure& failure) {
-    if (failure.code() == FailureCode::kDatabase) throw;
+    if (!IsAboutTheFile(failure)) throw;
     ingested.warnings.emplace_back(failure.what());
   }
   IngestEvaluations(directory, transaction, run_id, ingested);

@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "core/failure.h"
+#include "core/files.h"
 #include "db/lease.h"
 
 namespace sweep {
@@ -48,10 +49,7 @@ struct ChildPlan {
 
 int OpenLog(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (fd < 0) {
-    throw Failure(FailureCode::kDatabase,
-                  fmt::format("cannot open {}: {}", path.string(), std::strerror(errno)));
-  }
+  if (fd < 0) ThrowFileError("cannot open", path, errno);
   return fd;
 }
 

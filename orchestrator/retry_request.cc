@@ -77,7 +77,11 @@ std::vector<std::string> TakeRetryRequests(Store& store) {
     }
   }
   std::vector<std::string> retried = Retry(store, runs);
-  for (const auto& file : files) std::filesystem::remove(file);
+  for (const auto& file : files) {
+    std::error_code failed;
+    if (!std::filesystem::remove(file, failed) && failed)
+      ThrowFileError("cannot remove", file, failed.value());
+  }
   return retried;
 }
 

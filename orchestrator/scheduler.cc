@@ -76,7 +76,7 @@ Scheduler::Scheduler(
 SweepOutcome Scheduler::Run(const InterruptGuard& interrupts,
                             const std::function<void(const SweepOutcome&)>& after_news) {
   AdoptOngoing();
-  while (!plan_.Finished() && interrupts.count() == 0) {
+  while (!plan_.Finished() && interrupts.count() == 0 && !outcome_.disk_full) {
     TakeInRequests();
     StartReady();
     TakeInNews(kCycle);
@@ -84,8 +84,12 @@ SweepOutcome Scheduler::Run(const InterruptGuard& interrupts,
     after_news(outcome_);
     progress_.Draw(executor_.running());
   }
-  if (interrupts.count() > 0) StopEverything(interrupts);
-  outcome_.blocked = plan_.blocked();
+  outcome_.interrupted = interrupts.count() > 0;
+  if (outcome_.interrupted || outcome_.disk_full) {
+    StopEverything(interrupts);
+  } else {
+    outcome_.blocked = plan_.blocked();
+  }
   return outcome_;
 }
 
@@ -208,6 +212,7 @@ void Scheduler::RecordIntents(const std::vector<Start>& starts) {
 }
 
 void Scheduler::StartAttempt(Start& start) {
+  store_.RequireHeld();
   const RunRow& run = *start.work.run;
   const RunDirectory directory = store_.run_directory(run.run_id);
   const int64_t attempt = start.request.attempt;
@@ -293,6 +298,7 @@ void Scheduler::Settle(const AttemptNews& news, const AttemptVerdict& verdict) {
   const Active active = active_.at(news.run_id);
   active_.erase(news.run_id);
   const RunRow& run = *active.work.run;
+  if (verdict.disk_full) outcome_.disk_full = true;
   if (!verdict.counts) --attempts_made_[run.run_id];
   const bool retry = IsWorthRetrying(run, verdict);
   const double seconds =
@@ -313,7 +319,7 @@ void Scheduler::Settle(const AttemptNews& news, const AttemptVerdict& verdict) {
 }
 
 bool Scheduler::IsWorthRetrying(const RunRow& run, const AttemptVerdict& verdict) {
-  if (stopping_) return false;
+  if (stopping_ || outcome_.disk_full) return false;
   // The loss is exact in any number of pieces, so the run is the same with less memory.
   if (verdict.failure_class == "out_of_memory" && !micro_batches_.contains(run.run_id)) {
     constexpr int64_t kPieces = 4;
@@ -327,7 +333,7 @@ bool Scheduler::IsWorthRetrying(const RunRow& run, const AttemptVerdict& verdict
 }
 
 void Scheduler::Count(const RunRow& run, const AttemptVerdict& verdict) {
-  if (verdict.verdict == Verdict::kInterrupted && stopping_) return;
+  if (verdict.disk_full || (verdict.verdict == Verdict::kInterrupted && stopping_)) return;
   if (verdict.verdict == Verdict::kTrained && verdict.failure_class.empty()) {
     ++outcome_.completed;
     return;
@@ -362,7 +368,6 @@ void Scheduler::TakeInProgress() {
 
 void Scheduler::StopEverything(const InterruptGuard& interrupts) {
   stopping_ = true;
-  outcome_.interrupted = true;
   if (executor_.OutlivesSweep()) {
     progress_.Note(
         fmt::format("{} attempts stay with {}: the same command watches them again, "

@@ -24,6 +24,7 @@ struct SweepOutcome {
   size_t diverged = 0;
   size_t blocked = 0;  ///< waited for a parent that failed
   bool interrupted = false;
+  bool disk_full = false;  ///< stopped because a trainer found no room for its files
   std::vector<std::string>
       problems;  ///< a line for each run that failed: which, why, where its log is
 };

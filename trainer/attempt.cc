@@ -58,6 +58,8 @@ std::string ClassOf(FailureCode code) {
       return "data";
     case FailureCode::kInterrupted:
       return "interrupted";
+    case FailureCode::kDiskFull:
+      return "disk_full";
     default:
       return "error";
   }

@@ -99,13 +99,14 @@ std::filesystem::path PublishCheckpoint(
   const auto folder = parent / name;
   if (std::filesystem::exists(folder)) return folder;
   const auto temporary = parent / (kTemporaryPrefix + name);
-  std::filesystem::remove_all(temporary);
+  std::error_code absent;
+  std::filesystem::remove_all(temporary, absent);
   MakeDirectories(temporary);
   write_files(temporary);
   manifest.files = HashFiles(temporary);
   WriteFileAtomic(temporary / kManifest, FieldsToJson(manifest).dump(2) + "\n");
   SyncDirectory(temporary);
-  std::filesystem::rename(temporary, folder);
+  RenameFile(temporary, folder);
   SyncDirectory(parent);
   return folder;
 }

@@ -1,25 +1,17 @@
 #include "trainer/event_writer.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <string_view>
 
 #include "core/event_log.h"
-#include "core/failure.h"
 #include "core/files.h"
 
 namespace sweep {
 namespace {
-
-[[noreturn]] void ThrowErrno(const char* what, const std::filesystem::path& path) {
-  throw Failure(FailureCode::kDatabase,
-                fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(errno)));
-}
 
 int64_t LastSeq(std::string_view text) {
   int64_t last = 0;
@@ -45,7 +37,7 @@ EventWriter::EventWriter(const std::filesystem::path& path) : path_(path) {
   if (std::filesystem::exists(path)) written = ReadFile(path);
   seq_ = LastSeq(written);
   fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (fd_ < 0) ThrowErrno("open", path);
+  if (fd_ < 0) ThrowFileError("cannot open", path, errno);
   const bool torn = !written.empty() && written.back() != '\n';
   if (torn) Append("\n");
 }
@@ -66,7 +58,7 @@ void EventWriter::Append(const std::string& text) {
   while (!left.empty()) {
     const ssize_t written = ::write(fd_, left.data(), left.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) ThrowErrno("write", path_);
+    if (written < 0) ThrowFileError("cannot write", path_, errno);
     left.remove_prefix(static_cast<size_t>(written));
   }
 }

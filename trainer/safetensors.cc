@@ -58,9 +58,8 @@ class SyncedFile {
   }
 
  private:
-  [[noreturn]] void Fail(const char* what) const {
-    throw Failure(FailureCode::kDatabase,
-                  fmt::format("cannot {} {}: {}", what, path_.string(), std::strerror(errno)));
+  [[noreturn]] void Fail(const std::string& what) const {
+    ThrowFileError("cannot " + what, path_, errno);
   }
   std::filesystem::path path_;
   int fd_;

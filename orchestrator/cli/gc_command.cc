@@ -2,12 +2,14 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <optional>
 
-#include "core/failure.h"
+#include "core/files.h"
+#include "db/lease.h"
+#include "db/store.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/garbage.h"
 #include "orchestrator/progress.h"
-#include "orchestrator/recovery.h"
 #include "orchestrator/text_table.h"
 
 namespace sweep {
@@ -22,22 +24,18 @@ void Remove(const std::vector<Garbage>& garbage) {
   for (const Garbage& item : garbage) {
     std::error_code failed;
     std::filesystem::remove_all(item.path, failed);
-    if (failed) {
-      throw Failure(FailureCode::kDatabase,
-                    fmt::format("cannot remove {}: {}", item.path.string(), failed.message()));
-    }
+    if (failed) ThrowFileError("cannot remove", item.path, failed.value());
   }
 }
 
-// To act, gc holds the store, so that nothing starts on what it removes.
+// To act, gc holds the store, so that nothing starts on what it removes. It only reads the
+// database: it must work on a full disk.
 std::vector<Garbage> Collect(const std::string& root, const GcOptions& options) {
-  if (!options.remove) return FindGarbage(Store(root, Store::Access::kRead), options.unlisted_runs);
-  if (!Store::Exists(root)) throw Failure(FailureCode::kData, "no store at " + root);
-  std::vector<std::string> notes;
-  const std::unique_ptr<Store> store = OpenForWriting(root, notes);
-  for (const std::string& note : notes) fmt::print(stderr, "{}\n", note);
-  std::vector<Garbage> garbage = FindGarbage(*store, options.unlisted_runs);
-  Remove(garbage);
+  std::optional<Lease> lease;
+  if (options.remove && Store::Exists(root)) lease.emplace(root);
+  std::vector<Garbage> garbage =
+      FindGarbage(Store(root, Store::Access::kRead), options.unlisted_runs);
+  if (options.remove) Remove(garbage);
   return garbage;
 }
 

@@ -15,6 +15,7 @@ namespace {
 
 int ExitCode(const SweepReport& report) {
   if (report.outcome.interrupted) return static_cast<int>(FailureCode::kInterrupted);
+  if (report.outcome.disk_full) return static_cast<int>(FailureCode::kDiskFull);
   if (report.outcome.failed + report.outcome.blocked > 0)
     return static_cast<int>(FailureCode::kRunsFailed);
   return 0;
@@ -31,6 +32,7 @@ Json ReportJson(const SweepReport& report) {
           {"diverged", report.outcome.diverged},
           {"blocked", report.outcome.blocked},
           {"interrupted", report.outcome.interrupted},
+          {"disk_full", report.outcome.disk_full},
           {"problems", report.outcome.problems},
           {"fits", ToJson(report.fits.reports).at("fits")},
           {"fit_problems", report.fits.problems}};
@@ -50,6 +52,8 @@ void PrintReport(const SweepReport& report) {
   for (const std::string& problem : outcome.problems) fmt::print("  {}\n", problem);
   if (!report.fits.reports.empty()) fmt::print("\n{}", FitTables(report.fits.reports));
   for (const std::string& problem : report.fits.problems) fmt::print("not fitted: {}\n", problem);
+  if (outcome.disk_full)
+    fmt::print("stopped: a trainer found no room on the disk; {}\n", kMakeRoomAdvice);
   if (outcome.interrupted) fmt::print("interrupted; the same command goes on where it stopped\n");
 }
 

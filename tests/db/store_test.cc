@@ -131,6 +131,17 @@ TEST_CASE("A torn last line of the journal is cut off, a damaged one refused") {
                     Catch::Contains("journal.jsonl") && Catch::Contains("damaged"));
 }
 
+TEST_CASE("A writer that lost the store to another one commits nothing") {
+  const TemporaryDirectory directory;
+  Store store(directory.path(), Store::Access::kWrite);
+  std::filesystem::remove(directory.path() / "lease");  // as a network file system drops a lock
+  Store other(directory.path(), Store::Access::kWrite);
+  CHECK_THROWS_WITH(AddOneRun(store, SampleRunRow()), Catch::Contains("has taken it over"));
+  CHECK_THROWS_AS(store.RequireHeld(), Failure);
+  AddOneRun(other, SampleRunRow());
+  CHECK(other.Runs().size() == 1);
+}
+
 TEST_CASE("A second writer is told who holds the store, a reader may look") {
   const TemporaryDirectory directory;
   const Store holder(directory.path(), Store::Access::kWrite);

@@ -3,9 +3,9 @@ if(NOT TARGET sweep)
 endif()
 find_package(Python3 COMPONENTS Interpreter REQUIRED)
 
-add_library(crash_at MODULE support/crash_at.c)
-set_target_properties(crash_at PROPERTIES PREFIX "")
-target_link_libraries(crash_at PRIVATE ${CMAKE_DL_LIBS})
+add_library(fault_shim MODULE support/fault_shim.c)
+set_target_properties(fault_shim PROPERTIES PREFIX "")
+target_link_libraries(fault_shim PRIVATE ${CMAKE_DL_LIBS})
 
 # sweep_add_e2e(name script LABELS … ENVIRONMENT …): a Python program that drives the real `sweep`.
 function(sweep_add_e2e name script)
@@ -25,8 +25,8 @@ if(TARGET clip_train)
 endif()
 # A sanitized program cannot be preloaded into.
 if(NOT SWEEP_SANITIZE)
-  sweep_add_e2e(crash crash_test.py LABELS crash TIMEOUT 600
-    ENVIRONMENT "CRASH_LIBRARY=$<TARGET_FILE:crash_at>;CRASH_EVERY=3;RANDOM_KILLS=30")
-  sweep_add_e2e(crash_long crash_test.py LABELS "crash;long" TIMEOUT 3600
-    ENVIRONMENT "CRASH_LIBRARY=$<TARGET_FILE:crash_at>;CRASH_EVERY=1;RANDOM_KILLS=300")
+  sweep_add_e2e(faults faults_test.py LABELS crash TIMEOUT 600
+    ENVIRONMENT "FAULT_SHIM=$<TARGET_FILE:fault_shim>;FAULT_EVERY=25;RANDOM_KILLS=15")
+  sweep_add_e2e(faults_long faults_test.py LABELS "crash;long" TIMEOUT 7200
+    ENVIRONMENT "FAULT_SHIM=$<TARGET_FILE:fault_shim>;FAULT_EVERY=1;RANDOM_KILLS=300")
 endif()

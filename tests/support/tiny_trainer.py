@@ -1,8 +1,20 @@
 #!/usr/bin/env python3
 """A trainer that trains nothing: keeps docs/run_directory.md, with an error that falls as a power of compute."""
-import json, os, sys, time, zlib
+import fcntl, json, os, sys, time, zlib
 
 run_dir, attempt = sys.argv[1], int(sys.argv[2])
+
+def note(act):
+    """For tests that ask what happened at all, whatever became of the store."""
+    if "TINY_TRAINER_LEDGER" in os.environ:
+        with open(os.environ["TINY_TRAINER_LEDGER"], "a") as ledger: print(act, os.path.basename(run_dir), file=ledger)
+
+lock = open(f"{run_dir}/lock", "w")
+try:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    note("collided"); sys.exit(5)
+note("began")
 spec = json.load(open(f"{run_dir}/spec.json"))["spec"]
 request = json.load(open(f"{run_dir}/attempts/{attempt}/attempt.json"))
 events = open(f"{run_dir}/attempts/{attempt}/events.jsonl", "a")
@@ -20,6 +32,7 @@ def publish(path, content):
     with open(path + f".{os.getpid()}.tmp", "w") as out:
         json.dump(content, out); out.flush(); os.fsync(out.fileno())
     os.link(out.name, path); os.unlink(out.name)
+    if path.endswith("result.json"): note("published")
 
 event(type="started", host="here", pid=os.getpid(), device="cpu", threads=1, program="tiny_trainer")
 compute = spec["samples_seen"] * spec["model"]["vision"]["width"] ** 2
