@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""Training speed of clip_train on one GPU for CLIP's models in bf16, against the rate its matrix products can reach.
+
+    python3 benchmarks/trainer/gpu_models.py --clip-train build/gpu/bin/clip_train --report report.json
+    python3 benchmarks/trainer/gpu_models.py --table report.json
+
+Synthetic data on the device, the whole step. `mfu` is model FLOPs a second (tokens processed alone) over the data
+sheet's dense peak; `of_matmul` the same over a large product measured in the same run. Where open_clip can be
+imported, it trains the same model and batch, eager and compiled, and the ratios are ours / theirs.
+"""
+import argparse
+import importlib.util
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+
+PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # NVIDIA's data sheets, bf16 dense
+# name: (model, batch, clip_train's options); batches that fill an 80 GB GPU without recomputation
+MODELS = {
+    "ViT-B-32": (dict(embed_dim=512, vision=dict(image_size=224, patch_size=32, width=768, layers=12),
+                      text=dict(context_length=77, vocab_size=49408, width=512, heads=8, layers=12)), 1024),
+    "ViT-B-16": (dict(embed_dim=512, vision=dict(image_size=224, patch_size=16, width=768, layers=12),
+                      text=dict(context_length=77, vocab_size=49408, width=512, heads=8, layers=12)), 512),
+    "ViT-L-14": (dict(embed_dim=768, vision=dict(image_size=224, patch_size=14, width=1024, layers=24),
+                      text=dict(context_length=77, vocab_size=49408, width=768, heads=12, layers=12)), 128),
+    "ViT-H-14": (dict(embed_dim=1024, vision=dict(image_size=224, patch_size=14, width=1280, layers=32, head_width=80),
+                      text=dict(context_length=77, vocab_size=49408, width=1024, heads=16, layers=24)), 48),
+}
+
+
+def synchronize(device):
+    import torch
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def matmul_flops(device):
+    """The better of two large square products, dense bf16."""
+    import torch
+    best = 0
+    for side in (4096, 8192) if device == "cuda" else (1024,):
+        a, b = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
+        for repeat in range(6):
+            synchronize(device)
+            start = time.perf_counter()
+            for _ in range(4):
+                a @ b
+            synchronize(device)
+            if repeat > 1:
+                best = max(best, 4 * 2 * side**3 / (time.perf_counter() - start))
+    return best
+
+
+def peak_flops():
+    import torch
+    name = torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""
+    return next((peak for gpu, peak in PEAKS.items() if gpu in name), None), name
+
+
+def train_open_clip(spec, batch, device, seconds, compiled):
+    """open_clip's model and loss with fused AdamW under autocast; images a second."""
+    import open_clip
+    import torch
+    from open_clip.loss import ClipLoss
+
+    torch.manual_seed(0)
+    model = open_clip.CLIP(spec["embed_dim"], spec["vision"], spec["text"]).to(device)
+    side, text = spec["vision"]["image_size"], spec["text"]
+    images = torch.randn(batch, 3, side, side, device=device)
+    tokens = torch.randint(1, text["vocab_size"] - 1, (batch, text["context_length"]), device=device)
+    tokens[:, -1] = text["vocab_size"] - 1
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.98), eps=1e-6, fused=device == "cuda")
+    loss_function, forward = ClipLoss(), torch.compile(model) if compiled else model
+
+    def step():
+        optimizer.zero_grad()
+        with torch.autocast(device, dtype=torch.bfloat16):
+            loss = loss_function(*forward(images, tokens))
+        loss.backward()
+        optimizer.step()
+        with torch.no_grad():
+            model.logit_scale.clamp_(0, math.log(100))
+
+    for _ in range(5):
+        step()
+    synchronize(device)
+    steps, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        step()
+        synchronize(device)
+        steps += 1
+    return batch * steps / (time.perf_counter() - start)
+
+
+def bench(args, models_file, name, batch):
+    done = subprocess.run([args.clip_train, "bench", "--model", models_file, "--name", name, "--precision", "bf16",
+                           "--device", args.device, "--batch", str(batch), "--threads", "1", "--seconds",
+                           str(args.seconds)], capture_output=True, text=True)
+    if done.returncode != 0:
+        return dict(error=(done.stderr.strip().splitlines() or ["no message"])[-1])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure(args):
+    models_file = args.report + ".models.json"
+    with open(models_file, "w") as out:
+        json.dump(dict(models={name: spec for name, (spec, _) in MODELS.items()}), out)
+    peak, gpu = peak_flops()
+    matmul = matmul_flops(args.device)
+    has_peer = importlib.util.find_spec("open_clip") is not None
+    rows = []
+    for name in args.models.split(","):
+        spec, batch = MODELS[name]
+        batch = args.batch or batch
+        ours = bench(args, models_file, name, batch)
+        row = dict(model=name, batch=batch, **ours)
+        if "error" not in ours:
+            flops = ours["model_flops_per_second"]
+            row.update(mfu=flops / peak if peak else None, of_matmul=flops / matmul)
+            for mode in ("eager", "compiled") if has_peer else ():
+                try:
+                    theirs = train_open_clip(spec, batch, args.device, args.seconds, mode == "compiled")
+                    row[f"open_clip_{mode}"] = theirs
+                    row[f"ratio_{mode}"] = ours["images_per_second"] / theirs
+                except Exception as error:  # out of memory, a compiler that is not there: the rest still counts
+                    row[f"open_clip_{mode}_error"] = repr(error)[:200]
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+    with open(args.report, "w") as out:
+        json.dump(dict(gpu=gpu, device=args.device, peak_flops=peak, matmul_flops=matmul, rows=rows), out, indent=1)
+    os.remove(models_file)
+    return 1 if all("error" in row for row in rows) else 0
+
+
+def table(path):
+    report = json.load(open(path))
+    print(f"{report['gpu'] or report['device']}: matrix products reach {report['matmul_flops'] / 1e12:.0f} TFLOP/s in bf16\n")
+    print("| model | batch | images/s | MFU | of the matmul rate | over open_clip eager | over torch.compile |")
+    print("|---|---|---|---|---|---|---|")
+    shown = lambda value, form: "not measured" if value is None else form.format(value)
+    for row in report["rows"]:
+        if "error" in row:
+            print(f"| {row['model']} | {row['batch']} | {row['error']} | | | | |")
+            continue
+        print(f"| {row['model']} | {row['batch']} | {row['images_per_second']:.1f} | {shown(row['mfu'], '{:.1%}')} | "
+              f"{row['of_matmul']:.1%} | {shown(row.get('ratio_eager'), '{:.2f}')} | "
+              f"{shown(row.get('ratio_compiled'), '{:.2f}')} |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clip-train", default="build/gpu/bin/clip_train")
+    parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
+    parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--batch", type=int, default=0, help="of every model (default: each its own)")
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--report", default="gpu_models.json")
+    parser.add_argument("--table", metavar="REPORT", help="print a report as a table")
+    args = parser.parse_args()
+    if args.table:
+        table(args.table)
+        return 0
+    return measure(args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
