@@ -122,7 +122,7 @@ TrainMemory EstimateTrainMemory(const ModelSpec& model,
   const VisionSpec& v = model.vision;
   const TextSpec& t = model.text;
   const auto number = [](int64_t value) { return static_cast<double>(value); };
-  const double bytes = step.bf16 ? 2 : kFloatBytes;
+  const double bytes = step.two_bytes ? 2 : kFloatBytes;
   const TowerShape vision{number(v.layers),
                           number(KeptPatchCount(v, reduction) + 1),
                           number(v.width),
@@ -145,7 +145,7 @@ TrainMemory EstimateTrainMemory(const ModelSpec& model,
   const int64_t piece = step.micro_batch > 0 ? std::min(step.micro_batch, batch) : batch;
 
   TrainMemory memory;
-  memory.state = number(CountParameters(model).total()) * (step.bf16 ? 18 : 16);
+  memory.state = number(CountParameters(model).total()) * (step.two_bytes ? 18 : 16);
   memory.activations = number(piece) * sample;
   const double tile = number(std::min(batch, kLossTilePairs));
   memory.loss = 2 * tile * tile * kFloatBytes;

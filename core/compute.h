@@ -54,9 +54,9 @@ inline constexpr int64_t kLossTilePairs = 2048;
 
 /// How a step is taken.
 struct StepSize {
-  int64_t batch_size = 0;   ///< pairs a step of one process
-  int64_t micro_batch = 0;  ///< pairs encoded at a time; 0: all of them
-  bool bf16 = false;
+  int64_t batch_size = 0;          ///< pairs a step of one process
+  int64_t micro_batch = 0;         ///< pairs encoded at a time; 0: all of them
+  bool two_bytes = false;          ///< a number of weights' copies and activations: bf16 or fp16
   std::string recompute = "none";  ///< as in AttemptRequest
 };
 

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 #include "core/hash.h"
 #include "core/json_fields.h"
 
@@ -66,6 +69,22 @@ void ValidateSchedule(const ScheduleSpec& s, int64_t steps, const std::string& o
           "a positive number");
 }
 
+void ValidateInstability(const InstabilitySpec& s, const std::string& origin) {
+  const bool reacts = s.reaction == "skip" || s.reaction == "rewind";
+  Require(s.reaction == "stop" || reacts,
+          origin,
+          "instability.reaction",
+          s.reaction,
+          "stop, skip or rewind");
+  Require(s.spike_threshold == 0 || (reacts && s.spike_threshold > 0),
+          origin,
+          "instability.spike_threshold",
+          s.spike_threshold,
+          "zero (off), or a positive number with skip or rewind");
+  Require(s.rewind_steps > 0, origin, "instability.rewind_steps", s.rewind_steps, "at least 1");
+  Require(s.limit >= 0, origin, "instability.limit", s.limit, "zero or more");
+}
+
 }  // namespace
 
 Json ToJson(const RunSpec& spec) {
@@ -101,11 +120,13 @@ void ValidateRunSpec(const RunSpec& spec, const std::string& origin) {
   ValidateOptimizer(spec.optimizer, origin);
   ValidateSchedule(spec.schedule, spec.steps(), origin);
   ValidateTokenReduction(spec.reduction, spec.model.vision, origin);
-  Require(spec.precision == "fp32" || spec.precision == "bf16",
+  ValidateInstability(spec.instability, origin);
+  constexpr std::array kPrecisions = {"fp32", "bf16", "fp16", "tf32"};
+  Require(std::ranges::find(kPrecisions, spec.precision) != kPrecisions.end(),
           origin,
           "precision",
           spec.precision,
-          "fp32 or bf16");
+          "fp32, bf16, fp16 or tf32");
   Require(spec.seed >= 0, origin, "seed", spec.seed, "zero or more");
   const StartSpec& start = spec.start;
   const bool towers = !start.vision_file.empty() || !start.text_file.empty();

@@ -57,6 +57,19 @@ struct ScheduleSpec {
   bool operator==(const ScheduleSpec&) const = default;
 };
 
+/// What a run does about a step whose loss or gradient is not finite, or is a spike
+/// (trainer/instability.h).
+struct InstabilitySpec {
+  std::string reaction =
+      "stop";                  ///< `stop`: the run has diverged; `skip`: the step changes nothing;
+                               ///< `rewind`: back, and on past the batches that led there
+  double spike_threshold = 0;  ///< robust standard deviations of the gradient norm above its
+                               ///< median; 0: only what is not finite
+  int64_t rewind_steps = 100;  ///< `rewind` goes back to the last multiple of these
+  int64_t limit = 10;          ///< more skips in a row, or more rewinds, and the run has diverged
+  bool operator==(const InstabilitySpec&) const = default;
+};
+
 /// Where the weights come from. Empty: from scratch. Else the optimizer starts anew on a parent
 /// run's or a file's weights.
 struct StartSpec {
@@ -82,7 +95,8 @@ struct RunSpec {
   OptimizerSpec optimizer;
   ScheduleSpec schedule;
   TokenReductionSpec reduction;
-  std::string precision = "fp32";  ///< `fp32` or `bf16`
+  InstabilitySpec instability;
+  std::string precision = "fp32";  ///< `fp32`, `bf16`, `fp16` or `tf32`
   int64_t seed = 0;                ///< initialisation and data order
   StartSpec start;
 
@@ -133,6 +147,14 @@ void VisitFields(Visitor& visit, ScheduleSpec& s) {
 }
 
 template <class Visitor>
+void VisitFields(Visitor& visit, InstabilitySpec& s) {
+  visit("reaction", s.reaction, "stop");
+  visit("spike_threshold", s.spike_threshold, 0.0);
+  visit("rewind_steps", s.rewind_steps, 100);
+  visit("limit", s.limit, 10);
+}
+
+template <class Visitor>
 void VisitFields(Visitor& visit, StartSpec& s) {
   visit("run_id", s.run_id, "");
   visit("samples_seen", s.samples_seen, 0);
@@ -152,6 +174,7 @@ void VisitFields(Visitor& visit, RunSpec& s) {
   visit("optimizer", s.optimizer);
   visit("schedule", s.schedule, ScheduleSpec());
   visit("reduction", s.reduction, TokenReductionSpec());
+  visit("instability", s.instability, InstabilitySpec());
   visit("precision", s.precision, "fp32");
   visit("seed", s.seed, 0);
   visit("start", s.start, StartSpec());

@@ -21,6 +21,11 @@ void VisitFields(Visitor& visit, AcceleratorFile& s) {
 
 }  // namespace
 
+double PeakFlopsOf(const Accelerator& accelerator, const std::string& precision) {
+  const auto known = accelerator.peak_flops.find(precision);
+  return known != accelerator.peak_flops.end() ? known->second : accelerator.peak_flops.at("fp32");
+}
+
 std::map<std::string, Accelerator> LoadAccelerators() {
   const std::string path = DataPath("accelerators.json").string();
   return FieldsFromJson<AcceleratorFile>(ReadJsonFile(path), path).accelerators;

@@ -37,7 +37,7 @@ void VisitFields(Visitor& visit, RangedEstimate& s) {
 struct Accelerator {
   std::string name;
   std::string unit;                          ///< `GPU` or `core`: what its hours are hours of
-  std::map<std::string, double> peak_flops;  ///< a second, by precision
+  std::map<std::string, double> peak_flops;  ///< a second, by precision; fp32's must be there
   RangedEstimate utilisation;                ///< share of the peak, by model FLOPs
 };
 
@@ -48,6 +48,9 @@ void VisitFields(Visitor& visit, Accelerator& s) {
   visit("peak_flops", s.peak_flops);
   visit("utilisation", s.utilisation);
 }
+
+/// Its peak in FLOP/s in `precision`; where that is not known, in fp32, which is never faster.
+[[nodiscard]] double PeakFlopsOf(const Accelerator& accelerator, const std::string& precision);
 
 /// The ones of the shipped accelerators.json, by id (`a100`, …, `core`).
 [[nodiscard]] std::map<std::string, Accelerator> LoadAccelerators();

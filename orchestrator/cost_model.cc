@@ -33,7 +33,7 @@ size_t CheckpointsLeft(std::set<int64_t> needed,
 StepSize StepOf(const RunSpec& spec, const SweepJob& job) {
   return {spec.global_batch_size / job.executor.processes(),
           job.trainer.micro_batch,
-          spec.precision == "bf16",
+          spec.precision == "bf16" || spec.precision == "fp16",
           job.trainer.recompute};
 }
 

@@ -152,7 +152,7 @@ const Probe* TrainRates::ProbeOf(const RunSpec& spec) const {
 
 TrainRate TrainRates::Assumed(const RunSpec& spec) const {
   const Accelerator& a = workplace_.accelerator;
-  const double peak = a.peak_flops.at(spec.precision) * static_cast<double>(workplace_.devices);
+  const double peak = PeakFlopsOf(a, spec.precision) * static_cast<double>(workplace_.devices);
   const double full = peak / TrainFlopsPerSample(spec);
   TrainRate rate;
   rate.samples_per_second = {

@@ -48,7 +48,9 @@ bool OneQuery(const AttentionRows& rows, int64_t batch) {
 // Short sequences on a CPU: the products are too small for a library to do them well.
 bool KernelFits(const AttentionRows& rows, int64_t batch, int64_t heads) {
   const int64_t head_width = rows.query.size(1) / heads;
-  return rows.query.is_cpu() && head_width % kLanes == 0 && head_width <= kMostHeadWidth &&
+  const auto type = rows.query.scalar_type();
+  return rows.query.is_cpu() && (type == at::kFloat || type == at::kBFloat16) &&
+         head_width % kLanes == 0 && head_width <= kMostHeadWidth &&
          rows.key.size(0) / batch <= kMostAttentionKeys;
 }
 

@@ -91,6 +91,7 @@ void RunBench(const BenchOptions& options) {
   const RunSpec spec = SpecOf(options);
   const at::Device device = ChooseDevice(options.device);
   SetThreads(options.threads);
+  SetPrecision(device, options.precision);
   Learner learner(spec, device, StepMemory{options.micro_batch, ParseRecompute(options.recompute)});
   learner.parameters().Initialize(0);
   const DeviceBatch batch = SyntheticBatch(spec, device);

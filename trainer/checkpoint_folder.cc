@@ -27,6 +27,8 @@ void VisitFields(Visitor& visit, CheckpointManifest& s) {
   visit("threads", s.threads);
   visit("micro_batch", s.micro_batch, 0);
   visit("train_seconds", s.train_seconds);
+  visit("stability", s.stability, StabilityState());
+  visit("loss_scale", s.loss_scale, LossScale());
   visit("files", s.files);
 }
 
@@ -148,6 +150,12 @@ std::optional<StoredCheckpoint> CheckpointAt(const RunDirectory& directory,
     if (auto checkpoint = OpenOrReport(candidate, run_id, report)) return checkpoint;
   }
   return std::nullopt;
+}
+
+void RemoveCheckpointsAfter(const RunDirectory& directory, int64_t samples_seen) {
+  for (const CheckpointFolder& candidate : directory.CheckpointFolders()) {
+    if (candidate.samples_seen > samples_seen) RemoveFolder(candidate.path);
+  }
 }
 
 void PruneCheckpoints(const RunDirectory& directory, const std::set<int64_t>& keep) {

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "core/run_directory.h"
+#include "trainer/instability.h"
+#include "trainer/loss_scale.h"
 
 namespace sweep {
 
@@ -28,6 +30,8 @@ struct CheckpointManifest {
   int64_t threads = 1;       ///< a resumed run keeps them: sums depend on how they are split
   int64_t micro_batch = 0;   ///< likewise
   double train_seconds = 0;  ///< so far, over all attempts
+  StabilityState stability;
+  LossScale loss_scale;
   std::map<std::string, CheckpointFile> files;
 };
 
@@ -61,6 +65,9 @@ using CheckpointReport = std::function<void(const std::string&)>;
                                                            const std::string& run_id,
                                                            int64_t samples_seen,
                                                            const CheckpointReport& report);
+
+/// Removes all checkpoints of the run after `samples_seen`: a rewind leaves their path.
+void RemoveCheckpointsAfter(const RunDirectory& directory, int64_t samples_seen);
 
 /// Removes all checkpoints of the run but the newest two and those in `keep`, and what interrupted
 /// writes left behind.

@@ -76,8 +76,8 @@ CLI::App* AddBench(CLI::App& app, sweep::BenchOptions& options) {
   CLI::App* bench = app.add_subcommand("bench", "Measures training speed on synthetic data");
   bench->add_option("--model", options.model_file, "File with the model's definition")->required();
   bench->add_option("--name", options.model_name, "Which of the file's `models`");
-  bench->add_option("--precision", options.precision, "fp32 or bf16")
-      ->check(CLI::IsMember({"fp32", "bf16"}));
+  bench->add_option("--precision", options.precision, "fp32, bf16, fp16 or tf32")
+      ->check(CLI::IsMember({"fp32", "bf16", "fp16", "tf32"}));
   bench->add_option("--device", options.device, "auto, cpu or cuda");
   bench->add_option("--batch", options.batch_size, "Pairs a step");
   bench->add_option("--micro-batch", options.micro_batch, "Pairs encoded at a time; 0: all");

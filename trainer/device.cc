@@ -87,13 +87,24 @@ c10::Device ChooseDevice(const std::string& name, int64_t local_rank) {
 }
 
 std::optional<double> PeakFlops(c10::Device device, const std::string& precision) {
-  if (!device.is_cuda() || precision != "bf16") return std::nullopt;
+  const bool two_bytes = precision == "bf16" || precision == "fp16";
+  if (!device.is_cuda() || (!two_bytes && precision != "tf32")) return std::nullopt;
   const std::string name = CudaDeviceName(device.has_index() ? device.index() : 0);
-  // NVIDIA's data sheets, bf16 dense.
+  // NVIDIA's data sheets, dense.
   if (name.find("H100") != std::string::npos || name.find("H200") != std::string::npos)
-    return 989e12;
-  if (name.find("A100") != std::string::npos) return 312e12;
+    return two_bytes ? 989e12 : 495e12;
+  if (name.find("A100") != std::string::npos) return two_bytes ? 312e12 : 156e12;
   return std::nullopt;
+}
+
+void SetPrecision(c10::Device device, const std::string& precision) {
+  if (precision != "tf32") return;
+  if (!device.is_cuda()) {
+    throw Failure(FailureCode::kUsage,
+                  "precision is tf32, expected fp32, bf16 or fp16 on a CPU: TensorFloat-32 is a "
+                  "GPU's");
+  }
+  at::globalContext().setAllowTF32CuBLAS(true);
 }
 
 void SetThreads(int64_t threads) {

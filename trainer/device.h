@@ -18,6 +18,10 @@ namespace sweep {
 /// where it is not known.
 [[nodiscard]] std::optional<double> PeakFlops(c10::Device device, const std::string& precision);
 
+/// Prepares `device` for a run's precision: `tf32` lets matrix products of fp32 round their factors
+/// to TensorFloat-32. Throws Failure(kUsage) for tf32 on a CPU, which has none.
+void SetPrecision(c10::Device device, const std::string& precision);
+
 /// Sets how many threads one operation uses on a CPU.
 void SetThreads(int64_t threads);
 

@@ -1,6 +1,7 @@
 #include "trainer/learner.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/linalg_vector_norm.h>
 #include <fmt/format.h>
 
 #include <cmath>
@@ -26,7 +27,8 @@ std::vector<DeviceBatch> Split(const DeviceBatch& batch, int64_t size) {
 }  // namespace
 
 at::ScalarType ComputeType(const std::string& precision) {
-  return precision == "bf16" ? at::kBFloat16 : at::kFloat;
+  if (precision == "bf16") return at::kBFloat16;
+  return precision == "fp16" ? at::kHalf : at::kFloat;
 }
 
 Recompute ParseRecompute(const std::string& name) {
@@ -50,6 +52,7 @@ at::Tensor Learner::Gradients(const DeviceBatch& batch) {
   const bool whole = memory_.micro_batch <= 0 || memory_.micro_batch >= batch.tokens_BT.size(0);
   at::Tensor loss = whole ? WholeGradients(batch) : CachedGradients(batch);
   if (peers_ != nullptr) peers_->Sum(parameters_.flat_gradient());
+  if (scales_loss()) parameters_.flat_gradient().mul_(1 / loss_scale_.scale);
   return loss;
 }
 
@@ -60,7 +63,15 @@ LossAndGradients Learner::Loss(const FeaturePair& features) const {
     scalars.logit_bias = bias.master;
     scalars.logit_bias_gradient = bias.gradient;
   }
-  return ContrastiveLoss(features, scalars, {.peers = peers_});
+  LossAndGradients loss = ContrastiveLoss(features, scalars, {.peers = peers_});
+  if (!scales_loss()) return loss;
+  for (const at::Tensor& gradient : {loss.gradient.images_BE,
+                                     loss.gradient.texts_BE,
+                                     scalars.logit_scale_gradient,
+                                     scalars.logit_bias_gradient}) {
+    if (gradient.defined()) gradient.mul_(loss_scale_.scale);
+  }
+  return loss;
 }
 
 at::Tensor Learner::WholeGradients(const DeviceBatch& batch) {
@@ -98,8 +109,24 @@ at::Tensor Learner::CachedGradients(const DeviceBatch& batch) {
 
 at::Tensor Learner::Step(const DeviceBatch& batch, int64_t step) {
   at::Tensor loss = Gradients(batch);
-  optimizer_.Step(LearningRate(step), step + 1);
+  (void)Update(step, step);
   return loss;
+}
+
+double Learner::GradientNorm() const {
+  return at::linalg_vector_norm(parameters_.flat_gradient()).item<double>();
+}
+
+bool Learner::Update(int64_t step, int64_t update) {
+  if (scales_loss()) {
+    if (!std::isfinite(GradientNorm())) {
+      loss_scale_.NoteOverflow();
+      return false;
+    }
+    loss_scale_.NoteGood();
+  }
+  optimizer_.Step(LearningRate(step), update + 1);
+  return true;
 }
 
 double Learner::LearningRate(int64_t step) const {

@@ -5,6 +5,7 @@
 #include "core/run_spec.h"
 #include "trainer/clip_model.h"
 #include "trainer/contrastive_loss.h"
+#include "trainer/loss_scale.h"
 #include "trainer/optimizer.h"
 #include "trainer/peers.h"
 
@@ -42,9 +43,22 @@ class Learner {
   /// for its backward pass (GradCache: Gao et al. 2021): exact, logit scale included.
   at::Tensor Gradients(const DeviceBatch& batch);
 
-  /// Forward, loss, backward and update for step `step` (from 0). Returns the loss before the
-  /// update, a scalar on the device.
+  /// Norm of the gradients in the store.
+  [[nodiscard]] double GradientNorm() const;
+
+  /// Updates the weights with the gradients in the store, at the rate of step `step` (from 0), as
+  /// the update number `update` (from 0; fewer than steps where some were skipped). In fp16, false
+  /// and no update when the gradients overflowed: then the loss scale is halved.
+  bool Update(int64_t step, int64_t update);
+
+  /// Gradients and update for step `step` (from 0). Returns the loss before the update, a scalar on
+  /// the device.
   at::Tensor Step(const DeviceBatch& batch, int64_t step);
+
+  /// In fp16, what loss and gradients are multiplied by on their way; else nothing looks at it.
+  [[nodiscard]] const LossScale& loss_scale() const { return loss_scale_; }
+  void SetLossScale(const LossScale& scale) { loss_scale_ = scale; }
+  [[nodiscard]] bool scales_loss() const { return spec_.precision == "fp16"; }
 
   [[nodiscard]] double LearningRate(int64_t step) const;
   /// Factor on the similarities, exp of the parameter.
@@ -66,6 +80,7 @@ class Learner {
   ParameterStore parameters_;
   ClipModel model_;
   Optimizer optimizer_;
+  LossScale loss_scale_;
 };
 
 /// `none`, `cheap` or `blocks`. Throws Failure(kUsage) for another word.

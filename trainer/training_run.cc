@@ -10,7 +10,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <numeric>
+#include <ranges>
 #include <set>
 
 #include "core/compute.h"
@@ -21,6 +21,7 @@
 #include "trainer/batch_loader.h"
 #include "trainer/checkpoint_folder.h"
 #include "trainer/device.h"
+#include "trainer/instability.h"
 #include "trainer/learner.h"
 #include "trainer/matrix_product.h"
 #include "trainer/starting_weights.h"
@@ -67,7 +68,8 @@ class TrainingRun {
         device_(ChooseDevice(context.request.device, context.local_rank)),
         batch_size_(context.spec.global_batch_size / context.request.processes),
         needed_(NeededCheckpoints(context)),
-        peak_flops_(PeakFlops(device_, spec_.precision)) {}
+        peak_flops_(PeakFlops(device_, spec_.precision)),
+        watch_(spec_.instability) {}
 
   void Run() {
     const auto checkpoint =
@@ -77,6 +79,7 @@ class TrainingRun {
     threads_ = checkpoint ? checkpoint->manifest.threads : context_.request.threads;
     micro_batch_ = checkpoint ? checkpoint->manifest.micro_batch : context_.request.micro_batch;
     SetThreads(threads_);
+    SetPrecision(device_, spec_.precision);
     learner_.emplace(spec_,
                      device_,
                      StepMemory{micro_batch_, ParseRecompute(context_.request.recompute)},
@@ -109,9 +112,15 @@ class TrainingRun {
   }
 
   void Resume(const StoredCheckpoint& checkpoint) {
-    losses_ = LoadState(checkpoint.folder, *learner_);
-    step_ = checkpoint.manifest.step;
+    LoadStep(checkpoint);
+    watch_.Restore(checkpoint.manifest.stability);
     seconds_before_ = checkpoint.manifest.train_seconds;
+  }
+
+  void LoadStep(const StoredCheckpoint& checkpoint) {
+    losses_ = LoadState(checkpoint.folder, *learner_);
+    learner_->SetLossScale(checkpoint.manifest.loss_scale);
+    step_ = checkpoint.manifest.step;
   }
 
   void Start() {
@@ -150,25 +159,39 @@ class TrainingRun {
     const auto tokenizer = context_.data.OpenTokenizer(spec_.tokenizer, spec_.model.text);
     const auto order = OpenSampleOrder(spec_, context_.data);
     const SampleReducer reducer(spec_, *tokenizer, context_.data);
-    BatchLoader loader(*source,
-                       *order,
-                       reducer,
-                       {.batch_size = batch_size_,
-                        .context_length = spec_.model.text.context_length,
-                        .first_sample = SamplesSeen() + rank() * batch_size_,
-                        .end_sample = spec_.samples_seen,
-                        .threads = context_.request.data_threads,
-                        .stride = spec_.global_batch_size});
     channels_ = source->channels();
     side_ = source->image_size();
     kept_patches_ = reducer.kept_patches();
     run_watch_.Restart();
     since_checkpoint_.Restart();
     since_event_.Restart();
+    if (rewinds() && step_ == 0) Checkpoint();
+    while (Unfinished()) {
+      BatchLoader loader(*source, *order, reducer, LoaderOptions());
+      TrainOn(loader, *source);
+    }
+  }
+
+  [[nodiscard]] bool Unfinished() const { return step_ < spec_.steps() && outcome_ == "completed"; }
+
+  // Batches that rewinds left out shift all that follow.
+  [[nodiscard]] BatchLoader::Options LoaderOptions() const {
+    const int64_t skipped = watch_.state().skipped_batches * spec_.global_batch_size;
+    return {.batch_size = batch_size_,
+            .context_length = spec_.model.text.context_length,
+            .first_sample = skipped + SamplesSeen() + rank() * batch_size_,
+            .end_sample = skipped + spec_.samples_seen,
+            .threads = context_.request.data_threads,
+            .stride = spec_.global_batch_size};
+  }
+
+  // To the end of the run, or to a rewind.
+  void TrainOn(BatchLoader& loader, PairSource& source) {
     const int64_t first = step_;
-    while (step_ < spec_.steps() && outcome_ == "completed") {
-      OneStep(loader);
-      for (const UnusablePair& pair : source->TakeUnusable())
+    while (Unfinished()) {
+      const bool went_on = OneStep(loader);
+      if (!went_on) return;
+      for (const UnusablePair& pair : source.TakeUnusable())
         context_.events.Write("unusable_pair", {{"name", pair.name}, {"problem", pair.problem}});
       const bool edge = step_ == first + 1 || step_ == spec_.steps();
       if (edge || since_event_.Seconds() >= kSecondsBetweenStepEvents) WriteStep();
@@ -176,15 +199,99 @@ class TrainingRun {
     }
   }
 
-  void OneStep(BatchLoader& loader) {
+  // False when the run went back, and the data with it.
+  bool OneStep(BatchLoader& loader) {
     const Stopwatch wait;
     loader.Next(batch_);
     wait_seconds_ += wait.Seconds();
-    const float loss = learner_->Step(ToDevice(), step_).item<float>();
+    const auto loss = learner_->Gradients(ToDevice()).item<float>();
+    const StepProblem problem = TakeStep(loss);
+    if (problem != StepProblem::kNone && rewinds() && Rewind(problem)) return false;
     ++step_;
     ++steps_since_event_;
     losses_.push_back(loss);
-    if (!std::isfinite(loss)) outcome_ = "diverged";
+    return true;
+  }
+
+  // The update of the weights, unless the step is unstable.
+  StepProblem TakeStep(float loss) {
+    const bool may_overflow = learner_->scales_loss() && learner_->loss_scale().scale >= 1;
+    const double norm = WatchesGradients() ? learner_->GradientNorm() : 0;
+    const bool overflow = may_overflow && std::isfinite(loss) && !std::isfinite(norm);
+    const StepProblem problem = overflow ? StepProblem::kNone : watch_.Judge(loss, norm);
+    if (problem != StepProblem::kNone) {
+      React(problem, loss, norm);
+    } else if (learner_->Update(step_, step_ - watch_.state().skipped_steps)) {
+      watch_.NoteSound(norm);
+    } else {
+      watch_.NoteOverflow();
+      context_.events.Write("loss_scale",
+                            {{"step", step_ + 1}, {"loss_scale", learner_->loss_scale().scale}});
+    }
+    return problem;
+  }
+
+  [[nodiscard]] bool WatchesGradients() const {
+    return spec_.instability.reaction != "stop" || learner_->scales_loss();
+  }
+
+  void React(StepProblem problem, float loss, double norm) {
+    const std::string& reaction = spec_.instability.reaction;
+    context_.events.Write("unstable_step",
+                          {{"step", step_ + 1},
+                           {"samples_seen", SamplesSeen()},
+                           {"problem", NameOf(problem)},
+                           {"loss", loss},
+                           {"gradient_norm", WatchesGradients() ? Json(norm) : Json()},
+                           {"reaction", reaction}});
+    if (reaction == "stop") {
+      Diverge(fmt::format("the loss of step {} is not finite", step_ + 1));
+    } else if (reaction == "skip" && !watch_.NoteSkipped()) {
+      Diverge(fmt::format("step {} is unstable ({}), as {} before it were",
+                          step_ + 1,
+                          NameOf(problem),
+                          spec_.instability.limit));
+    }
+  }
+
+  void Diverge(const std::string& message) {
+    outcome_ = "diverged";
+    message_ = message;
+  }
+
+  [[nodiscard]] bool rewinds() const { return spec_.instability.reaction == "rewind"; }
+  // The last step that a rewind goes back to.
+  [[nodiscard]] int64_t RewindStep() const {
+    return step_ / spec_.instability.rewind_steps * spec_.instability.rewind_steps;
+  }
+
+  // Back to the last such step, and on from there past the batches seen since. Nothing of a rewind
+  // is stored: a run killed here resumes before it and finds the same reason for it again. Returns
+  // false, and has not gone back, when that was done too often.
+  bool Rewind(StepProblem problem) {
+    const int64_t to = RewindStep();
+    const int64_t samples = to * spec_.global_batch_size;
+    const auto checkpoint =
+        CheckpointAt(context_.directory, context_.request.run_id, samples, [](const auto&) {});
+    if (!checkpoint) {
+      throw Failure(FailureCode::kData,
+                    fmt::format("no checkpoint after {} samples to go back to", samples));
+    }
+    if (!watch_.NoteRewound(checkpoint->manifest.stability, step_ + 1 - to)) {
+      Diverge(fmt::format("step {} is unstable ({}) after {} rewinds",
+                          step_ + 1,
+                          NameOf(problem),
+                          spec_.instability.limit));
+      return false;
+    }
+    if (leads()) RemoveCheckpointsAfter(context_.directory, samples);
+    LoadStep(*checkpoint);
+    context_.events.Write("rewound",
+                          {{"step", step_},
+                           {"samples_seen", SamplesSeen()},
+                           {"rewinds", watch_.state().rewinds},
+                           {"skipped_batches", watch_.state().skipped_batches}});
+    return true;
   }
 
   DeviceBatch ToDevice() {
@@ -237,7 +344,8 @@ class TrainingRun {
 
   void CheckpointIfDue() {
     const auto [stop, checkpoint] = Decide();
-    if (stop || checkpoint || needed_.contains(SamplesSeen())) Checkpoint();
+    const bool for_rewinds = rewinds() && step_ == RewindStep();
+    if (stop || checkpoint || for_rewinds || needed_.contains(SamplesSeen())) Checkpoint();
     if (stop && step_ < spec_.steps())
       throw Failure(FailureCode::kInterrupted,
                     fmt::format("stopped by a signal after {} samples", SamplesSeen()));
@@ -253,12 +361,16 @@ class TrainingRun {
     manifest.threads = threads_;
     manifest.micro_batch = micro_batch_;
     manifest.train_seconds = TrainSeconds();
+    manifest.stability = watch_.state();
+    manifest.loss_scale = learner_->loss_scale();
     const auto parent = context_.directory.checkpoints(context_.request.attempt);
     const bool there = std::filesystem::exists(parent / fmt::format("{:012}", SamplesSeen()));
     checkpoint_ = PublishCheckpoint(
         parent, manifest, [this](const auto& folder) { SaveState(*learner_, losses_, folder); });
     if (there) return;
-    PruneCheckpoints(context_.directory, needed_);
+    std::set<int64_t> kept = needed_;
+    if (rewinds() && step_ < spec_.steps()) kept.insert(RewindStep() * spec_.global_batch_size);
+    PruneCheckpoints(context_.directory, kept);
     context_.events.Write("checkpoint",
                           {{"samples_seen", SamplesSeen()}, {"path", RelativeCheckpoint()}});
   }
@@ -274,7 +386,7 @@ class TrainingRun {
       result.final_loss = FinalLoss();
       result.checkpoint = RelativeCheckpoint();
     } else {
-      result.message = fmt::format("the loss of step {} is not finite", step_);
+      result.message = message_;
     }
     PublishFileOnce(context_.directory.result(), FieldsToJson(result).dump(2) + "\n");
   }
@@ -289,9 +401,14 @@ class TrainingRun {
     return std::filesystem::relative(checkpoint_, context_.directory.root()).string();
   }
   [[nodiscard]] double FinalLoss() const {
-    const size_t count = std::min(kStepsInFinalLoss, losses_.size());
-    const auto begin = losses_.end() - static_cast<std::ptrdiff_t>(count);
-    return std::accumulate(begin, losses_.end(), 0.0) / static_cast<double>(count);
+    double sum = 0;
+    size_t count = 0;
+    for (const float loss : std::views::reverse(losses_)) {
+      if (!std::isfinite(loss)) continue;  // of a step that was skipped
+      sum += loss;
+      if (++count == kStepsInFinalLoss) break;
+    }
+    return sum / static_cast<double>(count);
   }
 
   const AttemptContext& context_;
@@ -309,7 +426,9 @@ class TrainingRun {
   int64_t kept_patches_ = 0;
   int64_t step_ = 0;
   std::vector<float> losses_;
+  StabilityWatch watch_;
   std::string outcome_ = "completed";
+  std::string message_;  // why it is not
   std::filesystem::path checkpoint_;
   double seconds_before_ = 0;
   Stopwatch run_watch_, since_checkpoint_, since_event_;

@@ -45,6 +45,17 @@ ScheduleSpec ScheduleOf(const RunDraft& draft) {
           draft.Number("cooldown_power")};
 }
 
+// Settings that decide nothing under a reaction stay at their defaults.
+InstabilitySpec InstabilityOf(const RunDraft& draft) {
+  InstabilitySpec instability;
+  instability.reaction = draft.Text("on_instability");
+  instability.spike_threshold = draft.Number("spike_threshold");
+  if (instability.reaction == "stop") return instability;
+  instability.limit = draft.Count("instability_limit");
+  if (instability.reaction == "rewind") instability.rewind_steps = draft.Count("rewind_steps");
+  return instability;
+}
+
 // Run fields that change the model's arithmetic.
 constexpr std::array kModelFields = {
     "image_size", "patch_mask", "patch_dropout", "context_length", "loss"};
@@ -216,6 +227,7 @@ bool DraftCompleter::MakeSpec(RunDraft& draft) {
   spec.optimizer = OptimizerOf(draft);
   spec.schedule = ScheduleOf(draft);
   spec.precision = draft.Text("precision");
+  spec.instability = InstabilityOf(draft);
   spec.seed = draft.Count("seed");
   const std::string origin = fmt::format("run with {}", draft.Describe());
   try {

@@ -146,9 +146,9 @@ TEST_CASE("The estimate of training memory is near the measured peaks") {
   };
   for (const MeasuredPeak& peak : peaks) {
     const double estimate = kProcessBytes + EstimateTrainMemory(peak.spec, peak.step).total();
-    INFO(peak.model << " batch " << peak.step.batch_size << " bf16 " << peak.step.bf16);
+    INFO(peak.model << " batch " << peak.step.batch_size << " bf16 " << peak.step.two_bytes);
     CHECK(peak.bytes / estimate ==
-          Approx(peak.step.bf16 ? 1.035 : 1.0).margin(peak.step.bf16 ? 0.07 : 0.03));
+          Approx(peak.step.two_bytes ? 1.035 : 1.0).margin(peak.step.two_bytes ? 0.07 : 0.03));
   }
 }
 

@@ -1,6 +1,12 @@
 if(TARGET trainer)
   sweep_add_test(trainer LIBRARIES trainer LABELS unit)
 
+  # Peaks of memory, each in a process of its own.
+  add_test(NAME loss_memory_short COMMAND trainer_tests "[loss_memory_short]")
+  set_tests_properties(loss_memory_short PROPERTIES LABELS unit TIMEOUT 120)
+  add_test(NAME loss_memory COMMAND trainer_tests "[loss_memory]")
+  set_tests_properties(loss_memory PROPERTIES LABELS long TIMEOUT 3600)
+
   # The real program on run folders: attempts, kills, resumes.
   file(GLOB trainer_process_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/trainer/process/*_test.cc)
   sweep_add_test(trainer_process SOURCES ${trainer_process_sources} LIBRARIES trainer LABELS crash TIMEOUT 300)
