@@ -104,6 +104,8 @@ class Parser {
     const DepthGuard guard(*this);
     NodePtr left = ParseLevel(level + 1);
     while (const Operator* op = TakeOperator(level)) {
+      // Each makes the tree deeper, for all who walk it.
+      if (++operators_ > kMostOperators) Fail("fewer operators");
       left = MakeNode(op->combine, std::move(left), ParseLevel(level + 1));
     }
     return left;
@@ -232,11 +234,13 @@ class Parser {
     Parser& parser;
   };
   static constexpr int kMostDepth = 1000;
+  static constexpr int kMostOperators = 1000;
 
   std::string_view text_;
   std::vector<std::string>& names_;
   size_t at_ = 0;
   int depth_ = 0;
+  int operators_ = 0;
 };
 
 double EvaluateNode(const Node& node, const Expression::Lookup& lookup) {

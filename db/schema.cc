@@ -291,9 +291,52 @@ SELECT curve, run, model, dataset, data_scale, samples_seen, gmacs_per_sample, c
 FROM imported_points;
 )sql";
 
+constexpr const char* kVersion7 = R"sql(
+-- How many runs of a sweep stand where, a row a cell of its grid and state: what `sweep status` says of many runs.
+CREATE TABLE sweep_cells (
+  sweep_id TEXT NOT NULL REFERENCES sweeps(sweep_id),
+  model TEXT NOT NULL,
+  gmacs_per_sample REAL NOT NULL,
+  samples_seen INTEGER NOT NULL,             -- with the ancestors'
+  state TEXT NOT NULL,
+  runs INTEGER NOT NULL,
+  compute_gmacs REAL NOT NULL,               -- of all of them, with the ancestors'
+  train_seconds REAL NOT NULL,               -- likewise
+  PRIMARY KEY (sweep_id, model, gmacs_per_sample, samples_seen, state)
+) STRICT, WITHOUT ROWID;
+INSERT INTO sweep_cells
+SELECT sweep_id, model, gmacs_per_sample, samples_seen, state, count(*), sum(compute_gmacs), sum(train_seconds)
+FROM sweep_runs JOIN runs USING (run_id) GROUP BY 1, 2, 3, 4, 5;
+
+CREATE TRIGGER sweep_cells_of_new_run AFTER INSERT ON sweep_runs BEGIN
+  INSERT INTO sweep_cells
+  SELECT NEW.sweep_id, NEW.model, gmacs_per_sample, samples_seen, state, 1, compute_gmacs, train_seconds
+  FROM runs WHERE run_id = NEW.run_id
+  ON CONFLICT DO UPDATE SET runs = runs + 1, compute_gmacs = compute_gmacs + excluded.compute_gmacs,
+    train_seconds = train_seconds + excluded.train_seconds;
+END;
+CREATE TRIGGER sweep_cells_of_changed_run AFTER UPDATE OF state, train_seconds ON runs
+WHEN OLD.state <> NEW.state OR OLD.train_seconds <> NEW.train_seconds BEGIN
+  UPDATE sweep_cells SET runs = sweep_cells.runs - 1, compute_gmacs = sweep_cells.compute_gmacs - OLD.compute_gmacs,
+    train_seconds = sweep_cells.train_seconds - OLD.train_seconds
+  FROM sweep_runs
+  WHERE sweep_runs.run_id = OLD.run_id AND sweep_cells.sweep_id = sweep_runs.sweep_id
+    AND sweep_cells.model = sweep_runs.model AND sweep_cells.gmacs_per_sample = OLD.gmacs_per_sample
+    AND sweep_cells.samples_seen = OLD.samples_seen AND sweep_cells.state = OLD.state;
+  INSERT INTO sweep_cells
+  SELECT sweep_id, model, NEW.gmacs_per_sample, NEW.samples_seen, NEW.state, 1, NEW.compute_gmacs, NEW.train_seconds
+  FROM sweep_runs WHERE run_id = NEW.run_id
+  ON CONFLICT DO UPDATE SET runs = runs + 1, compute_gmacs = compute_gmacs + excluded.compute_gmacs,
+    train_seconds = train_seconds + excluded.train_seconds;
+  DELETE FROM sweep_cells WHERE runs = 0;  -- with what rounding left in its sums
+END;
+
+CREATE INDEX runs_with_message ON runs(run_id) WHERE message <> '';
+)sql";
+
 // Entry i brings version i to i + 1. Never edit one that has been released: add the next.
-constexpr std::array<const char*, 6> kMigrations = {
-    kVersion1, kVersion2, kVersion3, kVersion4, kVersion5, kVersion6};
+constexpr std::array<const char*, 7> kMigrations = {
+    kVersion1, kVersion2, kVersion3, kVersion4, kVersion5, kVersion6, kVersion7};
 
 int StoredVersion(SQLite::Database& database) {
   return database.execAndGet("PRAGMA user_version").getInt();

@@ -91,7 +91,7 @@ std::string FormatRunGrid(const std::vector<GridRun>& runs, bool colour) {
   std::set<int64_t> columns;
   size_t name_width = 0;
   for (const GridRun& run : runs) {
-    ++cells[{run.gmacs_per_sample, run.model}][run.samples_seen][run.state];
+    cells[{run.gmacs_per_sample, run.model}][run.samples_seen][run.state] += run.count;
     columns.insert(run.samples_seen);
     name_width = std::max(name_width, DisplayWidth(run.model));
   }

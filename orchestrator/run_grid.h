@@ -7,12 +7,13 @@
 
 namespace sweep {
 
-/// One run as the grid shows it.
+/// A run, or several alike, as the grid shows it.
 struct GridRun {
   std::string model;
   double gmacs_per_sample = 0;
   int64_t samples_seen = 0;
   RunState state = RunState::kPlanned;
+  int64_t count = 1;
 };
 
 /// Models, the smallest first, against samples_seen: a symbol for each run of a cell, or how many

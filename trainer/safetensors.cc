@@ -69,14 +69,43 @@ class SyncedFile {
   throw Failure(FailureCode::kData, fmt::format("{}: not a safetensors file: {}", path, what));
 }
 
+// Bytes of one value; 0 for a dtype that nothing here reads.
+uint64_t SizeOf(const std::string& dtype) {
+  if (dtype == "F64" || dtype == "I64" || dtype == "U64") return 8;
+  if (dtype == "F32" || dtype == "I32" || dtype == "U32") return 4;
+  if (dtype == "F16" || dtype == "BF16" || dtype == "I16" || dtype == "U16") return 2;
+  if (dtype == "I8" || dtype == "U8" || dtype == "BOOL") return 1;
+  return 0;
+}
+
+// Who reads a tensor goes by its shape: it must not lead beyond its bytes.
+bool FitsItsBytes(const SafeTensor& tensor) {
+  uint64_t size = SizeOf(tensor.dtype);
+  if (size == 0) return true;  // refused by its dtype when it is asked for
+  for (const int64_t length : tensor.shape) {
+    if (length < 0 || __builtin_mul_overflow(size, static_cast<uint64_t>(length), &size))
+      return false;
+  }
+  return size == tensor.bytes.size();
+}
+
 SafeTensor ParseEntry(const std::string& name, const Json& entry, std::string_view data) {
   const auto begin = entry.at("data_offsets").at(0).get<size_t>();
   const auto end = entry.at("data_offsets").at(1).get<size_t>();
-  if (begin > end || end > data.size()) throw std::out_of_range("offsets beyond the file");
-  return {name,
-          entry.at("dtype").get<std::string>(),
-          entry.at("shape").get<std::vector<int64_t>>(),
-          data.substr(begin, end - begin)};
+  if (begin > end || end > data.size())
+    throw std::out_of_range(fmt::format("tensor '{}' lies beyond the file", name));
+  SafeTensor tensor{name,
+                    entry.at("dtype").get<std::string>(),
+                    entry.at("shape").get<std::vector<int64_t>>(),
+                    data.substr(begin, end - begin)};
+  if (!FitsItsBytes(tensor)) {
+    throw std::out_of_range(fmt::format("tensor '{}' of shape {} and dtype {} has {} bytes",
+                                        name,
+                                        entry.at("shape").dump(),
+                                        tensor.dtype,
+                                        tensor.bytes.size()));
+  }
+  return tensor;
 }
 
 }  // namespace
@@ -88,23 +117,30 @@ void WriteSafetensors(const std::filesystem::path& path, const std::vector<SafeT
   file.Sync();
 }
 
+std::map<std::string, SafeTensor> ParseSafetensors(std::string_view content,
+                                                   const std::string& origin) {
+  uint64_t length = 0;
+  if (content.size() < kLengthBytes) FailFormat(origin, "too short");
+  std::memcpy(&length, content.data(), kLengthBytes);
+  if (length > content.size() - kLengthBytes) FailFormat(origin, "the header is cut");
+  const std::string_view data = content.substr(kLengthBytes + length);
+  std::map<std::string, SafeTensor> tensors;
+  try {
+    const Json header = Json::parse(content.substr(kLengthBytes, length));
+    for (const auto& [name, entry] : header.items()) {
+      if (name != "__metadata__") tensors[name] = ParseEntry(name, entry, data);
+    }
+  } catch (const std::exception& error) {
+    FailFormat(origin, error.what());
+  }
+  return tensors;
+}
+
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path.string()) {
   if (!std::filesystem::is_regular_file(path))
     throw Failure(FailureCode::kData, fmt::format("weights file {} is missing", path_));
   content_ = ReadFile(path);
-  uint64_t length = 0;
-  if (content_.size() < kLengthBytes) FailFormat(path_, "too short");
-  std::memcpy(&length, content_.data(), kLengthBytes);
-  if (length > content_.size() - kLengthBytes) FailFormat(path_, "the header is cut");
-  const std::string_view data = std::string_view(content_).substr(kLengthBytes + length);
-  try {
-    const Json header = Json::parse(std::string_view(content_).substr(kLengthBytes, length));
-    for (const auto& [name, entry] : header.items()) {
-      if (name != "__metadata__") tensors_[name] = ParseEntry(name, entry, data);
-    }
-  } catch (const std::exception& error) {
-    FailFormat(path_, error.what());
-  }
+  tensors_ = ParseSafetensors(content_, path_);
 }
 
 const SafeTensor& SafetensorsFile::Get(const std::string& name) const {

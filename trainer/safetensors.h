@@ -21,6 +21,11 @@ struct SafeTensor {
 /// header length, JSON header, tensor bytes). Throws Failure(kDatabase).
 void WriteSafetensors(const std::filesystem::path& path, const std::vector<SafeTensor>& tensors);
 
+/// The tensors of a file's content, by name; their bytes are `content`'s. Each has as many bytes as
+/// its shape and dtype say. Throws Failure(kData) naming `origin` for anything else.
+[[nodiscard]] std::map<std::string, SafeTensor> ParseSafetensors(std::string_view content,
+                                                                 const std::string& origin);
+
 /// A safetensors file read into memory. Throws Failure(kData) naming the file when it is missing or
 /// not in the format.
 class SafetensorsFile {

@@ -17,6 +17,7 @@ namespace {
 
 struct StatusOptions {
   std::string sweep;
+  bool list_runs = false;
 };
 
 constexpr const char* kRunsOfSweep =
@@ -30,15 +31,19 @@ constexpr const char* kRunsOfSweep =
     "(SELECT max(attempt) FROM attempts WHERE attempts.run_id = runs.run_id) AS attempts, "
     "(SELECT count(*) FROM evaluations WHERE evaluations.run_id = runs.run_id) AS evaluations "
     "FROM sweep_runs JOIN sweeps USING (sweep_id) JOIN runs USING (run_id) "
-    "WHERE ?1 = '' OR sweeps.name = ?1 OR sweeps.sweep_id LIKE ?1 || '%' "
-    "ORDER BY sweeps.added_at, sweep_runs.position";
+    "WHERE sweeps.sweep_id = ?1 ORDER BY sweep_runs.position";
 
-// The latest fits of the sweeps that match ?1, as `sweep run` left them.
-constexpr const char* kFits =
-    "SELECT sweep_id, report, made_at FROM fits JOIN sweeps USING (sweep_id) "
-    "WHERE ?1 = '' OR sweeps.name = ?1 OR sweeps.sweep_id LIKE ?1 || '%' ORDER BY fits.rowid";
+constexpr const char* kSweeps =
+    "SELECT sweep_id, name, (SELECT sum(runs) FROM sweep_cells WHERE sweep_cells.sweep_id = "
+    "sweeps.sweep_id) AS runs FROM sweeps "
+    "WHERE ?1 = '' OR name = ?1 OR sweep_id LIKE ?1 || '%' ORDER BY added_at";
+
+// Sweeps of more runs are told as a whole: nobody reads that many rows.
+constexpr int64_t kMostRunsListed = 1000;
+constexpr const char* kMostMessages = "20";
 
 struct SweepSummary {
+  std::string id;
   std::string name;
   std::map<std::string, int64_t> runs_by_state;
   double compute_total = 0;
@@ -65,15 +70,24 @@ RunSpending SpendingOf(Json& run) {
   return spending;
 }
 
-std::map<std::string, SweepSummary> Summarise(const QueryTable& table,
-                                              std::vector<std::string>& order) {
-  std::map<std::string, SweepSummary> sweeps;
-  Json rows = TableToJson(table);
+// Its name and its latest fits, as `sweep run` left them.
+SweepSummary Begin(const Store& store, const Json& sweep_row) {
+  SweepSummary sweep;
+  sweep.id = sweep_row.at("sweep_id");
+  sweep.name = sweep_row.at("name");
+  const QueryTable fits = store.Query(
+      "SELECT report, made_at FROM fits WHERE sweep_id = ?1 ORDER BY rowid", {sweep.id});
+  for (const auto& row : fits.rows) {
+    sweep.fits.push_back(Json::parse(row[0]));
+    sweep.fitted_at = std::stod(row[1]);
+  }
+  return sweep;
+}
+
+SweepSummary Summarise(const Store& store, const Json& sweep_row) {
+  SweepSummary sweep = Begin(store, sweep_row);
+  Json rows = TableToJson(store.Query(kRunsOfSweep, {sweep.id}));
   for (Json& run : rows) {
-    const std::string id = run.at("sweep_id");
-    if (!sweeps.contains(id)) order.push_back(id);
-    SweepSummary& sweep = sweeps[id];
-    sweep.name = run.at("sweep");
     const std::string state = run.at("state");
     const double compute = run.at("compute_gmacs");
     ++sweep.runs_by_state[state];
@@ -87,7 +101,29 @@ std::map<std::string, SweepSummary> Summarise(const QueryTable& table,
                           ParseRunState(state)});
     sweep.runs.push_back(run);
   }
-  return sweeps;
+  sweep.cost = CostSoFar(store, sweep.spending);
+  return sweep;
+}
+
+// The same of many runs, without any of them.
+SweepSummary SummariseCells(const Store& store, const Json& sweep_row) {
+  SweepSummary sweep = Begin(store, sweep_row);
+  const Json cells =
+      TableToJson(store.Query("SELECT * FROM sweep_cells WHERE sweep_id = ?1", {sweep.id}));
+  for (const Json& cell : cells) {
+    const std::string state = cell.at("state");
+    const double compute = cell.at("compute_gmacs");
+    sweep.runs_by_state[state] += cell.at("runs").get<int64_t>();
+    sweep.compute_total += compute;
+    if (state == "completed") sweep.compute_done += compute;
+    sweep.train_seconds += cell.at("train_seconds").get<double>();
+    sweep.grid.push_back({CellText(cell.at("model")),
+                          cell.at("gmacs_per_sample"),
+                          cell.at("samples_seen"),
+                          ParseRunState(state),
+                          cell.at("runs")});
+  }
+  return sweep;
 }
 
 void PrintCost(const SweepCost& cost) {
@@ -154,8 +190,7 @@ void PrintFits(const SweepSummary& sweep) {
   for (const Json& fit : sweep.fits) fmt::print("  {}\n", FitLine(fit));
 }
 
-void PrintSweep(const std::string& id, const SweepSummary& sweep) {
-  fmt::print("sweep {} ({})\n\n", sweep.name, id.substr(0, 8));
+void PrintRuns(const SweepSummary& sweep) {
   std::vector<std::vector<std::string>> rows;
   for (const Json& run : sweep.runs) {
     std::string state = run.at("state");
@@ -192,6 +227,9 @@ void PrintSweep(const std::string& id, const SweepSummary& sweep) {
                           "trained",
                           "predicted"},
                          rows));
+}
+
+void PrintTotals(const SweepSummary& sweep) {
   fmt::print("{}\n", FormatRunGrid(sweep.grid, WantsColour(stdout)));
   std::string counts;
   for (const auto& [state, count] : sweep.runs_by_state) {
@@ -201,48 +239,72 @@ void PrintSweep(const std::string& id, const SweepSummary& sweep) {
              counts,
              sweep.compute_total > 0 ? 100 * sweep.compute_done / sweep.compute_total : 100.0,
              HumanSeconds(sweep.train_seconds));
+}
+
+void PrintMessage(const Json& run) {
+  const std::string message = CellText(run.at("message"));
+  if (!message.empty())
+    fmt::print("  {}: {}\n", run.at("run_id").get<std::string>().substr(0, 8), message);
+}
+
+void PrintSweep(const SweepSummary& sweep) {
+  fmt::print("sweep {} ({})\n\n", sweep.name, sweep.id.substr(0, 8));
+  PrintRuns(sweep);
+  PrintTotals(sweep);
   PrintCost(sweep.cost);
   PrintFits(sweep);
-  for (const Json& run : sweep.runs) {
-    const std::string message = CellText(run.at("message"));
-    if (!message.empty())
-      fmt::print("  {}: {}\n", run.at("run_id").get<std::string>().substr(0, 8), message);
-  }
+  for (const Json& run : sweep.runs) PrintMessage(run);
+}
+
+void PrintOverview(const Store& store, const SweepSummary& sweep) {
+  fmt::print("sweep {} ({})\n\n", sweep.name, sweep.id.substr(0, 8));
+  PrintTotals(sweep);
+  PrintFits(sweep);
+  const Json troubled = TableToJson(
+      store.Query("SELECT run_id, message FROM runs WHERE message <> '' AND EXISTS (SELECT 1 FROM "
+                  "sweep_runs WHERE sweep_runs.run_id = runs.run_id AND sweep_id = ?1) LIMIT ?2",
+                  {sweep.id, kMostMessages}));
+  for (const Json& run : troubled) PrintMessage(run);
+  fmt::print("`sweep status --runs` lists every run and tells the cost\n");
+}
+
+bool IsTooLongToList(const Json& sweep_row) {
+  return !sweep_row.at("runs").is_null() && sweep_row.at("runs").get<int64_t>() > kMostRunsListed;
+}
+
+Json SummaryJson(const SweepSummary& sweep) {
+  return {{"sweep_id", sweep.id},
+          {"name", sweep.name},
+          {"runs_by_state", sweep.runs_by_state},
+          {"compute_gmacs_total", sweep.compute_total},
+          {"compute_gmacs_completed", sweep.compute_done},
+          {"train_seconds", sweep.train_seconds},
+          {"cost", CostJson(sweep.cost)},
+          {"fits", sweep.fits},
+          {"runs", sweep.runs}};
 }
 
 int Status(const GlobalOptions& global, const StatusOptions& options) {
   const Store store(global.store, Store::Access::kRead);
-  std::vector<std::string> order;
-  auto sweeps = Summarise(store.Query(kRunsOfSweep, {options.sweep}), order);
-  for (auto& [id, sweep] : sweeps) sweep.cost = CostSoFar(store, sweep.spending);
-  for (const auto& row : store.Query(kFits, {options.sweep}).rows) {
-    if (!sweeps.contains(row[0])) continue;
-    sweeps[row[0]].fits.push_back(Json::parse(row[1]));
-    sweeps[row[0]].fitted_at = std::stod(row[2]);
-  }
+  const Json sweeps = TableToJson(store.Query(kSweeps, {options.sweep}));
   if (sweeps.empty() && !options.sweep.empty()) {
     throw Failure(FailureCode::kData,
                   fmt::format("the store {} has no sweep '{}'", global.store, options.sweep));
   }
   if (global.json) {
     Json list = Json::array();
-    for (const std::string& id : order) {
-      const SweepSummary& sweep = sweeps.at(id);
-      list.push_back({{"sweep_id", id},
-                      {"name", sweep.name},
-                      {"runs_by_state", sweep.runs_by_state},
-                      {"compute_gmacs_total", sweep.compute_total},
-                      {"compute_gmacs_completed", sweep.compute_done},
-                      {"train_seconds", sweep.train_seconds},
-                      {"cost", CostJson(sweep.cost)},
-                      {"fits", sweep.fits},
-                      {"runs", sweep.runs}});
-    }
+    for (const Json& sweep : sweeps) list.push_back(SummaryJson(Summarise(store, sweep)));
     fmt::print("{}\n", Json{{"schema", "sweep.status/1"}, {"sweeps", list}}.dump(1));
     return 0;
   }
   if (sweeps.empty()) fmt::print("no sweep has been run in {}\n", global.store);
-  for (const std::string& id : order) PrintSweep(id, sweeps.at(id));
+  for (const Json& sweep : sweeps) {
+    if (IsTooLongToList(sweep) && !options.list_runs) {
+      PrintOverview(store, SummariseCells(store, sweep));
+    } else {
+      PrintSweep(Summarise(store, sweep));
+    }
+  }
   return 0;
 }
 
@@ -260,6 +322,10 @@ void AddStatusCommand(CLI::App& app, const GlobalOptions& global, Action& action
       "The grid has a symbol for each run. What is left is training alone, at the rates measured "
       "so far.");
   command->add_option("sweep", options->sweep, "Name or id of one sweep (default: all)");
+  command->add_flag("--runs",
+                    options->list_runs,
+                    fmt::format("List the runs and the cost of sweeps of more than {} runs too",
+                                kMostRunsListed));
   command->callback([&global, &action, options] {
     action = [&global, options] { return Status(global, *options); };
   });

@@ -48,4 +48,10 @@ TEST_CASE("A malformed expression says at which character what was expected") {
   CHECK_THROWS_AS(Expression(std::string(100000, '(')), Failure);
 }
 
+TEST_CASE("A sum without end is refused, not walked until the stack is full") {
+  std::string text = "1";
+  for (int i = 0; i < 1000000; ++i) text += "+1";
+  CHECK_THROWS_WITH(Expression(text), Catch::Contains("fewer operators"));
+}
+
 }  // namespace sweep

@@ -370,6 +370,34 @@ exec {' '.join(TINY_TRAINER)} "$@"
         self.assertIn("no probe", self.last_stderr)
 
 
+class ManyRunsTest(SweepTest):
+    def test_status_tells_many_runs_as_a_whole_and_counts_as_run_by_run(self):
+        grid = {"model": ["w32", "w64"], "samples_seen": [1024, 4096], "seed": list(range(260))}
+        file = self.write_sweep(tiny_sweep(grid=grid, evaluations=[], trainer=ExplainTest.BROKEN))
+        running = subprocess.Popen(self.command("run", file, "--slots", "4"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.wait_until(lambda: os.path.exists(os.path.join(self.store, "sweep.db")) and os.path.isdir(self.store + "/runs")
+                        and len(os.listdir(self.store + "/runs")) > 30)
+        running.send_signal(signal.SIGINT)
+        running.wait(60)
+        overview, listed = self.sweep("status"), self.sweep("status", "--runs")
+        (sweep,) = self.sweep_json("status")["sweeps"]
+        self.assertEqual(sum(sweep["runs_by_state"].values()), 1040)
+        counts = ", ".join(f"{count} {state}" for state, count in sweep["runs_by_state"].items())
+        self.assertIn(counts, overview)
+        self.assertIn(counts, listed)
+        self.assertIn(self.grid_of(listed), overview)
+        self.assertLess(overview.count("\n"), 40)
+        self.assertGreater(listed.count("\n"), 1040)
+        self.assertRegex(overview, r"\n  [0-9a-f]{8}: ")
+
+    @staticmethod
+    def grid_of(status):
+        """From the row of the first model in the grid to its legend."""
+        lines = status.splitlines()
+        legend = next(i for i, line in enumerate(lines) if line.startswith(". planned"))
+        return "\n".join(lines[legend - 3:legend + 1])
+
+
 class ExplainTest(SweepTest):
     """Questions about a sweep while it runs and after it."""
     BROKEN = {"command": ["/bin/sh", "-c", "echo broken >&2; exit 2"]}  # a bad spec: never tried twice

@@ -53,6 +53,16 @@ TEST_CASE("A safetensors file cut at any byte is refused, never half read") {
   }
 }
 
+TEST_CASE("A tensor whose shape leads beyond its bytes is refused") {
+  const std::string header = R"({"a":{"dtype":"F32","shape":[1000,1000],"data_offsets":[0,4]}})"
+                             "  ";
+  std::string content(8, '\0');
+  content[0] = static_cast<char>(header.size());
+  content += header + "data";
+  CHECK_THROWS_WITH(ParseSafetensors(content, "here"),
+                    Catch::Contains("tensor 'a' of shape [1000,1000] and dtype F32 has 4 bytes"));
+}
+
 TEST_CASE("The newest valid checkpoint of any attempt is found and damage reported") {
   const TemporaryDirectory folder;
   const RunDirectory directory(folder.path());
