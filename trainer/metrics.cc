@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
+#include <numeric>
+#include <set>
 #include <vector>
 
 namespace sweep {
@@ -45,6 +48,37 @@ double MeanPerClassRecall(const std::vector<int64_t>& ranks,
   return sum / static_cast<double>(occurring);
 }
 
+// Mean, over the images of class `label`, of the share of that class among all images with at least
+// their score for it.
+double AveragePrecision(std::span<const float> logits,
+                        std::span<const int64_t> labels,
+                        int64_t classes,
+                        int64_t label) {
+  std::vector<size_t> order(labels.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  const auto score = [&](size_t i) {
+    return logits[i * static_cast<size_t>(classes) + static_cast<size_t>(label)];
+  };
+  std::ranges::stable_sort(order, std::greater<>(), score);
+  double sum = 0;
+  double found = 0;
+  for (size_t place = 0; place < order.size(); ++place) {
+    if (labels[order[place]] != label) continue;
+    ++found;
+    sum += found / static_cast<double>(place + 1);
+  }
+  return sum / found;
+}
+
+double MeanAveragePrecision(std::span<const float> logits,
+                            std::span<const int64_t> labels,
+                            int64_t classes) {
+  const std::set<int64_t> occurring(labels.begin(), labels.end());
+  double sum = 0;
+  for (const int64_t label : occurring) sum += AveragePrecision(logits, labels, classes, label);
+  return sum / static_cast<double>(occurring.size());
+}
+
 void AddRecalls(const std::string& name, const std::vector<int64_t>& ranks, Metrics& metrics) {
   for (const int64_t k : kRecallAt) {
     metrics[name + "_recall@" + std::to_string(k)] = {ShareBelow(ranks, k),
@@ -65,7 +99,8 @@ Metrics ClassificationMetrics(std::span<const float> logits,
   }
   return {{"acc1", {ShareBelow(ranks, 1), images}},
           {"acc5", {ShareBelow(ranks, 5), images}},
-          {"mean_per_class_recall", {MeanPerClassRecall(ranks, labels, classes), images}}};
+          {"mean_per_class_recall", {MeanPerClassRecall(ranks, labels, classes), images}},
+          {"mean_average_precision", {MeanAveragePrecision(logits, labels, classes), images}}};
 }
 
 Metrics RetrievalMetrics(std::span<const float> similarity,

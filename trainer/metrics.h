@@ -11,10 +11,12 @@ namespace sweep {
 
 using Metrics = std::map<std::string, MetricValue>;
 
-/// acc1 and acc5 (share of images whose class is among the 1 or 5 highest logits) and
+/// acc1 and acc5 (share of images whose class is among the 1 or 5 highest logits),
 /// mean_per_class_recall (mean over the classes that occur of the share of their images with the
-/// highest logit there). `logits` is [image][class], `labels` [image]. Among equal logits the class
-/// with the smaller number comes first.
+/// highest logit there; also called balanced accuracy) and mean_average_precision (over the same
+/// classes, each against the rest: CLIP_benchmark's average precision, the mean of the precisions
+/// at its images by rank, without interpolation). `logits` is [image][class], `labels` [image].
+/// Among equal logits the class or image with the smaller number comes first.
 [[nodiscard]] Metrics ClassificationMetrics(std::span<const float> logits,
                                             std::span<const int64_t> labels,
                                             int64_t classes);

@@ -1,7 +1,9 @@
 #include "core/compute.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <string>
 
 #include "core/failure.h"
 
@@ -87,6 +89,27 @@ TEST_CASE("Forward GMACs equal the published table to its two decimals") {
     CHECK(TwoDecimals(gmacs.vision) == Approx(row.gmacs_vision).epsilon(1e-12));
     CHECK(TwoDecimals(gmacs.text) == Approx(row.gmacs_text).epsilon(1e-12));
     CHECK(TwoDecimals(gmacs.total()) == Approx(row.gmacs_total).epsilon(1e-12));
+  }
+}
+
+TEST_CASE("Training FLOPs give the utilisation of LAION's published rates") {
+  // trained_models_info.csv of scaling-laws-openclip: images a second and A100 (312 TFLOP/s in
+  // bf16).
+  struct Published {
+    const char* name;
+    double images_per_second, percent;
+  };
+  const Published rates[] = {{"B/32", 850.3, 12.1},
+                             {"B/16", 374.3, 14.8},
+                             {"L/14", 177.6, 30.0},
+                             {"H/14", 42.0, 15.4},
+                             {"g/14", 31.0, 17.3}};
+  for (const Published& rate : rates) {
+    RunSpec spec;
+    spec.model = std::ranges::find(kTable, std::string(rate.name), &TableRow::name)->model;
+    INFO(rate.name);
+    CHECK(100 * rate.images_per_second * TrainFlopsPerSample(spec) / 312e12 ==
+          Approx(rate.percent).margin(0.06));
   }
 }
 

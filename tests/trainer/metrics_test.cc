@@ -2,7 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-#include "tests/trainer/golden.h"
+#include "core/json.h"
+#include "tests/trainer/golden_folder.h"
 
 namespace sweep {
 
@@ -27,6 +28,16 @@ TEST_CASE("Mean per-class recall weighs classes, not images") {
   const Metrics metrics = ClassificationMetrics(logits, labels, 2);
   CHECK(metrics.at("acc1").value == 0.75);
   CHECK(metrics.at("mean_per_class_recall").value == 0.5);
+}
+
+TEST_CASE("Mean average precision of a case worked by hand, with ties") {
+  // Class 0's images rank first and third (a tie: the smaller number first), class 1's second and
+  // fourth by their own column; class 2 does not occur.
+  const std::vector<float> logits = {.9F, .1F, 9, .5F, .7F, 9, .5F, .8F, 9, .2F, .1F, 9};
+  const std::vector<int64_t> labels = {0, 1, 0, 1};
+  const double expected = ((1.0 + 2.0 / 3) / 2 + (1.0 / 2 + 2.0 / 4) / 2) / 2;
+  CHECK(ClassificationMetrics(logits, labels, 3).at("mean_average_precision").value ==
+        Approx(expected));
 }
 
 TEST_CASE("Among equal logits the smaller class number comes first") {

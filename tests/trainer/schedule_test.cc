@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "tests/trainer/golden.h"
+#include "tests/trainer/golden_folder.h"
 
 namespace sweep {
 

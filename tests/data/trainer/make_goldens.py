@@ -258,6 +258,9 @@ def make_metric_goldens():
         row.add_(torch.randperm(classes, generator=generator) / 1024)
     acc1, acc5 = classification.accuracy(logits, labels, topk=(1, 5))
     recall = classification.balanced_accuracy_score(labels, logits.argmax(1))
+    occurring = labels.unique()
+    ordered = logits.double() - 1e-9 * torch.arange(images).unsqueeze(1)  # torch.sort leaves the order of ties open
+    precision = classification.average_precision_per_class(ordered, F.one_hot(labels, classes))[occurring].mean()
     similarity = torch.rand((images * captions_per_image, images), generator=generator)
     positive = torch.zeros_like(similarity, dtype=torch.bool)
     for c in range(images * captions_per_image):
@@ -272,7 +275,8 @@ def make_metric_goldens():
     json.dump(
         dict(
             classification=dict(classes=classes, logits=logits.flatten().tolist(), labels=labels.tolist(),
-                                expected=dict(acc1=acc1, acc5=acc5, mean_per_class_recall=float(recall))),
+                                expected=dict(acc1=acc1, acc5=acc5, mean_per_class_recall=float(recall),
+                                              mean_average_precision=float(precision))),
             retrieval=dict(images=images, captions_per_image=captions_per_image,
                            similarity=similarity.flatten().tolist(), expected=expected),
         ),

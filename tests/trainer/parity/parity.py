@@ -50,6 +50,28 @@ def check_converted_checkpoint(folder):
     assert all(torch.equal(found[n], expected[n]) for n in found)
 
 
+def check_accumulation(folder):
+    """open_clip_train's --accum-freq k (its loop's arithmetic): gradients are the whole batch's, but the logit scale's is
+    k times that. Ours are compared with the whole batch's, the logit scale included, in memory_test.cc."""
+    import make_goldens
+    from open_clip.loss import ClipLoss
+    golden = load_file(os.path.join(folder, "golden_gelu.safetensors"))
+    model = make_goldens.make_model(quick_gelu=False)
+    model.load_state_dict(load_file(os.path.join(folder, "model_gelu.safetensors")), strict=True)
+    images, tokens = make_goldens.normalise(golden["images"][0]), golden["tokens"][0]
+    accumulations = 4
+    pieces = list(zip(images.chunk(accumulations), tokens.chunk(accumulations)))
+    with torch.no_grad():
+        cached = [model(*piece)[:2] for piece in pieces]
+    for j, piece in enumerate(pieces):
+        image_features, text_features, scale = model(*piece)
+        fresh = [*cached[:j], (image_features, text_features), *cached[j + 1:]]
+        ClipLoss()(torch.cat([f[0] for f in fresh]), torch.cat([f[1] for f in fresh]), scale).backward()
+    for name, p in model.named_parameters():
+        expected = golden["gradient." + name] * (accumulations if name == "logit_scale" else 1)
+        assert (p.grad - expected).abs().max() < 2e-5 * (1 + expected.abs().max()), name
+
+
 def check_fresh(trainer_tests, tag, script, *arguments):
     """The tests of one tag on goldens that `script` makes now."""
     with tempfile.TemporaryDirectory() as folder:
@@ -68,6 +90,7 @@ def main(trainer_tests):
                 subprocess.run([trainer_tests, "[golden]"], check=True, env=environment)
                 check_strict_load(folder, kind, layer_scale)
             check_converted_checkpoint(folder)
+            check_accumulation(folder)
         check_fresh(trainer_tests, "[tokenizer_golden]", MAKE_TOKENIZER_GOLDENS, str(seed), TEXTS)
         check_fresh(trainer_tests, "[image_golden]", MAKE_IMAGE_GOLDENS, str(seed))
         check_fresh(trainer_tests, "[shard_golden]", MAKE_SHARD_GOLDENS, str(seed))

@@ -20,7 +20,7 @@ TEST_CASE("An attempt leaves a result, both evaluations and events in order") {
   for (const EvaluationRequest& asked : run.request.evaluations) {
     const auto made = ReadEvaluationResult(run.directory.evaluation(asked.eval_id));
     CHECK(made.spec == asked.spec);
-    CHECK(made.metrics.size() == (asked.spec.size == 50 ? 3 : 6));
+    CHECK(made.metrics.size() == (asked.spec.size == 50 ? 4 : 6));
   }
   int64_t seq = 0;
   for (const Json& event : run.Events()) CHECK(event.at("seq") == ++seq);
