@@ -59,8 +59,8 @@ std::string Sha256HexOfFile(const std::filesystem::path& path) {
   return sha.Hex();
 }
 
-std::string ContentId(const Json& value) {
-  return Sha256Hex(CanonicalDump(value)).substr(0, kIdDigits);
+std::string ContentId(Json value) {
+  return Sha256Hex(CanonicalDump(std::move(value))).substr(0, kIdDigits);
 }
 
 std::string ContentIdOfFile(const std::filesystem::path& path) {

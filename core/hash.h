@@ -16,7 +16,7 @@ namespace sweep {
 
 /// The project's identity of anything: the first 128 bits (32 hexadecimal digits) of SHA-256 over
 /// canonical JSON.
-[[nodiscard]] std::string ContentId(const Json& value);
+[[nodiscard]] std::string ContentId(Json value);
 
 /// The same 128-bit identity for the raw bytes of a file.
 [[nodiscard]] std::string ContentIdOfFile(const std::filesystem::path& path);

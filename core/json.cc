@@ -10,32 +10,23 @@
 namespace sweep {
 namespace {
 
-Json WithIntegralNumbersAsIntegers(const Json& value) {
-  if (value.is_object()) {
-    Json out = Json::object();
-    for (const auto& [key, member] : value.items())
-      out[key] = WithIntegralNumbersAsIntegers(member);
-    return out;
-  }
-  if (value.is_array()) {
-    Json out = Json::array();
-    for (const Json& element : value) out.push_back(WithIntegralNumbersAsIntegers(element));
-    return out;
-  }
-  if (value.is_number_float()) {
+// In place: a sweep's record of many runs is not held twice.
+void MakeIntegralNumbersIntegers(Json& value) {
+  if (value.is_structured()) {
+    for (Json& member : value) MakeIntegralNumbersIntegers(member);
+  } else if (value.is_number_float()) {
     const auto number = value.get<double>();
     constexpr double kExactlyRepresentable = 9007199254740992.0;  // 2^53
-    if (std::abs(number) <= kExactlyRepresentable && number == std::trunc(number)) {
-      return Json(static_cast<int64_t>(number));
-    }
+    if (std::abs(number) <= kExactlyRepresentable && number == std::trunc(number))
+      value = static_cast<int64_t>(number);
   }
-  return value;
 }
 
 }  // namespace
 
-std::string CanonicalDump(const Json& value) {
-  return WithIntegralNumbersAsIntegers(value).dump();
+std::string CanonicalDump(Json value) {
+  MakeIntegralNumbersIntegers(value);
+  return value.dump();
 }
 
 Json ParseJson(std::string_view text, const std::string& origin) {

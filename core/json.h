@@ -11,7 +11,7 @@ using Json = nlohmann::json;
 
 /// One text for one value: sorted keys, no spaces, integral numbers written as integers (1.0 and 1
 /// are the same). This is what identities are hashes of.
-[[nodiscard]] std::string CanonicalDump(const Json& value);
+[[nodiscard]] std::string CanonicalDump(Json value);
 
 /// Parses `text`; `origin` (a file name) goes into the message. Throws Failure(kUsage) with line
 /// and column.

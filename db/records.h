@@ -8,6 +8,7 @@
 #include "core/json.h"
 #include "core/run_directory.h"
 #include "core/run_spec.h"
+#include "db/coordinates.h"
 #include "db/run_state.h"
 
 namespace sweep {
@@ -30,7 +31,7 @@ struct RunRow {
   std::string curve;               ///< label: which family of points the run belongs to
   std::string point_kind =
       "final";  ///< of its last checkpoint: `final`, or `cooldown` for a branch of a trunk
-  Json coordinates = Json::object();  ///< every field of the sweep file, as requested
+  Coordinates coordinates;  ///< every field of the sweep file, as requested
   std::vector<EvaluationRequest> evaluations;
 };
 

@@ -89,7 +89,7 @@ void StoreTransaction::AddSweep(const SweepRow& sweep, double added_at) {
                    run.dataset,
                    run.curve,
                    run.point_kind,
-                   CanonicalDump(run.coordinates));
+                   CanonicalDump(run.coordinates.ToJson()));
     }
   });
 }

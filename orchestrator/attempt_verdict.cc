@@ -42,19 +42,19 @@ AttemptVerdict JudgeFailure(const std::optional<ReportedFailure>& reported,
 
 constexpr const char* kDiskFullClass = "disk_full";
 
-bool FoundNoRoom(const std::optional<ReportedFailure>& reported, const ProcessEnd& end) {
-  return reported ? reported->failure_class == kDiskFullClass
-                  : end.exit_code == static_cast<int>(FailureCode::kDiskFull);
+// By its event alone: a trainer that could not even write that filled the disk for `sweep` too.
+bool FoundNoRoom(const std::optional<ReportedFailure>& reported) {
+  return reported && reported->failure_class == kDiskFullClass;
 }
 
 // Not the run's fault: it goes on from its last checkpoint once there is room.
-AttemptVerdict JudgeDiskFull(const std::optional<ReportedFailure>& reported) {
+AttemptVerdict JudgeDiskFull(const ReportedFailure& reported) {
   AttemptVerdict verdict;
   verdict.verdict = Verdict::kInterrupted;
   verdict.counts = false;
   verdict.disk_full = true;
   verdict.failure_class = kDiskFullClass;
-  verdict.message = reported ? reported->message : "its trainer found no room on the disk";
+  verdict.message = reported.message;
   return verdict;
 }
 
@@ -98,7 +98,7 @@ AttemptVerdict Judge(const IngestedRun& ingested,
     // Trained, but the process went on to an evaluation that failed.
     if (!diverged && !end.asked_to_stop && !end.lost && end.exit_code != 0) {
       const AttemptVerdict failure =
-          FoundNoRoom(reported, end) ? JudgeDiskFull(reported) : JudgeFailure(reported, end, log);
+          FoundNoRoom(reported) ? JudgeDiskFull(*reported) : JudgeFailure(reported, end, log);
       verdict.disk_full = failure.disk_full;
       verdict.counts = failure.counts;
       verdict.failure_class = failure.failure_class;
@@ -114,7 +114,7 @@ AttemptVerdict Judge(const IngestedRun& ingested,
     verdict.counts = !checkpointed;
     return verdict;
   }
-  if (FoundNoRoom(reported, end)) return JudgeDiskFull(reported);
+  if (FoundNoRoom(reported)) return JudgeDiskFull(*reported);
   return JudgeFailure(reported, end, log);
 }
 

@@ -1,6 +1,7 @@
 #include "orchestrator/run_plan.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 namespace sweep {
 namespace {
@@ -127,13 +128,15 @@ void RunPlan::ReleaseChildren(const std::string& run_id) {
 }
 
 std::vector<RunWork> RunPlan::Remaining() const {
-  std::map<std::string, RunWork> by_run = taken_;
-  for (const auto& [parent, work] : waiting_) by_run.emplace(work.run->run_id, work);
-  for (const auto& [compute, work] : ready_) by_run.emplace(work.run->run_id, work);
+  std::unordered_map<const RunRow*, const RunWork*> by_run;
+  for (const auto& [run_id, work] : taken_) by_run.emplace(work.run, &work);
+  for (const auto& [parent, work] : waiting_) by_run.emplace(work.run, &work);
+  for (const auto& [compute, work] : ready_) by_run.emplace(work.run, &work);
   std::vector<RunWork> remaining;
+  remaining.reserve(by_run.size());
   for (const RunRow& run : sweep_.runs) {
-    if (const auto found = by_run.find(run.run_id); found != by_run.end())
-      remaining.push_back(found->second);
+    if (const auto found = by_run.find(&run); found != by_run.end())
+      remaining.push_back(*found->second);
   }
   return remaining;
 }

@@ -23,6 +23,7 @@ struct PlanOptions {
   std::string accelerator;
   bool retry_failed = false;
   bool probe = false;
+  bool list_runs = false;
   std::optional<double> most_hours;
 };
 
@@ -44,7 +45,11 @@ struct PlanView {
   PlanCost cost;
   double compute_gmacs = 0;  // of the runs' own segments
   size_t evaluations = 0;
+  bool list_runs = false;
 };
+
+// Of more, nobody reads the rows.
+constexpr size_t kMostRunsListed = 1000;
 
 RunPlan MakePlan(const SweepJob& job, const Store* store, bool retry_failed) {
   if (store == nullptr) return {job.sweep, {}, {}, retry_failed};
@@ -136,6 +141,10 @@ std::vector<std::string> RunCells(const RunWork& work, const PlanCost& cost) {
 
 void PrintRuns(const PlanView& view) {
   std::vector<std::vector<std::string>> rows;
+  if (view.remaining.size() > kMostRunsListed && !view.list_runs) {
+    fmt::print("{} runs; `sweep plan --runs` lists them\n\n", view.remaining.size());
+    return;
+  }
   for (const RunWork& work : view.remaining) rows.push_back(RunCells(work, view.cost));
   if (rows.empty()) return;
   fmt::print("{}\n",
@@ -225,7 +234,7 @@ Json RunJson(const RunWork& work, const PlanCost& costs) {
   Json json = {{"run_id", work.run->run_id},
                {"model", work.run->model},
                {"dataset", work.run->dataset},
-               {"coordinates", work.run->coordinates},
+               {"coordinates", work.run->coordinates.ToJson()},
                {"train", work.train},
                {"parent_run_id", work.run->spec.start.run_id},
                {"evaluations", evaluations},
@@ -284,6 +293,7 @@ int Plan(const GlobalOptions& global, const PlanOptions& options) {
   PlanView view{
       job, plan, file.profiles, plan.Remaining(), Compare(job.sweep, store.get()), {}, {}};
   const TrainRates rates = RatesFor(job, view.remaining, options, store.get(), global.store);
+  view.list_runs = options.list_runs;
   view.workplace = rates.workplace();
   view.cost = CostOf(view.remaining, job, rates);
   for (const RunWork& work : view.remaining) view.evaluations += work.evaluations.size();
@@ -316,6 +326,9 @@ void AddPlanCommand(CLI::App& app, const GlobalOptions& global, Action& action) 
   command->add_flag("--retry-failed",
                     options->retry_failed,
                     "Count failed, diverged and cancelled runs as missing");
+  command->add_flag("--runs",
+                    options->list_runs,
+                    fmt::format("List the runs where they are more than {} too", kMostRunsListed));
   CLI::Option* accelerator = command->add_option(
       "--accelerator",
       options->accelerator,

@@ -89,10 +89,14 @@ class Expander {
   }
 
   static void SetCoordinates(RunDraft& draft, RunRow& run) {
-    for (size_t i = 0; i < RunFields().size(); ++i) {
-      run.coordinates[std::string(RunFields()[i].name)] = std::move(draft.values[i]);
-    }
-    if (!run.spec.start.scratch()) run.coordinates["start"] = FieldsToJson(run.spec.start);
+    static const Coordinates::Names names = [] {
+      std::vector<std::string> all;
+      for (const Field& field : RunFields()) all.emplace_back(field.name);
+      return std::make_shared<const std::vector<std::string>>(std::move(all));
+    }();
+    if (!run.spec.start.scratch())
+      draft.values[RunFieldIndex("start")] = FieldsToJson(run.spec.start);
+    run.coordinates = {names, std::move(draft.values)};
   }
 
   void SetWork(const RunLink& link, RunRow& run) {

@@ -17,6 +17,7 @@ import sqlite3
 import subprocess
 import time
 import unittest
+import zlib
 
 from harness import SweepTest, tiny_sweep
 
@@ -164,7 +165,11 @@ class RandomMomentsTest(FaultTest):
 class DiskFullTest(FaultTest):
     def test_a_trainer_without_room_pauses_the_sweep_and_is_not_its_runs_fault(self):
         mark = self.path("roomy")
-        script = f"[ -e {mark} ] || {{ echo full >&2; exit {DISK_FULL}; }}; exec {' '.join(small_sweep()['trainer']['command'])} $0 $1"
+        body = '{"seq":1,"at":1.0,"type":"failure","class":"disk_full","message":"no room for a checkpoint"'
+        with open(self.path("event"), "w") as out:
+            print(f'{body},"crc32":"{zlib.crc32(body.encode()):08x}"}}', file=out)
+        script = (f"[ -e {mark} ] || {{ cp {self.path('event')} $0/attempts/$1/events.jsonl; exit {DISK_FULL}; }}; "
+                  f"exec {' '.join(small_sweep()['trainer']['command'])} $0 $1")
         file = self.write_sweep(dict(small_sweep(), trainer={"command": ["/bin/sh", "-c", script]}), "full.json")
         out = self.sweep("run", file, expect=DISK_FULL)
         self.assertIn("make room", out)
