@@ -25,6 +25,8 @@ while [ $# -gt 0 ]; do
 done
 python=${PYTHON:-python3}
 build=build/gpu
+models=()
+[ "$device" = cpu ] && models=(--models ViT-B-32 --batch 8)  # the rest takes a GPU
 mkdir -p "$out"
 report=$out/report.md
 failed=0
@@ -61,7 +63,7 @@ step configure cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DSWEEP_TRAINER
 step build cmake --build "$build" -j "$jobs" --target clip_train gpu_tests || exit 1
 step gpu_tests "$build/bin/gpu_tests" --durations yes
 step benchmark "$python" benchmarks/trainer/gpu_models.py --clip-train "$build/bin/clip_train" \
-  --device "$device" --seconds "$seconds" --report "$out/benchmark.json" && {
+  --device "$device" "${models[@]}" --seconds "$seconds" --report "$out/benchmark.json" && {
   echo
   "$python" benchmarks/trainer/gpu_models.py --table "$out/benchmark.json"
 } >>"$report"

@@ -12,6 +12,11 @@ if(TARGET trainer)
   sweep_add_test(trainer_process SOURCES ${trainer_process_sources} LIBRARIES trainer LABELS crash TIMEOUT 300)
   add_dependencies(trainer_process_tests clip_train)
 
+  # LibTorch has a CHECK of its own, which aborts: Catch's has to come after it.
+  foreach(tests trainer_tests trainer_process_tests)
+    target_compile_options(${tests} PRIVATE "SHELL:-include c10/util/Logging.h")
+  endforeach()
+
   # Live comparison with the PyPI packages; scripts/parity-setup makes the environment.
   set(parity_python ${PROJECT_SOURCE_DIR}/.venv-parity/bin/python)
   if(EXISTS ${parity_python})
