@@ -70,15 +70,18 @@ void AddCheckpoints(const RunDirectory& directory,
                     const RunRecord& run,
                     std::set<int64_t> keep,
                     std::vector<Garbage>& garbage) {
-  for (const int64_t attempt : directory.AttemptNumbers()) {
-    try {
+  const bool over = run.state == RunState::kCompleted;
+  try {
+    for (const int64_t attempt : directory.AttemptNumbers()) {
       const auto keep_at = ReadAttemptRequest(directory, attempt).keep_at;
       keep.insert(keep_at.begin(), keep_at.end());
-    } catch (const Failure&) {
-      return;  // what somebody asked to keep is not known
     }
+    // Such a run may go back further than to the last two.
+    if (!over && ReadSpecFile(directory).instability.reaction == "rewind") return;
+  } catch (const Failure&) {
+    return;  // what somebody asked to keep is not known
   }
-  const size_t newest = run.state == RunState::kCompleted ? 1 : kNewestCheckpointsKept;
+  const size_t newest = over ? 1 : kNewestCheckpointsKept;
   std::set<int64_t> seen;
   for (const auto& [samples, path] : directory.CheckpointFolders()) {
     if (seen.size() < newest) seen.insert(samples);

@@ -535,6 +535,15 @@ class HousekeepingTest(SweepTest):
         self.assertEqual((unlisted["kind"], os.path.exists(unlisted["path"])), ("unlisted_run", False))
         self.assertEqual(self.sweep_json("run", self.path("sweep.json"))["already_done"], 2)
 
+    def test_gc_leaves_a_run_that_may_go_back_all_its_checkpoints(self):
+        sweep = tiny_sweep(grid={"model": ["w32"], "samples_seen": [4096], "on_instability": ["stop", "rewind"]},
+                           trainer={"command": ["/bin/false"]})
+        self.sweep("run", self.write_sweep(sweep), expect=3)
+        runs = self.sweep_json("plan", self.path("sweep.json"), "--retry-failed")["runs"]
+        oldest = {run["coordinates"]["on_instability"]:
+                  [self.add_checkpoint(run["run_id"], samples) for samples in (1024, 2048, 3072)][0] for run in runs}
+        self.assertEqual([item["path"] for item in self.sweep_json("gc")["items"]], [oldest["stop"]])
+
     def test_gc_does_not_remove_from_under_a_running_sweep(self):
         running = subprocess.Popen(self.command("run", self.write_sweep(tiny_sweep())), stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL, env={**os.environ, "TINY_TRAINER_STEP_SECONDS": "0.2"})
