@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <filesystem>
 
 #include "core/failure.h"
 #include "fit/statistics.h"
@@ -11,7 +12,6 @@
 
 namespace sweep {
 namespace {
-
 
 Workplace Here() {
   Workplace place;
@@ -54,6 +54,8 @@ PlanCost CostOfAll(const SweepJob& job, const TrainRates& rates) {
   return CostOf(RunPlan(job.sweep, {}, {}, false).Remaining(), job, rates);
 }
 
+constexpr const char* kPublishedRuns = SWEEP_SOURCE_DIR "/../shared/published/clip_runs.csv";
+
 // One of the 29 published runs of LAION, and what the model says of it.
 struct PublishedRun {
   std::string model;
@@ -64,7 +66,7 @@ struct PublishedRun {
 // GPUs x seconds at the published rate; and by the share of an A100's peak that is assumed.
 std::vector<PublishedRun> PublishedRuns() {
   const Catalog catalog = LoadCatalog(DataPath(""));
-  const Table table = ReadCsv(SWEEP_SOURCE_DIR "/../shared/published/clip_runs.csv");
+  const Table table = ReadCsv(kPublishedRuns);
   ExecutorSettings executor;
   executor.kind = "slurm";
   const TrainRates rates(WorkplaceOf(executor, {}, "a100"), {}, {});
@@ -110,6 +112,10 @@ Totals TotalsOf(const std::vector<PublishedRun>& runs, const std::string& model)
 }  // namespace
 
 TEST_CASE("The published runs cost what docs/cluster.md says the model says of them") {
+  if (!std::filesystem::exists(kPublishedRuns)) {
+    WARN("no published table beside the repository: skipped");
+    return;
+  }
   const std::vector<PublishedRun> runs = PublishedRuns();
   REQUIRE(runs.size() == 29);
   for (const PublishedRun& run : runs) {
