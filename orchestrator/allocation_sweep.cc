@@ -53,17 +53,6 @@ Json WithModels(Json document,
   return document;
 }
 
-// What `sweep validate` would find, if the document lay in `folder`.
-ProblemList ProblemsOf(const Json& document,
-                       const std::filesystem::path& folder,
-                       const Catalog& catalog) {
-  ProblemList problems;
-  const SweepFile file =
-      ParseSweepFile(document.dump(1), folder / "allocation.json", catalog, problems);
-  if (!problems.has_errors()) (void)Expand(file, problems);
-  return problems;
-}
-
 // Named models, shipped or the document's own, by distance of their size from the best.
 std::vector<AllocatedModel> ModelsByDistance(const Json& document,
                                              const AllocationRequest& request,

@@ -10,10 +10,6 @@
 namespace sweep {
 namespace {
 
-bool MayBeChosen(RunState state) {
-  return state == RunState::kPlanned;
-}
-
 bool IsUnderWay(RunState state) {
   return state == RunState::kSubmitting || state == RunState::kQueued ||
          state == RunState::kRunning;
@@ -81,6 +77,19 @@ std::vector<PointGroup> GroupsOf(const std::vector<const RunRow*>& runs,
   return groups;
 }
 
+Target VariablesOf(const PointTable& points, std::size_t i) {
+  Target at;
+  for (std::size_t v = 0; v < points.variables.size(); ++v)
+    at[points.variables[v]] = points.columns[v][i];
+  return at;
+}
+
+// Device hours of the run's own segment.
+double HoursOf(const RunRow& run, const TrainRates& rates) {
+  return TrainSeconds(run.spec, rates).middle * static_cast<double>(rates.workplace().devices) /
+         kSecondsPerHour;
+}
+
 }  // namespace
 
 CandidateRuns FindCandidates(const ExpandedSweep& sweep,
@@ -89,30 +98,24 @@ CandidateRuns FindCandidates(const ExpandedSweep& sweep,
                              const Json& group,
                              const PointQuery& query,
                              const Law& law) {
+  const auto state_of = [&](const RunRow& run) {
+    const auto record = records.find(run.run_id);
+    return record == records.end() ? RunState::kPlanned : record->second.state;
+  };
   std::vector<const RunRow*> open;
   for (const RunRow& run : sweep.runs) {
-    const auto record = records.find(run.run_id);
-    const RunState state = record == records.end() ? RunState::kPlanned : record->second.state;
-    if (MayBeChosen(state) || IsUnderWay(state)) open.push_back(&run);
+    if (state_of(run) == RunState::kPlanned || IsUnderWay(state_of(run))) open.push_back(&run);
   }
   CandidateRuns found;
   std::map<std::string, std::size_t> index;
   for (const PointGroup& points : GroupsOf(open, group, query, law)) {
     for (std::size_t i = 0; i < points.rows.size(); ++i) {
       const RunRow& run = *open[points.rows[i]];
-      Candidate candidate;
-      for (std::size_t v = 0; v < points.points.variables.size(); ++v)
-        candidate.at[points.points.variables[v]] = points.points.columns[v][i];
-      const RangedEstimate seconds = TrainSeconds(run.spec, rates);
-      found.hours.push_back(
-          Scaled(seconds, static_cast<double>(rates.workplace().devices) / kSecondsPerHour));
-      candidate.cost = found.hours.back().middle;
+      Candidate candidate{.at = VariablesOf(points.points, i), .cost = HoursOf(run, rates)};
       if (const auto parent = index.find(run.spec.start.run_id); parent != index.end())
         candidate.after = parent->second;
       index[run.run_id] = found.runs.size();
-      const auto record = records.find(run.run_id);
-      if (record != records.end() && IsUnderWay(record->second.state))
-        found.under_way.push_back(found.runs.size());
+      if (IsUnderWay(state_of(run))) found.under_way.push_back(found.runs.size());
       found.runs.push_back(&run);
       found.candidates.push_back(std::move(candidate));
     }
@@ -127,14 +130,7 @@ Json SuggestedSweepFile(const ExpandedSweep& sweep,
   document["name"] = sweep.name + "-next";
   document["only"] = run_ids;
   document["chosen_by"] = "sweep suggest";
-  const SweepFile file = [&] {
-    ProblemList problems;
-    SweepFile parsed = ParseSweepFile(
-        document.dump(1), folder / "suggestion.json", LoadCatalog(DataPath("")), problems);
-    problems.ThrowIfErrors();
-    return parsed;
-  }();
-  (void)Expand(file);
+  ProblemsOf(document, folder, LoadCatalog(DataPath(""))).ThrowIfErrors();
   return document;
 }
 

@@ -15,8 +15,7 @@ namespace sweep {
 /// The runs of a sweep that have no result yet, as measurements that could be made.
 struct CandidateRuns {
   std::vector<const RunRow*> runs;     ///< of the sweep, parents before their children
-  std::vector<RangedEstimate> hours;   ///< device hours of each run's own segment
-  std::vector<Candidate> candidates;   ///< the middle of these hours as their costs
+  std::vector<Candidate> candidates;   ///< device hours of each run's own segment as its cost
   std::vector<std::size_t> under_way;  ///< of these, at work or in a queue
 };
 

@@ -27,7 +27,7 @@ struct FitWords {
   std::string intervals = "auto";
   double level = 0.95;
   std::vector<Target> targets;  ///< where the command itself asks for the law's value
-  int threads = 0;  ///< 0: one a core
+  int threads = 0;              ///< 0: one a core
 };
 
 /// Declares them on a subcommand, in groups.

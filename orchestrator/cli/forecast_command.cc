@@ -92,15 +92,7 @@ Found MeasuredAtTarget(const Table& table, const Json& forecast, double within) 
 // ---- sealing ----
 
 std::map<std::string, double> TargetOf(const ForecastWords& words) {
-  if (words.at.size() + (words.model.empty() ? 0 : 1) != 1 ||
-      words.model.empty() != words.samples.empty()) {
-    throw Failure(
-        FailureCode::kUsage,
-        "forecast --seal needs one target: --at with the law's variables, as --at C=1e12, "
-        "or --model and --samples");
-  }
-  return words.at.empty() ? TargetOfModel(words.model, words.samples, false)
-                          : ReadTarget(words.at.front());
+  return ReadOneTarget("forecast --seal", words.at, words.model, words.samples);
 }
 
 Json PointsJson(const PointTable& points) {

@@ -63,6 +63,19 @@ std::map<std::string, double> TargetOfModel(const std::string& model_name,
           {"D", samples->value}};
 }
 
+std::map<std::string, double> ReadOneTarget(const std::string& command,
+                                            const std::vector<std::string>& at,
+                                            const std::string& model,
+                                            const std::string& samples) {
+  if (at.size() + (model.empty() ? 0 : 1) != 1 || model.empty() != samples.empty()) {
+    throw Failure(FailureCode::kUsage,
+                  fmt::format("{} needs one target: --at with the law's variables, as --at C=1e12, "
+                              "or --model and --samples",
+                              command));
+  }
+  return at.empty() ? TargetOfModel(model, samples, false) : ReadTarget(at.front());
+}
+
 std::map<std::string, double> ForLaw(const std::map<std::string, double>& target,
                                      const FitReport& report) {
   std::map<std::string, double> wanted;

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "fit/report.h"
 
@@ -15,6 +16,13 @@ namespace sweep {
 [[nodiscard]] std::map<std::string, double> TargetOfModel(const std::string& model,
                                                           const std::string& samples,
                                                           bool published);
+
+/// The one target that a command's words --at, or --model and --samples, name. Throws
+/// Failure(kUsage) where they name none or several.
+[[nodiscard]] std::map<std::string, double> ReadOneTarget(const std::string& command,
+                                                          const std::vector<std::string>& at,
+                                                          const std::string& model,
+                                                          const std::string& samples);
 
 /// The variables that the law has, from a target that may name more.
 [[nodiscard]] std::map<std::string, double> ForLaw(const std::map<std::string, double>& target,

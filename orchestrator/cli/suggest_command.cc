@@ -26,7 +26,8 @@ constexpr std::size_t kUsualCount = 4;
 struct SuggestWords {
   FitWords fit;
   std::string sweep_file;
-  std::string at, model, samples;
+  std::vector<std::string> at;
+  std::string model, samples;
   std::string accelerator;
   std::optional<double> budget_hours;
   std::optional<std::size_t> count;
@@ -42,15 +43,6 @@ struct Suggestion {
   Target target;
   Design design;
 };
-
-Target TargetOf(const SuggestWords& words) {
-  if (words.at.empty() == words.model.empty() || words.model.empty() != words.samples.empty()) {
-    throw Failure(FailureCode::kUsage,
-                  "suggest needs one target: --model and --samples together, or --at with the "
-                  "law's variables, as --at C=1e12");
-  }
-  return words.at.empty() ? TargetOfModel(words.model, words.samples, false) : ReadTarget(words.at);
-}
 
 // Of the words, else of the sweep file's first fit, else `power`.
 std::string LawNameOf(const SuggestWords& words, const SweepFile& file) {
@@ -96,16 +88,6 @@ std::vector<PointGroup> GroupsToAsk(const Table& table,
                               group.group.value("curve", "")));
   }
   return groups;
-}
-
-Target ForVariables(const Target& target, const Law& law) {
-  Target wanted;
-  for (const std::string& variable : law.variables) {
-    const auto found = target.find(variable == "x" ? "C" : variable);
-    if (found != target.end()) wanted[variable] = found->second;
-    if (const auto own = target.find(variable); own != target.end()) wanted[variable] = own->second;
-  }
-  return wanted;
 }
 
 // "±5.2 %" of a logarithm's standard deviation; "±0.012" of the value's own.
@@ -204,7 +186,7 @@ void Write(const Suggestion& s, const std::string& name) {
 }
 
 int Suggest(const GlobalOptions& global, const SuggestWords& words) {
-  const Target asked = TargetOf(words);
+  const Target asked = ReadOneTarget("suggest", words.at, words.model, words.samples);
   const SweepFile file = ReadSweepFile(words.sweep_file, LoadCatalog(DataPath("")));
   const ExpandedSweep sweep = Expand(file);
   const std::string law_name = LawNameOf(words, file);
@@ -225,7 +207,7 @@ int Suggest(const GlobalOptions& global, const SuggestWords& words) {
     throw Failure(FailureCode::kData,
                   fmt::format("{}: no run of this curve is left to choose", words.sweep_file));
 
-  Suggestion s{sweep, runs, rates.workplace(), {}, ForVariables(asked, law), {}};
+  Suggestion s{sweep, runs, rates.workplace(), {}, TargetOfLaw(law, asked), {}};
   std::vector<DesignQuestion> questions;
   for (const PointGroup& group : groups) {
     s.groups.push_back(group.group);
@@ -274,7 +256,8 @@ void AddSuggestCommand(CLI::App& app, const GlobalOptions& global, Action& actio
       ->required();
   command->add_option("--model", words->model, "Target: a named model, with --samples");
   command->add_option("--samples", words->samples, "Target: samples seen by that model");
-  command->add_option("--at", words->at, "Target by the law's variables, as C=1e12");
+  command->add_option("--at", words->at, "Target by the law's variables, as C=1e12")
+      ->allow_extra_args(false);
   command
       ->add_option("--budget", words->budget_hours, "GPU-hours to spend (core-hours without GPUs)")
       ->check(CLI::PositiveNumber);

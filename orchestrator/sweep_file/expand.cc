@@ -204,9 +204,9 @@ class Expander {
                         matches(first) ? "several that begin so" : "none that begins so")));
         continue;
       }
-      for (auto run = first; run != by_id.end() && wanted.emplace(run->first).second;
-           run = by_id.find(run->second->spec.start.run_id)) {
-      }
+      auto run = first;
+      while (run != by_id.end() && wanted.emplace(run->first).second)
+        run = by_id.find(run->second->spec.start.run_id);
     }
     std::erase_if(runs_, [&](const RunRow& run) { return !wanted.contains(run.run_id); });
   }
@@ -278,6 +278,15 @@ ExpandedSweep Expand(const SweepFile& file) {
   ExpandedSweep sweep = Expand(file, problems);
   problems.ThrowIfErrors();
   return sweep;
+}
+
+ProblemList ProblemsOf(const Json& document,
+                       const std::filesystem::path& folder,
+                       const Catalog& catalog) {
+  ProblemList problems;
+  const SweepFile file = ParseSweepFile(document.dump(1), folder / "made.json", catalog, problems);
+  if (!problems.has_errors()) (void)Expand(file, problems);
+  return problems;
 }
 
 }  // namespace sweep

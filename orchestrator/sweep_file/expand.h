@@ -19,4 +19,9 @@ namespace sweep {
 /// The same; throws Failure(kUsage) with every error found.
 [[nodiscard]] ExpandedSweep Expand(const SweepFile& file);
 
+/// What `sweep validate` would find in a document that a command made, if it lay in `folder`.
+[[nodiscard]] ProblemList ProblemsOf(const Json& document,
+                                     const std::filesystem::path& folder,
+                                     const Catalog& catalog);
+
 }  // namespace sweep

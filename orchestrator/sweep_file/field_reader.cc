@@ -79,6 +79,22 @@ void FieldReader::RejectName(const std::string& name,
   Reject(name, pointer, what, DidYouMean(name, known));
 }
 
+const Json* FieldReader::ObjectMember(const Json& document,
+                                      const char* name,
+                                      const std::string& expected) const {
+  const auto member = document.find(name);
+  const bool fits = member != document.end() && IsObject(*member, PointerTo("", name), expected);
+  return fits ? &*member : nullptr;
+}
+
+const Json* FieldReader::ArrayMember(const Json& document,
+                                     const char* name,
+                                     const std::string& expected) const {
+  const auto member = document.find(name);
+  const bool fits = member != document.end() && IsArray(*member, PointerTo("", name), expected);
+  return fits ? &*member : nullptr;
+}
+
 bool FieldReader::IsObject(const Json& value,
                            const std::string& pointer,
                            const std::string& expected) const {

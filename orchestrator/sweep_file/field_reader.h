@@ -57,6 +57,15 @@ class FieldReader {
                              const std::string& pointer,
                              const std::string& expected) const;
 
+  /// The member `name` of a document where it is there and an object (an array); null where it is
+  /// not there and, with a problem, where it is something else.
+  [[nodiscard]] const Json* ObjectMember(const Json& document,
+                                         const char* name,
+                                         const std::string& expected) const;
+  [[nodiscard]] const Json* ArrayMember(const Json& document,
+                                        const char* name,
+                                        const std::string& expected) const;
+
   [[nodiscard]] const Catalog& catalog() const { return catalog_; }
 
  private:

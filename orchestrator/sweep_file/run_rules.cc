@@ -41,18 +41,10 @@ class RulesReader {
 
  private:
   [[nodiscard]] const Json* ObjectMember(const char* name) const {
-    const auto member = document_.find(name);
-    if (member == document_.end()) return nullptr;
-    const bool fits = reader_.IsObject(*member, PointerTo("", name), "an object of run fields");
-    return fits ? &*member : nullptr;
+    return reader_.ObjectMember(document_, name, "an object of run fields");
   }
-
   [[nodiscard]] const Json* ArrayMember(const char* name) const {
-    const auto member = document_.find(name);
-    if (member == document_.end()) return nullptr;
-    const bool fits =
-        reader_.IsArray(*member, PointerTo("", name), "an array of objects of run fields");
-    return fits ? &*member : nullptr;
+    return reader_.ArrayMember(document_, name, "an array of objects of run fields");
   }
 
   // Index of the run field called `key`, or a problem and the number of fields.

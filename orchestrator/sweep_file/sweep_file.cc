@@ -24,7 +24,7 @@ class Reader {
     ReadEvaluations();
     ReadCurves();
     ReadFits();
-    ReadWork();
+    ReadWorkSettings(reader_, document(), file_.executor, file_.trainer);
   }
 
  private:
@@ -46,30 +46,17 @@ class Reader {
     SetIfGiven(head, "chosen_by", file_.chosen_by);
   }
 
-  // The member `name` when it is there and an object (an array); a problem when it is something
-  // else.
-  const Json* ObjectMember(const char* name, const char* expected) {
-    const auto member = document().find(name);
-    const bool fits =
-        member != document().end() && reader_.IsObject(*member, PointerTo("", name), expected);
-    return fits ? &*member : nullptr;
-  }
-  const Json* ArrayMember(const char* name, const char* expected) {
-    const auto member = document().find(name);
-    const bool fits =
-        member != document().end() && reader_.IsArray(*member, PointerTo("", name), expected);
-    return fits ? &*member : nullptr;
-  }
-
   void ReadDefinitions() {
-    if (const Json* models = ObjectMember("models", "an object of models by name")) {
+    if (const Json* models =
+            reader_.ObjectMember(document(), "models", "an object of models by name")) {
       for (const auto& [name, json] : models->items()) {
         auto read =
             ReadModelDefinition(reader_, json, PointerTo("/models", name), file_.source.file());
         if (read) file_.catalog.models[name] = std::move(*read);
       }
     }
-    if (const Json* datasets = ObjectMember("datasets", "an object of data sets by name")) {
+    if (const Json* datasets =
+            reader_.ObjectMember(document(), "datasets", "an object of data sets by name")) {
       for (const auto& [name, json] : datasets->items()) {
         auto read = ReadDatasetDefinition(reader_, json, PointerTo("/datasets", name));
         if (read) file_.catalog.datasets[name] = std::move(*read);
@@ -78,7 +65,8 @@ class Reader {
   }
 
   void ReadEvaluations() {
-    const Json* evaluations = ArrayMember("evaluations", "an array of names or definitions");
+    const Json* evaluations =
+        reader_.ArrayMember(document(), "evaluations", "an array of names or definitions");
     if (evaluations == nullptr) return;
     for (size_t i = 0; i < evaluations->size(); ++i) {
       ReadEvaluation((*evaluations)[i], PointerTo("/evaluations", i));
@@ -118,7 +106,8 @@ class Reader {
 
   void ReadCurves() {
     static const Field kCurve = {.name = "curve"};
-    const Json* curves = ObjectMember("curves", "an object from data set to curve");
+    const Json* curves =
+        reader_.ObjectMember(document(), "curves", "an object from data set to curve");
     if (curves == nullptr) return;
     for (const auto& [dataset, curve] : curves->items()) {
       const std::string pointer = PointerTo("/curves", dataset);
@@ -132,7 +121,7 @@ class Reader {
   }
 
   void ReadFits() {
-    const Json* fits = ArrayMember("fits", "an array of fits");
+    const Json* fits = reader_.ArrayMember(document(), "fits", "an array of fits");
     if (fits == nullptr) return;
     for (size_t i = 0; i < fits->size(); ++i) ReadFit((*fits)[i], PointerTo("/fits", i));
   }
@@ -195,13 +184,6 @@ class Reader {
       for (const GivenValue& given : run.values) add(given.field, given.value);
     }
     return {curves.begin(), curves.end()};
-  }
-
-  void ReadWork() {
-    WorkSettings settings{file_.executor, file_.trainer, {}};
-    ReadWorkSettings(reader_, document(), settings);
-    file_.executor = std::move(settings.executor);
-    file_.trainer = std::move(settings.trainer);
   }
 
   SweepFile& file_;

@@ -11,16 +11,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const Json* Section(const FieldReader& reader,
-                    const Json& document,
-                    const char* name,
-                    const char* expected) {
-  const auto member = document.find(name);
-  const bool fits =
-      member != document.end() && reader.IsObject(*member, PointerTo("", name), expected);
-  return fits ? &*member : nullptr;
-}
-
 void CheckNodes(const FieldReader& reader, const ExecutorSettings& executor) {
   const int64_t nodes = executor.nodes_per_run;
   if (executor.processes() % nodes != 0) {
@@ -37,7 +27,8 @@ void CheckNodes(const FieldReader& reader, const ExecutorSettings& executor) {
 }
 
 void ReadExecutor(const FieldReader& reader, const Json& document, ExecutorSettings& executor) {
-  const Json* json = Section(reader, document, "executor", "an object, as {\"kind\": \"local\"}");
+  const Json* json =
+      reader.ObjectMember(document, "executor", "an object, as {\"kind\": \"local\"}");
   if (json == nullptr) return;
   const Json read = reader.ReadObject(ExecutorFields(), *json, "/executor");
   SetIfGiven(read, "kind", executor.kind);
@@ -61,7 +52,8 @@ void ReadExecutor(const FieldReader& reader, const Json& document, ExecutorSetti
 }
 
 void ReadTrainer(const FieldReader& reader, const Json& document, TrainerSettings& trainer) {
-  const Json* json = Section(reader, document, "trainer", "an object, as {\"device\": \"cpu\"}");
+  const Json* json =
+      reader.ObjectMember(document, "trainer", "an object, as {\"device\": \"cpu\"}");
   if (json == nullptr) return;
   const Json read = reader.ReadObject(TrainerFields(), *json, "/trainer");
   SetIfGiven(read, "command", trainer.command);
@@ -87,7 +79,7 @@ void ReadProfile(const fs::path& path,
     if (key != "executor" && key != "trainer")
       reader.RejectName(key, PointerTo("", key), "a section", {"executor", "trainer"});
   }
-  ReadWorkSettings(reader, document, settings);
+  ReadWorkSettings(reader, document, settings.executor, settings.trainer);
   settings.profiles.push_back(path.string());
 }
 
@@ -103,9 +95,12 @@ fs::path UserProfile() {
 
 }  // namespace
 
-void ReadWorkSettings(const FieldReader& reader, const Json& document, WorkSettings& settings) {
-  ReadExecutor(reader, document, settings.executor);
-  ReadTrainer(reader, document, settings.trainer);
+void ReadWorkSettings(const FieldReader& reader,
+                      const Json& document,
+                      ExecutorSettings& executor,
+                      TrainerSettings& trainer) {
+  ReadExecutor(reader, document, executor);
+  ReadTrainer(reader, document, trainer);
 }
 
 WorkSettings ReadProfiles(const fs::path& folder, const Catalog& catalog, ProblemList& problems) {

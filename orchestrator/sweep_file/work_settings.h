@@ -54,9 +54,12 @@ struct WorkSettings {
   std::vector<std::string> profiles = {};  ///< files they are from, the weakest first
 };
 
-/// Lays the sections `executor` and `trainer` of a document, where there are any, over `settings`.
-/// What is wrong with them is reported by `reader`.
-void ReadWorkSettings(const FieldReader& reader, const Json& document, WorkSettings& settings);
+/// Lays the sections `executor` and `trainer` of a document, where there are any, over these
+/// settings. What is wrong with them is reported by `reader`.
+void ReadWorkSettings(const FieldReader& reader,
+                      const Json& document,
+                      ExecutorSettings& executor,
+                      TrainerSettings& trainer);
 
 /// Settings of a site, kept once for all sweep files: `sweep/profile.json` in $XDG_CONFIG_HOME or
 /// ~/.config, and over it `sweep-profile.json` in `folder`, that of the sweep file. Each is an
