@@ -95,8 +95,12 @@ AttemptVerdict Judge(const IngestedRun& ingested,
     const bool diverged = ingested.result->outcome == "diverged";
     verdict.verdict = diverged ? Verdict::kDiverged : Verdict::kTrained;
     verdict.message = ingested.result->message;
-    // Trained, but the process went on to an evaluation that failed.
-    if (!diverged && !end.asked_to_stop && !end.lost && end.exit_code != 0) {
+    if (diverged || end.asked_to_stop || end.lost || end.exit_code == 0) return verdict;
+    // Trained, but the process went on to an evaluation that was broken off or failed.
+    if (IsInterruption(end.cause)) {
+      verdict.failure_class = end.cause;
+      verdict.worth_retrying = true;
+    } else {
       const AttemptVerdict failure =
           FoundNoRoom(reported) ? JudgeDiskFull(*reported) : JudgeFailure(reported, end, log);
       verdict.disk_full = failure.disk_full;

@@ -7,12 +7,12 @@
 #include <cstdio>
 
 #include "core/failure.h"
+#include "orchestrator/batch_executor.h"
 #include "orchestrator/cost_model.h"
 #include "orchestrator/data_files.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/local_executor.h"
 #include "orchestrator/recovery.h"
-#include "orchestrator/slurm_executor.h"
 #include "orchestrator/sweep_file/expand.h"
 
 namespace sweep {
@@ -64,8 +64,9 @@ void RequireInputs(const SweepJob& job, const std::vector<RunWork>& remaining) {
 }
 
 std::unique_ptr<Executor> MakeExecutor(const Store& store, const ExecutorSettings& settings) {
-  if (settings.kind == "slurm")
-    return std::make_unique<SlurmExecutor>(settings, store.root() / "submissions");
+  if (std::unique_ptr<BatchSystem> system = MakeBatchSystem(settings.kind, settings, store.root()))
+    return std::make_unique<BatchExecutor>(
+        std::move(system), settings, SubmissionsFolder(store.root()));
   return std::make_unique<LocalExecutor>(LocalSlots(settings));
 }
 

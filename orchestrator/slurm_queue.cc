@@ -85,10 +85,6 @@ constexpr std::array<std::string_view, 4> kUncertainMessages = {
 
 }  // namespace
 
-std::string SlurmTaskName(const std::string& token, int64_t index) {
-  return fmt::format("{}_{}", token, index);
-}
-
 std::map<std::string, SlurmTask> ParseSqueue(std::string_view text) {
   std::map<std::string, SlurmTask> tasks;
   while (!text.empty()) {
@@ -97,17 +93,17 @@ std::map<std::string, SlurmTask> ParseSqueue(std::string_view text) {
     const auto array = ParseNumber(parts[1]);
     const auto index = ParseNumber(parts[2]);
     if (!array || !index || *array <= 0 || *index < 0) continue;
-    tasks[SlurmTaskName(std::string(parts[0]), *index)] = {
+    tasks[BatchTaskName(std::string(parts[0]), *index)] = {
         fmt::format("{}_{}", *array, *index), std::string(parts[3]), std::string(parts[4])};
   }
   return tasks;
 }
 
-SlurmPhase PhaseOf(const SlurmTask& task) {
-  if (IsOneOf(task.state, kQueuedStates)) return SlurmPhase::kQueued;
-  if (IsOneOf(task.state, kRunningStates)) return SlurmPhase::kRunning;
-  if (IsOneOf(task.state, kEndedStates)) return SlurmPhase::kEnded;
-  return SlurmPhase::kUnknown;
+ListedTask::Phase PhaseOf(const SlurmTask& task) {
+  if (IsOneOf(task.state, kQueuedStates)) return ListedTask::Phase::kQueued;
+  if (IsOneOf(task.state, kRunningStates)) return ListedTask::Phase::kRunning;
+  if (IsOneOf(task.state, kEndedStates)) return ListedTask::Phase::kEnded;
+  return ListedTask::Phase::kUnknown;
 }
 
 std::string CauseOf(const SlurmTask& task) {
@@ -130,7 +126,7 @@ std::optional<int64_t> SlurmConfigValue(std::string_view config, std::string_vie
   return std::nullopt;
 }
 
-SbatchAnswer ReadSbatchAnswer(std::optional<int> exit_code,
+SubmitAnswer ReadSbatchAnswer(std::optional<int> exit_code,
                               std::string_view out,
                               std::string_view error) {
   if (exit_code == 0) {
@@ -140,14 +136,14 @@ SbatchAnswer ReadSbatchAnswer(std::optional<int> exit_code,
       const auto number = ParseNumber(Split(Trimmed(NextLine(out)), ';').front());
       if (number && *number > 0) job = number;
     }
-    if (job) return {SbatchAnswer::Kind::kAccepted, std::to_string(*job), ""};
-    return {SbatchAnswer::Kind::kUncertain, "", "sbatch succeeded but named no job"};
+    if (job) return {SubmitAnswer::Kind::kAccepted, std::to_string(*job), ""};
+    return {SubmitAnswer::Kind::kUncertain, "", "sbatch succeeded but named no job"};
   }
   const std::string message(Trimmed(error));
-  if (!exit_code) return {SbatchAnswer::Kind::kUncertain, "", "sbatch did not answer in time"};
-  if (HasOneOf(message, kUncertainMessages)) return {SbatchAnswer::Kind::kUncertain, "", message};
-  if (HasOneOf(message, kBusyMessages)) return {SbatchAnswer::Kind::kBusy, "", message};
-  return {SbatchAnswer::Kind::kRefused,
+  if (!exit_code) return {SubmitAnswer::Kind::kUncertain, "", "sbatch did not answer in time"};
+  if (HasOneOf(message, kUncertainMessages)) return {SubmitAnswer::Kind::kUncertain, "", message};
+  if (HasOneOf(message, kBusyMessages)) return {SubmitAnswer::Kind::kBusy, "", message};
+  return {SubmitAnswer::Kind::kRefused,
           "",
           message.empty() ? fmt::format("sbatch ended with exit code {}", *exit_code) : message};
 }

@@ -18,8 +18,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kNotFound = 127;
-
 // Reading end of one of the child's streams.
 struct Stream {
   int fd = -1;

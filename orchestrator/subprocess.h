@@ -7,6 +7,9 @@
 
 namespace sweep {
 
+/// Exit code where there is no program of that name, as of a shell.
+inline constexpr int kNotFound = 127;
+
 /// What a command said and how it ended.
 struct CommandResult {
   std::optional<int> exit_code;  ///< nullopt: ended by a signal, or by us after the time-out
@@ -18,7 +21,7 @@ struct CommandResult {
 };
 
 /// Runs a command of a scheduler and waits for it, killing it after `timeout`. A program that is
-/// not there gives exit code 127, as in a shell.
+/// not there gives exit code kNotFound.
 [[nodiscard]] CommandResult RunCommand(const std::vector<std::string>& argv,
                                        std::chrono::milliseconds timeout);
 

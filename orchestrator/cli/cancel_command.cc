@@ -1,12 +1,13 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <map>
 #include <memory>
 
 #include "core/failure.h"
 #include "db/store.h"
+#include "orchestrator/batch_system.h"
 #include "orchestrator/cli/command.h"
-#include "orchestrator/slurm_executor.h"
 
 namespace sweep {
 namespace {
@@ -27,11 +28,14 @@ int Cancel(const GlobalOptions& global, const CancelOptions& options) {
   if (options.runs.empty() && !options.all)
     throw Failure(FailureCode::kUsage, "cancel: expected run ids or --all");
   const Store store(global.store, Store::Access::kRead);
-  std::vector<std::string> names;
+  std::map<std::string, std::vector<std::string>> names;  // by executor
   for (const OpenAttempt& open : store.OpenAttempts()) {
-    if (open.executor == "slurm" && IsChosen(options, open.run_id)) names.push_back(open.job);
+    if (!open.job.empty() && IsChosen(options, open.run_id))
+      names[open.executor].push_back(open.job);
   }
-  const size_t cancelled = names.empty() ? 0 : CancelSlurmTasks(names);
+  size_t cancelled = 0;
+  for (const auto& [executor, jobs] : names)
+    cancelled += MakeBatchSystem(executor, {}, store.root())->Cancel(jobs);
   if (global.json) {
     fmt::print("{}\n", Json{{"schema", "sweep.cancel/1"}, {"cancelled", cancelled}}.dump(1));
   } else {

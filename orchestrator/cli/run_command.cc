@@ -101,7 +101,7 @@ void AddRunCommand(CLI::App& app, const GlobalOptions& global, Action& action) {
       ->check(CLI::PositiveNumber);
   command
       ->add_option("--executor", options->executor, "Where runs work (default: the sweep file's)")
-      ->check(CLI::IsMember({"local", "slurm"}));
+      ->check(CLI::IsMember({"local", "slurm", "command"}));
   command
       ->add_option(
           "--max-gpu-hours",

@@ -25,6 +25,7 @@ class Reader {
     ReadCurves();
     ReadFits();
     ReadWorkSettings(reader_, document(), file_.executor, file_.trainer);
+    CheckWholeExecutor(reader_, file_.executor);
   }
 
  private:

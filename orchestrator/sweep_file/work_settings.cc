@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <regex>
 
 #include "core/files.h"
+#include "orchestrator/word_template.h"
 
 namespace sweep {
 namespace {
@@ -23,6 +26,48 @@ void CheckNodes(const FieldReader& reader, const ExecutorSettings& executor) {
     reader.Error(
         "/executor/nodes_per_run",
         fmt::format("{}, expected a divisor of gpus_per_run, {}", nodes, *executor.gpus_per_run));
+  }
+}
+
+const std::vector<std::string> kSubmitNames = {"name",
+                                               "script",
+                                               "folder",
+                                               "nodes",
+                                               "processes",
+                                               "processes_per_node",
+                                               "threads",
+                                               "cores_per_node",
+                                               "gpus",
+                                               "gpus_per_node",
+                                               "minutes",
+                                               "walltime"};
+const std::vector<std::string> kCancelNames = {"job", "name"};
+
+void CheckNames(const FieldReader& reader,
+                const std::string& pointer,
+                const WordTemplate& words,
+                const std::vector<std::string>& known) {
+  for (const std::string& name : NamesIn(words)) {
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      reader.RejectName("{" + name + "}", pointer, "a name in braces", known);
+  }
+}
+
+bool Uses(const WordTemplate& words, const std::string& name) {
+  const std::vector<std::string> names = NamesIn(words);
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+void CheckCommands(const FieldReader& reader, const ExecutorSettings& executor) {
+  CheckNames(reader, "/executor/submit", executor.submit, kSubmitNames);
+  CheckNames(reader, "/executor/poll", executor.poll, {});
+  CheckNames(reader, "/executor/cancel", executor.cancel, kCancelNames);
+  if (!executor.submit.empty() && !Uses(executor.submit, "script"))
+    reader.Error("/executor/submit", "the word {script}, which is the job, is missing");
+  try {
+    (void)std::regex(executor.job_pattern);
+  } catch (const std::regex_error&) {
+    reader.Reject(executor.job_pattern, "/executor/job_pattern", "a regular expression");
   }
 }
 
@@ -49,6 +94,11 @@ void ReadExecutor(const FieldReader& reader, const Json& document, ExecutorSetti
   SetIfGiven(read, "qos", executor.qos);
   SetIfGiven(read, "constraint", executor.constraint);
   SetIfGiven(read, "lines", executor.lines);
+  SetIfGiven(read, "submit", executor.submit);
+  SetIfGiven(read, "poll", executor.poll);
+  SetIfGiven(read, "cancel", executor.cancel);
+  SetIfGiven(read, "job_pattern", executor.job_pattern);
+  CheckCommands(reader, executor);
 }
 
 void ReadTrainer(const FieldReader& reader, const Json& document, TrainerSettings& trainer) {
@@ -94,6 +144,21 @@ fs::path UserProfile() {
 }
 
 }  // namespace
+
+std::string MissingCommands(const ExecutorSettings& executor) {
+  if (!executor.submit.empty() && !executor.poll.empty() && !executor.cancel.empty()) return "";
+  return "the executor `command` needs the commands submit, poll and cancel, as "
+         R"("submit": ["qsub", "-N", "{name}", "{script}"], "poll": ["qstat"], )"
+         R"("cancel": ["qdel", "{job}"], in the sweep file or a profile)";
+}
+
+void CheckWholeExecutor(const FieldReader& reader, const ExecutorSettings& executor) {
+  if (executor.kind == "command" && !MissingCommands(executor).empty())
+    reader.Error("/executor", MissingCommands(executor));
+  const bool needs_limit = Uses(executor.submit, "minutes") || Uses(executor.submit, "walltime");
+  if (needs_limit && !executor.time_limit_seconds)
+    reader.Error("/executor", "{minutes} and {walltime} in submit need a time_limit");
+}
 
 void ReadWorkSettings(const FieldReader& reader,
                       const Json& document,

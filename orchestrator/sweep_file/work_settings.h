@@ -14,7 +14,7 @@ namespace sweep {
 
 /// Where runs work. What is absent is left to the executor.
 struct ExecutorSettings {
-  std::string kind = "local";  ///< `local` or `slurm`
+  std::string kind = "local";  ///< `local`, `slurm` or `command`
   std::optional<int64_t> slots;
   int64_t threads_per_run = 1;
   std::optional<int64_t> gpus_per_run;
@@ -31,12 +31,20 @@ struct ExecutorSettings {
   std::string qos;
   std::string constraint;
   std::vector<std::string> lines;  ///< further options of sbatch
+  // Of `command`: words with {names} in them.
+  std::vector<std::string> submit;
+  std::vector<std::string> poll;
+  std::vector<std::string> cancel;
+  std::string job_pattern = "[0-9]+";  ///< finds the job's number in what `submit` prints
 
   /// Of one run: as many as it has GPUs, unless the file says otherwise.
   [[nodiscard]] int64_t processes() const {
     return processes_per_run.value_or(std::max<int64_t>(1, gpus_per_run.value_or(1)));
   }
 };
+
+/// What the executor `command` lacks, for the user; empty: nothing.
+[[nodiscard]] std::string MissingCommands(const ExecutorSettings& executor);
 
 struct TrainerSettings {
   std::vector<std::string> command;  ///< empty: clip_train, as installed with this program
@@ -60,6 +68,9 @@ void ReadWorkSettings(const FieldReader& reader,
                       const Json& document,
                       ExecutorSettings& executor,
                       TrainerSettings& trainer);
+
+/// What no section alone can tell, once all of them lie over each other.
+void CheckWholeExecutor(const FieldReader& reader, const ExecutorSettings& executor);
 
 /// Settings of a site, kept once for all sweep files: `sweep/profile.json` in $XDG_CONFIG_HOME or
 /// ~/.config, and over it `sweep-profile.json` in `folder`, that of the sweep file. Each is an

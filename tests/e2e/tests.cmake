@@ -19,6 +19,8 @@ endfunction()
 sweep_add_e2e(sweep_e2e sweep_e2e_test.py LABELS e2e TIMEOUT 600)
 sweep_add_e2e(law_e2e real_training_test.py LABELS e2e TIMEOUT 900)
 sweep_add_e2e(shards_e2e shards_test.py LABELS e2e TIMEOUT 300)
+# A real task-spooler; skipped where it is not installed.
+sweep_add_e2e(command_e2e command_executor_test.py LABELS e2e TIMEOUT 300)
 # A real Slurm on this machine; skipped where its packages are missing or the user is not root.
 if(TARGET clip_train)
   sweep_add_e2e(slurm slurm_test.py LABELS slurm TIMEOUT 1500 ENVIRONMENT "SLURM_TEST_SAMPLES=250000")

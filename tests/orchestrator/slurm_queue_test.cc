@@ -17,15 +17,15 @@ TEST_CASE("ParseSqueue finds our tasks by their own names among others") {
       "sweep-ffff|99999999999999999999|1|RUNNING|None");
   REQUIRE(tasks.size() == 2);
   CHECK(tasks.at("sweep-0a1b2c3d4e5f_0").job == "4711_0");
-  CHECK(PhaseOf(tasks.at("sweep-0a1b2c3d4e5f_0")) == SlurmPhase::kRunning);
+  CHECK(PhaseOf(tasks.at("sweep-0a1b2c3d4e5f_0")) == ListedTask::Phase::kRunning);
   CHECK(tasks.at("sweep-0a1b2c3d4e5f_12").reason == "Resources");
-  CHECK(PhaseOf(tasks.at("sweep-0a1b2c3d4e5f_12")) == SlurmPhase::kQueued);
+  CHECK(PhaseOf(tasks.at("sweep-0a1b2c3d4e5f_12")) == ListedTask::Phase::kQueued);
 }
 
 TEST_CASE("Only states that end a job end an attempt, each with its cause") {
   const auto cause = [](const char* state) {
     const SlurmTask task{"1_0", state, ""};
-    CHECK(PhaseOf(task) == SlurmPhase::kEnded);
+    CHECK(PhaseOf(task) == ListedTask::Phase::kEnded);
     return CauseOf(task);
   };
   CHECK(cause("PREEMPTED") == "preempted");
@@ -35,8 +35,8 @@ TEST_CASE("Only states that end a job end an attempt, each with its cause") {
   CHECK(cause("CANCELLED") == "cancelled");
   CHECK(cause("COMPLETED").empty());
   CHECK(cause("FAILED").empty());
-  CHECK(PhaseOf({"1_0", "SOMETHING_NEW", ""}) == SlurmPhase::kUnknown);
-  CHECK(PhaseOf({"1_0", "", ""}) == SlurmPhase::kUnknown);
+  CHECK(PhaseOf({"1_0", "SOMETHING_NEW", ""}) == ListedTask::Phase::kUnknown);
+  CHECK(PhaseOf({"1_0", "", ""}) == ListedTask::Phase::kUnknown);
 }
 
 TEST_CASE("SlurmConfigValue reads scontrol's table") {
@@ -52,7 +52,7 @@ TEST_CASE("SlurmConfigValue reads scontrol's table") {
 }
 
 TEST_CASE("An answer of sbatch is accepted, refused, busy or uncertain") {
-  using Kind = SbatchAnswer::Kind;
+  using Kind = SubmitAnswer::Kind;
   const auto kind = [](std::optional<int> code, const char* out, const char* error) {
     return ReadSbatchAnswer(code, out, error).kind;
   };
@@ -65,7 +65,7 @@ TEST_CASE("An answer of sbatch is accepted, refused, busy or uncertain") {
   CHECK(kind(1, "", "sbatch: error: Unable to contact slurm controller (connect failure)") ==
         Kind::kBusy);
   CHECK(kind(1, "", "sbatch: error: QOSMaxSubmitJobPerUserLimit") == Kind::kBusy);
-  const SbatchAnswer refused =
+  const SubmitAnswer refused =
       ReadSbatchAnswer(1, "", "sbatch: error: invalid partition specified: nowhere\n");
   CHECK(refused.kind == Kind::kRefused);
   CHECK(refused.message == "sbatch: error: invalid partition specified: nowhere");

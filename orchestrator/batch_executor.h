@@ -3,26 +3,29 @@
 #include <chrono>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "orchestrator/batch_submission.h"
+#include "orchestrator/batch_system.h"
 #include "orchestrator/executor.h"
-#include "orchestrator/slurm_queue.h"
-#include "orchestrator/slurm_submission.h"
+#include "orchestrator/sweep_file/work_settings.h"
 
 namespace sweep {
 
-/// Runs attempts as tasks of Slurm job arrays. Attempts started between two Polls become one array;
-/// one squeue a cycle asks for all of them. What an attempt's end was is read from the file its
-/// job's script leaves; Slurm's word is taken where there is none, and its silence is never taken
-/// for an end.
-class SlurmExecutor : public Executor {
+/// Runs attempts as jobs of a scheduler. Attempts started between two Polls are submitted together
+/// where the scheduler takes several at once; one question a cycle asks for all of them. What an
+/// attempt's end was is read from the file its job's script leaves; the scheduler's word is taken
+/// where there is none, and its silence is never taken for an end.
+class BatchExecutor : public Executor {
  public:
-  /// `submissions` is the store's folder of them. Throws Failure(kSchedulerUnreachable) when Slurm
-  /// does not answer, Failure(kUsage) for settings it cannot serve.
-  SlurmExecutor(ExecutorSettings settings, std::filesystem::path submissions);
+  /// `submissions` is the store's folder of them.
+  BatchExecutor(std::unique_ptr<BatchSystem> system,
+                const ExecutorSettings& settings,
+                std::filesystem::path submissions);
 
-  [[nodiscard]] std::string name() const override { return "slurm"; }
+  [[nodiscard]] std::string name() const override { return system_->name(); }
   [[nodiscard]] size_t Room() const override;
   AttemptHandle Start(const AttemptJob& job) override;
   void Adopt(const AttemptJob& job, const AttemptHandle& handle) override;
@@ -40,35 +43,34 @@ class SlurmExecutor : public Executor {
     int64_t attempt = 0;
     std::filesystem::path run_directory;
     std::string token;
-    Clock::time_point since;        // when it was handed to Slurm, or adopted
-    std::string state;              // the last that Slurm said
-    std::string job;                // Slurm's number of it
+    Clock::time_point since;        // when it was handed over, or adopted
+    std::string state;              // the last that the scheduler said
+    std::string job;                // the scheduler's number of it
     int64_t listings_without = 0;   // good answers in a row that did not name it
     int64_t listings_as_ended = 0;  // and that called it ended, while no exit was written
   };
   using Tasks = std::map<std::string, Task>;  // by our name
 
   void SubmitPending();
-  void Submit(const SlurmSubmission& submission);
+  void Submit(const BatchSubmission& submission);
   void TakeInExits();
   void AskQueue();
-  void TakeInListing(const std::map<std::string, SlurmTask>& listed);
-  [[nodiscard]] bool HasEnded(Task& task, const SlurmTask& now);  // news of it have been made
-  [[nodiscard]] bool IsGone(Task& task);                          // likewise
+  void TakeInListing(const std::map<std::string, ListedTask>& listed);
+  [[nodiscard]] bool HasEnded(Task& task, const ListedTask& now);  // news of it have been made
+  [[nodiscard]] bool IsGone(Task& task);                           // likewise
   AttemptNews& Report(const Task& task, AttemptNews::Kind kind);
   void ReportEnd(const Task& task, const std::string& cause);
   void BackOff(Clock::duration& delay, Clock::time_point& next);
   void Note(const std::string& line);
 
-  ExecutorSettings settings_;
+  std::unique_ptr<BatchSystem> system_;
   std::filesystem::path submissions_;
-  size_t most_in_array_ = 0;
-  size_t most_at_once_ = 0;
+  size_t most_at_once_;
   Clock::duration poll_every_;
   std::chrono::milliseconds answer_timeout_;
 
   Tasks tasks_;
-  std::vector<SlurmSubmission> pending_;
+  std::vector<BatchSubmission> pending_;
   Clock::time_point next_submission_;
   Clock::duration submission_delay_{};
   Clock::time_point next_query_;
@@ -77,9 +79,5 @@ class SlurmExecutor : public Executor {
   std::vector<std::string> notes_;
   std::string last_note_;
 };
-
-/// Asks Slurm to end the tasks that we know by these names; those it does not list have ended.
-/// Returns how many were asked for. Throws Failure(kSchedulerUnreachable) when it does not answer.
-size_t CancelSlurmTasks(const std::vector<std::string>& names);
 
 }  // namespace sweep

@@ -1,0 +1,204 @@
+#include "orchestrator/command_system.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <sstream>
+#include <unordered_set>
+
+#include "core/failure.h"
+#include "core/files.h"
+#include "core/json.h"
+#include "orchestrator/subprocess.h"
+#include "orchestrator/word_template.h"
+
+namespace sweep {
+namespace {
+
+constexpr size_t kMostAtOnce = 1000;  // jobs of ours in the queue
+constexpr int64_t kMostRefusals = 5;  // in a row, after which it is not a busy scheduler's mood
+constexpr const char* kQueuedState = "PENDING";
+constexpr const char* kRunningState = "RUNNING";
+constexpr const char* kCancelledFile = "cancelled";
+constexpr const char* kCancelFile = "cancel.json";
+
+// What the job does. It may have been handed over twice, when the answer to the first time was
+// lost: the one that makes the folder `started` works. A good trainer saves on SIGTERM and exits
+// with 130; whoever sends it (a time limit, a more important job) does not say why, unless it was
+// `sweep cancel`.
+constexpr const char* kBody = R"sh(
+mkdir "$submission/started" 2>/dev/null || exit 0
+printf '%s\n' "${PBS_JOBID:-${LSB_JOBID:-${SLURM_JOB_ID:-${TS_JOBID:-$JOB_ID}}}}" >"$submission/started/job"
+IFS=$'\t' read -r run attempt <"$submission/tasks"
+folder=$run/attempts/$attempt
+[ -e "$submission/cancelled" ] && write_exit 1 cancelled && exit 0
+[ -e "$submission/revoked" ] && exit 0
+
+taken_away=
+"${trainer[@]}" "$run" "$attempt" >>"$folder/stdout.log" 2>>"$folder/stderr.log" &
+child=$!
+trap 'taken_away=preempted; kill -TERM $child' TERM INT HUP USR1 USR2 XCPU
+await_child
+[ $code != 0 ] && [ -e "$submission/cancelled" ] && taken_away=cancelled
+if [ $code != 0 ] && [ $taken_away ]; then write_exit $code $taken_away; else write_exit $code; fi
+exit $code
+)sh";
+
+bool IsWordCharacter(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0;
+}
+
+// A scheduler's list of jobs: a line a job, its number first, its name somewhere. What follows a
+// number without a space, as a server's name, is no part of it.
+class JobList {
+ public:
+  explicit JobList(const std::string& text) {
+    std::istringstream lines(text);
+    for (std::string line, word; std::getline(lines, line);) {
+      std::istringstream words(line);
+      if (!(words >> word)) continue;
+      numbers_.insert(word);
+      numbers_.emplace(word.begin(), std::find_if_not(word.begin(), word.end(), IsWordCharacter));
+      do names_.insert(word);
+      while (words >> word);
+    }
+  }
+
+  [[nodiscard]] bool Has(const std::string& number, const std::string& name) const {
+    return numbers_.contains(number) || names_.contains(name);
+  }
+
+ private:
+  std::unordered_set<std::string> numbers_;
+  std::unordered_set<std::string> names_;
+};
+
+std::string WordLine(const std::vector<std::string>& words) {
+  return fmt::format("{}", fmt::join(words, " "));
+}
+
+std::string Trouble(const std::vector<std::string>& words, const CommandResult& result) {
+  if (result.timed_out) return fmt::format("`{}` does not answer", WordLine(words));
+  return fmt::format("`{}` fails with exit code {}: {}",
+                     WordLine(words),
+                     result.exit_code.value_or(-1),
+                     result.error.empty() ? result.out : result.error);
+}
+
+}  // namespace
+
+CommandSystem::CommandSystem(ExecutorSettings settings, std::filesystem::path submissions)
+    : settings_(std::move(settings)),
+      submissions_(std::move(submissions)),
+      answer_timeout_(static_cast<int64_t>(1000 * settings_.answer_timeout_seconds)),
+      job_pattern_(settings_.job_pattern) {}
+
+void CommandSystem::Prepare() {
+  if (const std::string missing = MissingCommands(settings_); !missing.empty())
+    throw Failure(FailureCode::kUsage, missing);
+}
+
+size_t CommandSystem::most_at_once() const {
+  return kMostAtOnce;
+}
+
+std::map<std::string, std::string> CommandSystem::ValuesFor(
+    const BatchSubmission& submission) const {
+  const int64_t nodes = settings_.nodes_per_run;
+  const int64_t gpus = settings_.gpus_per_run.value_or(0);
+  const auto limit = static_cast<int64_t>(std::ceil(settings_.time_limit_seconds.value_or(0)));
+  return {
+      {"name", submission.token()},
+      {"script", submission.script().string()},
+      {"folder", submission.folder().string()},
+      {"nodes", std::to_string(nodes)},
+      {"processes", std::to_string(settings_.processes())},
+      {"processes_per_node", std::to_string(settings_.processes() / nodes)},
+      {"threads", std::to_string(settings_.threads_per_run)},
+      {"cores_per_node", std::to_string(settings_.threads_per_run * settings_.processes() / nodes)},
+      {"gpus", std::to_string(gpus)},
+      {"gpus_per_node", std::to_string(gpus / nodes)},
+      {"minutes", std::to_string((limit + 59) / 60)},
+      {"walltime", fmt::format("{:02}:{:02}:{:02}", limit / 3600, limit / 60 % 60, limit % 60)}};
+}
+
+// The scheduler's number in what it says of a job.
+std::optional<std::string> CommandSystem::JobIn(const std::string& text) const {
+  std::smatch match;
+  if (!std::regex_search(text, match, job_pattern_)) return std::nullopt;
+  const std::string job = match.size() > 1 ? match[1].str() : match[0].str();
+  return job.empty() ? std::nullopt : std::optional(job);
+}
+
+SubmitAnswer CommandSystem::Submit(const BatchSubmission& submission) {
+  using Kind = SubmitAnswer::Kind;
+  submission.Write("", std::string(kJobShell) + kBody);
+  WriteFileAtomic(submission.folder() / kCancelFile, Json(settings_.cancel).dump() + "\n");
+  const std::vector<std::string> words = FillIn(settings_.submit, ValuesFor(submission));
+  const CommandResult result = RunCommand(words, answer_timeout_);
+  if (!result.ok() && !result.timed_out) {
+    // Not said in words that we know: a mistake, a limit, a lost answer? Should it have been taken
+    // after all, the second of the two jobs ends at once.
+    const bool for_ever = ++refusals_ >= kMostRefusals || result.exit_code == kNotFound;
+    return {for_ever ? Kind::kRefused : Kind::kBusy, "", Trouble(words, result)};
+  }
+  refusals_ = 0;
+  if (result.timed_out) return {Kind::kUncertain, "", Trouble(words, result)};
+  const std::optional<std::string> job = JobIn(result.out);
+  if (!job)
+    return {
+        Kind::kUncertain, "", fmt::format("`{}` names no job: {}", WordLine(words), result.out)};
+  return {Kind::kAccepted, *job, ""};
+}
+
+// Empty while it is not known.
+std::string CommandSystem::JobOf(const BatchSubmission& submission) {
+  std::string& job = jobs_[submission.token()];
+  if (!job.empty()) return job;
+  if (const auto accepted = submission.AcceptedAs()) return job = *accepted;
+  const std::filesystem::path said_by_itself = submission.folder() / "started" / "job";
+  if (std::filesystem::exists(said_by_itself)) job = JobIn(ReadFile(said_by_itself)).value_or("");
+  return job;
+}
+
+std::map<std::string, ListedTask> CommandSystem::List(const std::vector<std::string>& names) {
+  using Phase = ListedTask::Phase;
+  const CommandResult result = RunCommand(settings_.poll, answer_timeout_);
+  if (!result.ok()) throw NoAnswer(Trouble(settings_.poll, result));
+  const JobList list(result.out);
+  std::map<std::string, ListedTask> listed;
+  for (const std::string& name : names) {
+    const BatchSubmission submission(submissions_, TokenOf(name));
+    const std::string job = JobOf(submission);
+    const bool started = std::filesystem::exists(submission.folder() / "started");
+    // At work under a number that it does not know itself: only its own exit can say that it ended.
+    const bool hides = started && job.empty();
+    if (hides || list.Has(job, submission.token())) {
+      listed[name] = started ? ListedTask{job, kRunningState, Phase::kRunning, ""}
+                             : ListedTask{job, kQueuedState, Phase::kQueued, ""};
+    } else if (std::filesystem::exists(submission.folder() / kCancelledFile)) {
+      listed[name] = {job, "CANCELLED", Phase::kEnded, "cancelled"};
+    }
+  }
+  return listed;
+}
+
+size_t CommandSystem::Cancel(const std::vector<std::string>& names) {
+  size_t cancelled = 0;
+  for (const std::string& name : names) {
+    const BatchSubmission submission(submissions_, TokenOf(name));
+    WriteFileAtomic(submission.folder() / kCancelledFile, "");
+    const std::string job = JobOf(submission);
+    if (job.empty()) continue;  // should it start, it will find the file
+    const auto command =
+        ReadJsonFile((submission.folder() / kCancelFile).string()).get<WordTemplate>();
+    const std::vector<std::string> words =
+        FillIn(command, {{"job", job}, {"name", submission.token()}});
+    if (RunCommand(words, answer_timeout_).ok()) ++cancelled;  // else it has ended already
+  }
+  return cancelled;
+}
+
+}  // namespace sweep

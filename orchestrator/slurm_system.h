@@ -1,0 +1,34 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "orchestrator/batch_system.h"
+#include "orchestrator/sweep_file/work_settings.h"
+
+namespace sweep {
+
+/// Slurm: a submission is a job array; one squeue asks for all of them.
+class SlurmSystem : public BatchSystem {
+ public:
+  explicit SlurmSystem(const ExecutorSettings& settings);
+
+  [[nodiscard]] std::string name() const override { return "slurm"; }
+  void Prepare() override;
+  [[nodiscard]] size_t most_in_submission() const override { return most_in_array_; }
+  [[nodiscard]] size_t most_at_once() const override { return most_at_once_; }
+  SubmitAnswer Submit(const BatchSubmission& submission) override;
+  [[nodiscard]] std::map<std::string, ListedTask> List(
+      const std::vector<std::string>& names) override;
+  size_t Cancel(const std::vector<std::string>& names) override;
+
+ private:
+  ExecutorSettings settings_;
+  std::chrono::milliseconds answer_timeout_;
+  size_t most_in_array_ = 0;
+  size_t most_at_once_ = 0;
+};
+
+}  // namespace sweep
