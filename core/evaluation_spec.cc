@@ -2,10 +2,26 @@
 
 #include <fmt/format.h>
 
+#include "core/canonical_fields.h"
 #include "core/hash.h"
-#include "core/json_fields.h"
 
 namespace sweep {
+namespace {
+
+struct EvaluationIdentity {
+  const EvaluationSpec& evaluation;
+  const std::string& run_id;
+  int64_t samples_seen = 0;
+};
+
+template <class Visitor>
+void VisitFields(Visitor& visit, EvaluationIdentity& s) {
+  visit("evaluation", s.evaluation);
+  visit("run_id", s.run_id);
+  visit("samples_seen", s.samples_seen);
+}
+
+}  // namespace
 
 Json ToJson(const EvaluationSpec& spec) {
   return FieldsToJson(spec);
@@ -31,8 +47,7 @@ EvaluationSpec ParseEvaluationSpec(const Json& json, const std::string& origin) 
 std::string EvaluationId(const std::string& run_id,
                          int64_t samples_seen,
                          const EvaluationSpec& spec) {
-  return ContentId(
-      Json{{"run_id", run_id}, {"samples_seen", samples_seen}, {"evaluation", ToJson(spec)}});
+  return ContentIdOfText(CanonicalFields(EvaluationIdentity{spec, run_id, samples_seen}));
 }
 
 }  // namespace sweep

@@ -20,15 +20,22 @@ constexpr size_t kIdDigits = 32;
 class Sha256 {
  public:
   Sha256() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
-    EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr);
+    // EVP_sha256() would be looked up among OpenSSL's providers each time, which takes longer than
+    // hashing a spec.
+    static EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    EVP_DigestInit_ex(context_.get(), sha256, nullptr);
   }
   void Update(const void* data, size_t size) { EVP_DigestUpdate(context_.get(), data, size); }
   std::string Hex() {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned size = 0;
     EVP_DigestFinal_ex(context_.get(), digest.data(), &size);
+    constexpr std::string_view kDigits = "0123456789abcdef";
     std::string hex;
-    for (unsigned i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
+    for (unsigned i = 0; i < size; ++i) {
+      hex += kDigits[digest[i] >> 4U];
+      hex += kDigits[digest[i] & 15U];
+    }
     return hex;
   }
 
@@ -60,7 +67,11 @@ std::string Sha256HexOfFile(const std::filesystem::path& path) {
 }
 
 std::string ContentId(Json value) {
-  return Sha256Hex(CanonicalDump(std::move(value))).substr(0, kIdDigits);
+  return ContentIdOfText(CanonicalDump(std::move(value)));
+}
+
+std::string ContentIdOfText(std::string_view canonical_json) {
+  return Sha256Hex(canonical_json).substr(0, kIdDigits);
 }
 
 std::string ContentIdOfFile(const std::filesystem::path& path) {

@@ -18,6 +18,9 @@ namespace sweep {
 /// canonical JSON.
 [[nodiscard]] std::string ContentId(Json value);
 
+/// The same where the canonical text is at hand.
+[[nodiscard]] std::string ContentIdOfText(std::string_view canonical_json);
+
 /// The same 128-bit identity for the raw bytes of a file.
 [[nodiscard]] std::string ContentIdOfFile(const std::filesystem::path& path);
 

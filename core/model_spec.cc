@@ -40,6 +40,11 @@ class Checker {
 
 ModelSpec ParseModelSpec(const Json& json, const std::string& origin) {
   auto model = FieldsFromJson<ModelSpec>(json, origin);
+  ValidateModelSpec(model, origin);
+  return model;
+}
+
+void ValidateModelSpec(const ModelSpec& model, const std::string& origin) {
   const Checker check(origin);
   check.Positive("embed_dim", model.embed_dim);
   check.Positive("vision.image_size", model.vision.image_size);
@@ -59,7 +64,6 @@ ModelSpec ParseModelSpec(const Json& json, const std::string& origin) {
   check.AtLeast("vision.ls_init_value", model.vision.ls_init_value, 0);
   check.AtLeast("text.ls_init_value", model.text.ls_init_value, 0);
   check.OneOf("loss", model.loss, "softmax", "sigmoid");
-  return model;
 }
 
 }  // namespace sweep

@@ -95,4 +95,7 @@ void VisitFields(Visitor& visit, ModelSpec& s) {
 /// divide into heads).
 [[nodiscard]] ModelSpec ParseModelSpec(const Json& json, const std::string& origin);
 
+/// The same of a model that is at hand.
+void ValidateModelSpec(const ModelSpec& model, const std::string& origin);
+
 }  // namespace sweep

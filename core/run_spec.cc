@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/canonical_fields.h"
 #include "core/hash.h"
 #include "core/json_fields.h"
 
@@ -92,7 +93,7 @@ Json ToJson(const RunSpec& spec) {
 }
 
 std::string RunId(const RunSpec& spec) {
-  return ContentId(ToJson(spec));
+  return ContentIdOfText(CanonicalFields(spec));
 }
 
 void ValidateRunSpec(const RunSpec& spec, const std::string& origin) {
@@ -101,7 +102,7 @@ void ValidateRunSpec(const RunSpec& spec, const std::string& origin) {
           "spec_version",
           spec.spec_version,
           "1 (written by a newer version of sweep?)");
-  (void)ParseModelSpec(FieldsToJson(spec.model), origin + ", field 'model'");
+  ValidateModelSpec(spec.model, origin + ", field 'model'");
   Require(spec.data.data_scale > 0,
           origin,
           "data.data_scale",

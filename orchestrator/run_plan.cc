@@ -19,11 +19,11 @@ bool IsFinal(RunState state, bool retry_failed) {
   }
 }
 
-std::vector<EvaluationRequest> MissingEvaluations(const RunRow& run,
-                                                  const std::set<std::string>& finished) {
-  std::vector<EvaluationRequest> missing;
+std::vector<const EvaluationRequest*> MissingEvaluations(const RunRow& run,
+                                                         const std::set<std::string>& finished) {
+  std::vector<const EvaluationRequest*> missing;
   for (const EvaluationRequest& evaluation : run.evaluations) {
-    if (!finished.contains(evaluation.eval_id)) missing.push_back(evaluation);
+    if (!finished.contains(evaluation.eval_id)) missing.push_back(&evaluation);
   }
   return missing;
 }

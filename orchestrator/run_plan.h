@@ -14,7 +14,7 @@ namespace sweep {
 struct RunWork {
   const RunRow* run = nullptr;  ///< lives in the SweepRow the plan was made from
   bool train = false;
-  std::vector<EvaluationRequest> evaluations;
+  std::vector<const EvaluationRequest*> evaluations;  ///< of the run
 };
 
 /// Which runs of a sweep are wanted, which are ready, and which wait for a parent. Pure

@@ -153,8 +153,8 @@ bool Scheduler::IsDoneAlready(const RunWork& work) {
   if (directory.AttemptNumbers().empty()) return false;
   const std::optional<RunResult> result = ReadResult(directory);
   if (!result || result->outcome != "completed") return false;
-  for (const EvaluationRequest& evaluation : work.evaluations) {
-    if (!std::filesystem::exists(directory.evaluation(evaluation.eval_id))) return false;
+  for (const EvaluationRequest* evaluation : work.evaluations) {
+    if (!std::filesystem::exists(directory.evaluation(evaluation->eval_id))) return false;
   }
   StoreTransaction transaction(store_);
   (void)IngestRun(store_, transaction, run_id);
@@ -181,7 +181,8 @@ AttemptRequest Scheduler::RequestFor(const RunWork& work) const {
   request.locations = LocationsFor(run);
   const std::set<int64_t>& needed = checkpoints_needed_.at(run.run_id);
   request.keep_at = {needed.begin(), needed.end()};
-  request.evaluations = work.evaluations;
+  for (const EvaluationRequest* evaluation : work.evaluations)
+    request.evaluations.push_back(*evaluation);
   return request;
 }
 

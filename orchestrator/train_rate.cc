@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/canonical_fields.h"
 #include "core/compute.h"
 #include "core/failure.h"
 #include "db/lease.h"
@@ -116,9 +117,11 @@ TrainRates::TrainRates(Workplace workplace,
 }
 
 TrainRate TrainRates::For(const RunSpec& spec) const {
-  const auto measured = measured_.find({CanonicalDump(FieldsToJson(spec.model)),
-                                        spec.precision,
-                                        CanonicalDump(FieldsToJson(spec.reduction))});
+  const auto measured =
+      measured_.empty()
+          ? measured_.end()
+          : measured_.find(
+                {CanonicalFields(spec.model), spec.precision, CanonicalFields(spec.reduction)});
   if (measured != measured_.end()) {
     const size_t attempts = measured->second.size();
     return RateOf(measured->second,

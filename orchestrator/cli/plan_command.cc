@@ -229,8 +229,8 @@ void PrintPlan(const PlanView& view) {
 
 Json RunJson(const RunWork& work, const PlanCost& costs) {
   Json evaluations = Json::array();
-  for (const EvaluationRequest& evaluation : work.evaluations)
-    evaluations.push_back(evaluation.eval_dataset);
+  for (const EvaluationRequest* evaluation : work.evaluations)
+    evaluations.push_back(evaluation->eval_dataset);
   Json json = {{"run_id", work.run->run_id},
                {"model", work.run->model},
                {"dataset", work.run->dataset},

@@ -56,6 +56,15 @@ InstabilitySpec InstabilityOf(const RunDraft& draft) {
   return instability;
 }
 
+// Throws Failure with the run's given values, which are only put into words when they are needed.
+void RequireValid(const RunSpec& spec, const RunDraft& draft) {
+  try {
+    ValidateRunSpec(spec, "run");
+  } catch (const Failure&) {
+    ValidateRunSpec(spec, fmt::format("run with {}", draft.Describe()));
+  }
+}
+
 // Run fields that change the model's arithmetic.
 constexpr std::array kModelFields = {
     "image_size", "patch_mask", "patch_dropout", "context_length", "loss"};
@@ -229,12 +238,11 @@ bool DraftCompleter::MakeSpec(RunDraft& draft) {
   spec.precision = draft.Text("precision");
   spec.instability = InstabilityOf(draft);
   spec.seed = draft.Count("seed");
-  const std::string origin = fmt::format("run with {}", draft.Describe());
   try {
     spec.tokenizer = {dataset.tokenizer_kind, VocabularyOf(dataset).content};
     spec.reduction = ReductionOf(draft, dataset);
     CheckModelFits(draft, dataset);
-    ValidateRunSpec(spec, origin);
+    RequireValid(spec, draft);
   } catch (const Failure& failure) {
     ErrorOnce(failure.what(), draft.pointer, failure.what());
     return false;

@@ -12,7 +12,7 @@ namespace sweep {
 
 /// How a run came to a value. Derived and default values follow from others, so they do not tell
 /// runs apart when one run looks for another.
-enum class ValueOrigin { kAbsent, kGiven, kDerived, kDefault };
+enum class ValueOrigin : uint8_t { kAbsent, kGiven, kDerived, kDefault };
 
 /// A run on the way from fields to a spec.
 struct RunDraft {
