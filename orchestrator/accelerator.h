@@ -55,7 +55,4 @@ void VisitFields(Visitor& visit, Accelerator& s) {
 /// The ones of the shipped accelerators.json, by id (`a100`, …, `core`).
 [[nodiscard]] std::map<std::string, Accelerator> LoadAccelerators();
 
-/// Names of this machine's GPUs, as its driver gives them; empty without one.
-[[nodiscard]] std::vector<std::string> LocalGpus();
-
 }  // namespace sweep

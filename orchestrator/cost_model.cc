@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "core/failure.h"
-#include "orchestrator/scheduler.h"
+#include "orchestrator/local_gpus.h"
 
 namespace sweep {
 namespace {
@@ -66,8 +66,8 @@ RangedEstimate LongestChain(const std::vector<RunWork>& remaining, const PlanCos
 }
 
 // How many runs work at once; nullopt where a cluster decides.
-std::optional<size_t> SlotsOf(const ExecutorSettings& settings) {
-  if (settings.kind == "local") return LocalSlots(settings);
+std::optional<size_t> SlotsOf(const ExecutorSettings& settings, const TrainerSettings& trainer) {
+  if (settings.kind == "local") return LocalSlots(settings, trainer);
   if (settings.slots) return static_cast<size_t>(*settings.slots);
   if (settings.max_running) return static_cast<size_t>(*settings.max_running);
   return std::nullopt;
@@ -100,7 +100,7 @@ PlanCost CostOf(const std::vector<RunWork>& remaining,
     seconds = Sum(seconds, cost.train_seconds);
     total.runs.emplace(work.run->run_id, cost);
   }
-  if (const std::optional<size_t> slots = SlotsOf(job.executor)) {
+  if (const std::optional<size_t> slots = SlotsOf(job.executor, job.trainer)) {
     total.elapsed_seconds =
         Largest(Scaled(seconds, 1.0 / static_cast<double>(*slots)), LongestChain(remaining, total));
   }

@@ -15,8 +15,8 @@
 #include "db/lease.h"
 #include "db/snapshot.h"
 #include "db/store.h"
-#include "orchestrator/accelerator.h"
 #include "orchestrator/data_files.h"
+#include "orchestrator/local_gpus.h"
 #include "orchestrator/progress.h"
 #include "orchestrator/scheduler.h"
 #include "orchestrator/subprocess.h"
@@ -54,8 +54,11 @@ Diagnosis CheckTrainer() {
 }
 
 Diagnosis CheckGpu() {
-  const std::vector<std::string> gpus = LocalGpus();
-  if (gpus.empty()) return {"gpu", Level::kWarn, "none here: runs on this machine use the CPU", ""};
+  std::vector<std::string> gpus;
+  for (const LocalGpu& gpu : LocalGpus())
+    gpus.push_back(fmt::format("{} ({})", gpu.name, HumanBytes(gpu.memory_bytes)));
+  if (gpus.empty())
+    return {"gpu", Level::kWarn, "nvidia-smi lists none: runs on this machine use the CPU", ""};
   return {"gpu", Level::kOk, fmt::format("{}", fmt::join(gpus, ", ")), ""};
 }
 

@@ -25,6 +25,7 @@ struct AttemptHandle {
   int64_t pid = 0;    ///< its process; 0 for a job of a scheduler
   std::string job;    ///< the scheduler's name for it; empty for a process
   bool runs = false;  ///< at work already; else news will say so
+  std::string place = {};  ///< for people: " on GPU-…"; empty where there is nothing to say
 };
 
 /// What the outside world tells of an attempt. What it achieved is read from its files, never from
@@ -53,6 +54,12 @@ class Executor {
 
   /// How many more attempts there is room for now.
   [[nodiscard]] virtual size_t Room() const = 0;
+
+  /// Keeps a place for a run that is started next and needs so much memory on each of its devices.
+  /// False: not before another ends.
+  [[nodiscard]] virtual bool Reserve(const std::string& /*run_id*/, double /*memory_bytes*/) {
+    return true;
+  }
 
   /// Starts it, or promises to at the next Poll. Throws Failure when it cannot be started at all.
   virtual AttemptHandle Start(const AttemptJob& job) = 0;

@@ -24,6 +24,7 @@ constexpr int kCannotExecute = 127;
 // Everything the child needs, made before fork: after it only async-signal-safe calls are allowed.
 struct ChildPlan {
   std::vector<char*> argv;
+  std::vector<char*> environment;
   int stdout_fd = -1;
   int stderr_fd = -1;
   int error_pipe = -1;  // closed by a successful exec, else carries errno
@@ -41,10 +42,30 @@ struct ChildPlan {
   ::dup2(null_input, STDIN_FILENO);
   ::dup2(plan.stdout_fd, STDOUT_FILENO);
   ::dup2(plan.stderr_fd, STDERR_FILENO);
-  ::execvp(plan.argv[0], plan.argv.data());
+  ::execvpe(plan.argv[0], plan.argv.data(), plan.environment.data());
   const int error = errno;
   (void)!::write(plan.error_pipe, &error, sizeof(error));
   ::_exit(kCannotExecute);
+}
+
+// Ours, but for the GPUs where it has been given some.
+std::vector<std::string> EnvironmentWith(const std::vector<std::string>& gpus) {
+  constexpr std::string_view kVisible = "CUDA_VISIBLE_DEVICES=";
+  std::vector<std::string> variables;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    if (gpus.empty() || !std::string_view(*variable).starts_with(kVisible))
+      variables.emplace_back(*variable);
+  }
+  if (!gpus.empty()) variables.push_back(fmt::format("{}{}", kVisible, fmt::join(gpus, ",")));
+  return variables;
+}
+
+// As exec takes them: the words must outlive it.
+std::vector<char*> Pointers(std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  return pointers;
 }
 
 int OpenLog(const std::filesystem::path& path) {
@@ -69,16 +90,25 @@ LocalExecutor::~LocalExecutor() {
   for (const auto& [pid, child] : children_) ::close(child.pidfd);
 }
 
+bool LocalExecutor::Reserve(const std::string& run_id, double memory_bytes) {
+  auto gpus = gpus_.Take(run_id, memory_bytes);
+  if (gpus) reserved_[run_id] = std::move(*gpus);
+  return gpus.has_value();
+}
+
 AttemptHandle LocalExecutor::Start(const AttemptJob& job) {
   int error_pipe[2] = {-1, -1};
   if (::pipe2(error_pipe, O_CLOEXEC) != 0) {
     throw Failure(FailureCode::kInternal,
                   fmt::format("cannot make a pipe: {}", std::strerror(errno)));
   }
+  const std::vector<std::string> gpus = std::move(reserved_[job.run_id]);
+  reserved_.erase(job.run_id);
   std::vector<std::string> words = job.argv;
+  std::vector<std::string> environment = EnvironmentWith(gpus);
   ChildPlan plan;
-  for (std::string& word : words) plan.argv.push_back(word.data());
-  plan.argv.push_back(nullptr);
+  plan.argv = Pointers(words);
+  plan.environment = Pointers(environment);
   plan.stdout_fd = OpenLog(job.stdout_log);
   plan.stderr_fd = OpenLog(job.stderr_log);
   plan.error_pipe = error_pipe[1];
@@ -97,7 +127,8 @@ AttemptHandle LocalExecutor::Start(const AttemptJob& job) {
   }
   const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
   children_[pid] = Child{job.run_id, job.attempt, pidfd};
-  return {HostName(), pid, "", true};
+  return {
+      HostName(), pid, "", true, gpus.empty() ? "" : fmt::format(" on {}", fmt::join(gpus, ", "))};
 }
 
 void LocalExecutor::Adopt(const AttemptJob& job, const AttemptHandle& handle) {
@@ -127,6 +158,7 @@ std::vector<AttemptNews> LocalExecutor::Poll(std::chrono::milliseconds timeout) 
     if (WIFEXITED(status)) end.exit_code = WEXITSTATUS(status);
     if (WIFSIGNALED(status)) end.signal = WTERMSIG(status);
     ::close(child->second.pidfd);
+    gpus_.Free(end.run_id);
     child = children_.erase(child);
   }
   return ends;

@@ -33,7 +33,7 @@ std::unique_ptr<Store> OpenStore(const std::filesystem::path& root) {
   return store;
 }
 
-// Fills job.predicted_seconds. Throws Failure(kBudget) for a plan that may cost too much.
+// Fills job.predictions. Throws Failure(kBudget) for a plan that may cost too much.
 void PredictCost(const Store& store,
                  const RunPlan& plan,
                  const std::optional<double>& most_hours,
@@ -43,7 +43,7 @@ void PredictCost(const Store& store,
   const PlanCost cost = CostOf(plan.Remaining(), job, rates);
   if (most_hours) RequireBudget(cost, rates.workplace(), *most_hours);
   for (const auto& [run_id, run] : cost.runs)
-    job.predicted_seconds[run_id] = run.train_seconds.middle;
+    job.predictions[run_id] = {run.train_seconds.middle, run.memory.total()};
 }
 
 double ComputeToSpend(const std::vector<RunWork>& remaining) {
@@ -63,11 +63,17 @@ void RequireInputs(const SweepJob& job, const std::vector<RunWork>& remaining) {
   (void)TrainerCommand(job.trainer);
 }
 
-std::unique_ptr<Executor> MakeExecutor(const Store& store, const ExecutorSettings& settings) {
+std::unique_ptr<Executor> MakeExecutor(const Store& store,
+                                       const ExecutorSettings& settings,
+                                       const TrainerSettings& trainer) {
   if (std::unique_ptr<BatchSystem> system = MakeBatchSystem(settings.kind, settings, store.root()))
     return std::make_unique<BatchExecutor>(
         std::move(system), settings, SubmissionsFolder(store.root()));
-  return std::make_unique<LocalExecutor>(LocalSlots(settings));
+  const size_t slots = LocalSlots(settings, trainer);
+  const bool on_gpus = WorksOnGpus(settings, trainer);
+  const auto gpus_per_run = static_cast<size_t>(settings.gpus_per_run.value_or(1));
+  return std::make_unique<LocalExecutor>(
+      slots, GpuPacking(on_gpus ? LocalGpus() : std::vector<LocalGpu>(), gpus_per_run, slots));
 }
 
 // Fits the laws anew while runs are at work, now and then after some have ended.
@@ -116,7 +122,7 @@ SweepOutcome Execute(Store& store,
   const std::vector<RunWork> remaining = plan.Remaining();
   if (remaining.empty() && store.OpenAttempts().empty()) return {};
   RequireInputs(job, remaining);
-  const std::unique_ptr<Executor> executor = MakeExecutor(store, job.executor);
+  const std::unique_ptr<Executor> executor = MakeExecutor(store, job.executor, job.trainer);
   Progress progress(stderr, plan.total_runs(), plan.already_done(), ComputeToSpend(remaining));
   const InterruptGuard interrupts;
   RefreshingFits fits(store, job, requests, progress);

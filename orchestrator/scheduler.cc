@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <set>
 #include <sstream>
-#include <thread>
 
 #include "core/failure.h"
 #include "core/files.h"
@@ -30,13 +29,6 @@ bool IsExecutable(const std::filesystem::path& path) {
 }
 
 }  // namespace
-
-size_t LocalSlots(const ExecutorSettings& settings) {
-  if (settings.slots) return static_cast<size_t>(*settings.slots);
-  const size_t cores = std::max(1U, std::thread::hardware_concurrency());
-  const auto per_run = static_cast<size_t>(settings.threads_per_run * settings.processes());
-  return std::max<size_t>(1, cores / per_run);
-}
 
 std::vector<std::string> TrainerCommand(const TrainerSettings& settings) {
   const std::vector<std::string>& command = settings.command;
@@ -135,6 +127,9 @@ void Scheduler::StartReady() {
     if (IsDoneAlready(*work)) {
       plan_.Done(work->run->run_id);
       ++outcome_.completed;
+    } else if (!executor_.Reserve(work->run->run_id, PredictedMemory(*work))) {
+      plan_.PutBack(*work);  // its turn comes before that of smaller ones
+      break;
     } else {
       starts.push_back({*work, RequestFor(*work), {}});
     }
@@ -237,7 +232,8 @@ void Scheduler::ConfirmStarts(const std::vector<Start>& starts) {
                                PredictedSeconds(work),
                                provenance_});
     if (work.train && handle.runs)
-      confirmation.Transition(run_id, RunState::kRunning, fmt::format("process {}", handle.pid));
+      confirmation.Transition(
+          run_id, RunState::kRunning, fmt::format("process {}{}", handle.pid, handle.place));
     ++attempts_made_[run_id];
     active_[run_id] = Active{work, std::chrono::steady_clock::now()};
   }
@@ -245,9 +241,15 @@ void Scheduler::ConfirmStarts(const std::vector<Start>& starts) {
 }
 
 std::optional<double> Scheduler::PredictedSeconds(const RunWork& work) const {
-  const auto cost = job_.predicted_seconds.find(work.run->run_id);
-  if (!work.train || cost == job_.predicted_seconds.end()) return std::nullopt;
-  return cost->second;
+  const auto predicted = job_.predictions.find(work.run->run_id);
+  if (!work.train || predicted == job_.predictions.end()) return std::nullopt;
+  return predicted->second.seconds;
+}
+
+// Of an evaluation alone, which needs less than training, nothing is known.
+double Scheduler::PredictedMemory(const RunWork& work) const {
+  const auto predicted = job_.predictions.find(work.run->run_id);
+  return predicted == job_.predictions.end() ? 0 : predicted->second.memory_bytes;
 }
 
 std::map<std::string, std::string> Scheduler::LocationsFor(const RunRow& run) const {

@@ -71,6 +71,7 @@ class Scheduler {
   void TakeInProgress();
   void StopEverything(const InterruptGuard& interrupts);
   [[nodiscard]] std::optional<double> PredictedSeconds(const RunWork& work) const;
+  [[nodiscard]] double PredictedMemory(const RunWork& work) const;
   [[nodiscard]] std::map<std::string, std::string> LocationsFor(const RunRow& run) const;
 
   Store& store_;
@@ -88,9 +89,6 @@ class Scheduler {
   std::chrono::steady_clock::time_point next_requests_;
   bool stopping_ = false;
 };
-
-/// Attempts at once on this machine: the settings', or as many as its cores carry.
-[[nodiscard]] size_t LocalSlots(const ExecutorSettings& settings);
 
 /// The trainer to start: the sweep file's command, else clip_train beside this program, else on
 /// PATH. Throws Failure(kUsage) with advice when there is none.

@@ -11,13 +11,18 @@
 
 namespace sweep {
 
+/// What training a run was said to take before it started.
+struct RunPrediction {
+  double seconds = 0;       ///< recorded at its start, to be compared with later
+  double memory_bytes = 0;  ///< on each of its devices
+};
+
 /// One sweep, ready to be executed.
 struct SweepJob {
   ExpandedSweep sweep;
   ExecutorSettings executor;
   TrainerSettings trainer;
-  std::map<std::string, double> predicted_seconds = {};  ///< of training, by run; recorded at its
-                                                         ///< start, to be compared with later
+  std::map<std::string, RunPrediction> predictions = {};  ///< by run; only those to be trained
 };
 
 /// By run: after how many samples of its own segment its evaluations and the runs that start from

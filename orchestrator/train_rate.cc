@@ -9,6 +9,7 @@
 #include "core/failure.h"
 #include "db/lease.h"
 #include "fit/statistics.h"
+#include "orchestrator/local_gpus.h"
 
 namespace sweep {
 namespace {
@@ -26,18 +27,12 @@ bool IsGpu(const std::string& device) {
 
 // The accelerator whose id stands in the driver's name of the GPU.
 std::string IdOfGpu(const std::map<std::string, Accelerator>& known) {
-  for (const std::string& gpu : LocalGpus()) {
+  for (const LocalGpu& gpu : LocalGpus()) {
     for (const auto& [id, accelerator] : known) {
-      if (gpu.starts_with(accelerator.name)) return id;
+      if (gpu.name.starts_with(accelerator.name)) return id;
     }
   }
   return "a100";
-}
-
-bool WorksOnGpus(const ExecutorSettings& executor, const TrainerSettings& trainer) {
-  if (executor.gpus_per_run) return *executor.gpus_per_run > 0;
-  if (trainer.device != "auto") return trainer.device == "cuda";
-  return executor.kind == "local" && !LocalGpus().empty();
 }
 
 TrainRate RateOf(std::vector<double> measured, std::string from) {

@@ -582,6 +582,50 @@ class HousekeepingTest(SweepTest):
         self.assertIn(("slurm", "ok", "slurm 22.05 answers"), found)
 
 
+class GpuPackingTest(SweepTest):
+    """With an nvidia-smi that lists what a test wants; the trainers are told their GPUs and use none."""
+
+    def run_on(self, gpus, **executor):
+        tools, places = self.path("tools"), self.path("places")
+        os.makedirs(tools, exist_ok=True)
+        os.makedirs(places, exist_ok=True)
+        listed = "\\n".join(f"{i}, GPU-{i}, NVIDIA H100 80GB HBM3, {mib}" for i, mib in enumerate(gpus))
+        with open(os.path.join(tools, "nvidia-smi"), "w") as out:
+            out.write(f"#!/bin/sh\nprintf '{listed}\\n'\n")
+        os.chmod(os.path.join(tools, "nvidia-smi"), 0o755)
+        # A place is a folder while a run works there: two at once cannot both make it.
+        trainer = (f'place={places}/$CUDA_VISIBLE_DEVICES; echo $CUDA_VISIBLE_DEVICES >> {places}/all; '
+                   f'mkdir $place 2>/dev/null || echo $place >> {places}/shared; sleep 0.2; '
+                   f'{" ".join(TINY_TRAINER)} $0 $1; code=$?; rmdir $place 2>/dev/null; exit $code')
+        sweep = tiny_sweep(executor={"kind": "local", **executor}, trainer={"command": ["sh", "-c", trainer]})
+        env = {"PATH": tools + os.pathsep + os.environ["PATH"]}
+        env["CUDA_VISIBLE_DEVICES"] = ",".join(str(i) for i in range(len(gpus)))
+        report = self.sweep_json("run", self.write_sweep(sweep), env=env)
+        self.assertEqual((report["completed"], report["failed"]), (6, 0))
+        def lines(name):
+            if not os.path.exists(os.path.join(places, name)):
+                return []
+            with open(os.path.join(places, name)) as file:
+                return file.read().split()
+        return lines("all"), lines("shared")
+
+    def test_each_run_has_a_gpu_to_itself(self):
+        places, shared = self.run_on([81559, 81559])
+        self.assertEqual(set(places), {"GPU-0", "GPU-1"})
+        self.assertEqual(shared, [])
+        self.assertIn("on GPU-1", self.sweep("export", "transitions"))
+
+    def test_more_slots_than_gpus_share_them(self):
+        places, shared = self.run_on([81559], slots=3)
+        self.assertEqual(set(places), {"GPU-0"})
+        self.assertTrue(shared)
+
+    def test_runs_whose_memory_does_not_fit_beside_each_other_wait(self):
+        places, shared = self.run_on([1300], slots=3)  # each has 600 MiB before its first tensor
+        self.assertEqual(places, ["GPU-0"] * 6)
+        self.assertEqual(shared, [])
+
+
 class MistakesTest(SweepTest):
     def test_a_typo_names_file_line_and_the_nearest_field(self):
         file = self.write_sweep(tiny_sweep(grid={"modle": ["w32"], "samples_seen": [1024]}))
