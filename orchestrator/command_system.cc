@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cmath>
 #include <sstream>
 #include <unordered_set>
 
@@ -104,26 +103,6 @@ size_t CommandSystem::most_at_once() const {
   return kMostAtOnce;
 }
 
-std::map<std::string, std::string> CommandSystem::ValuesFor(
-    const BatchSubmission& submission) const {
-  const int64_t nodes = settings_.nodes_per_run;
-  const int64_t gpus = settings_.gpus_per_run.value_or(0);
-  const auto limit = static_cast<int64_t>(std::ceil(settings_.time_limit_seconds.value_or(0)));
-  return {
-      {"name", submission.token()},
-      {"script", submission.script().string()},
-      {"folder", submission.folder().string()},
-      {"nodes", std::to_string(nodes)},
-      {"processes", std::to_string(settings_.processes())},
-      {"processes_per_node", std::to_string(settings_.processes() / nodes)},
-      {"threads", std::to_string(settings_.threads_per_run)},
-      {"cores_per_node", std::to_string(settings_.threads_per_run * settings_.processes() / nodes)},
-      {"gpus", std::to_string(gpus)},
-      {"gpus_per_node", std::to_string(gpus / nodes)},
-      {"minutes", std::to_string((limit + 59) / 60)},
-      {"walltime", fmt::format("{:02}:{:02}:{:02}", limit / 3600, limit / 60 % 60, limit % 60)}};
-}
-
 // The scheduler's number in what it says of a job.
 std::optional<std::string> CommandSystem::JobIn(const std::string& text) const {
   std::smatch match;
@@ -136,7 +115,11 @@ SubmitAnswer CommandSystem::Submit(const BatchSubmission& submission) {
   using Kind = SubmitAnswer::Kind;
   submission.Write("", std::string(kJobShell) + kBody);
   WriteFileAtomic(submission.folder() / kCancelFile, Json(settings_.cancel).dump() + "\n");
-  const std::vector<std::string> words = FillIn(settings_.submit, ValuesFor(submission));
+  const std::vector<std::string> words =
+      FillIn(settings_.submit,
+             SubmitValues(
+                 settings_,
+                 {submission.token(), submission.script().string(), submission.folder().string()}));
   const CommandResult result = RunCommand(words, answer_timeout_);
   if (!result.ok() && !result.timed_out) {
     // Not said in words that we know: a mistake, a limit, a lost answer? Should it have been taken

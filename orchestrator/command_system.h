@@ -35,8 +35,6 @@ class CommandSystem : public BatchSystem {
  private:
   [[nodiscard]] std::optional<std::string> JobIn(const std::string& text) const;
   [[nodiscard]] std::string JobOf(const BatchSubmission& submission);
-  [[nodiscard]] std::map<std::string, std::string> ValuesFor(
-      const BatchSubmission& submission) const;
 
   ExecutorSettings settings_;
   std::filesystem::path submissions_;

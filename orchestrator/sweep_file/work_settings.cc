@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <regex>
 
@@ -29,27 +30,13 @@ void CheckNodes(const FieldReader& reader, const ExecutorSettings& executor) {
   }
 }
 
-const std::vector<std::string> kSubmitNames = {"name",
-                                               "script",
-                                               "folder",
-                                               "nodes",
-                                               "processes",
-                                               "processes_per_node",
-                                               "threads",
-                                               "cores_per_node",
-                                               "gpus",
-                                               "gpus_per_node",
-                                               "minutes",
-                                               "walltime"};
-const std::vector<std::string> kCancelNames = {"job", "name"};
-
 void CheckNames(const FieldReader& reader,
                 const std::string& pointer,
                 const WordTemplate& words,
                 const std::vector<std::string>& known) {
   for (const std::string& name : NamesIn(words)) {
     if (std::find(known.begin(), known.end(), name) == known.end())
-      reader.RejectName("{" + name + "}", pointer, "a name in braces", known);
+      reader.RejectName(name, pointer, "a name in braces", known);
   }
 }
 
@@ -59,9 +46,11 @@ bool Uses(const WordTemplate& words, const std::string& name) {
 }
 
 void CheckCommands(const FieldReader& reader, const ExecutorSettings& executor) {
-  CheckNames(reader, "/executor/submit", executor.submit, kSubmitNames);
+  std::vector<std::string> submit_names;
+  for (const auto& [name, value] : SubmitValues(executor, {})) submit_names.push_back(name);
+  CheckNames(reader, "/executor/submit", executor.submit, submit_names);
   CheckNames(reader, "/executor/poll", executor.poll, {});
-  CheckNames(reader, "/executor/cancel", executor.cancel, kCancelNames);
+  CheckNames(reader, "/executor/cancel", executor.cancel, {"job", "name"});
   if (!executor.submit.empty() && !Uses(executor.submit, "script"))
     reader.Error("/executor/submit", "the word {script}, which is the job, is missing");
   try {
@@ -144,6 +133,26 @@ fs::path UserProfile() {
 }
 
 }  // namespace
+
+std::map<std::string, std::string> SubmitValues(const ExecutorSettings& executor,
+                                                const SubmittedScript& job) {
+  const int64_t nodes = executor.nodes_per_run;
+  const int64_t gpus = executor.gpus_per_run.value_or(0);
+  const auto limit = static_cast<int64_t>(std::ceil(executor.time_limit_seconds.value_or(0)));
+  return {
+      {"name", job.name},
+      {"script", job.script},
+      {"folder", job.folder},
+      {"nodes", std::to_string(nodes)},
+      {"processes", std::to_string(executor.processes())},
+      {"processes_per_node", std::to_string(executor.processes() / nodes)},
+      {"threads", std::to_string(executor.threads_per_run)},
+      {"cores_per_node", std::to_string(executor.threads_per_run * executor.processes() / nodes)},
+      {"gpus", std::to_string(gpus)},
+      {"gpus_per_node", std::to_string(gpus / nodes)},
+      {"minutes", std::to_string((limit + 59) / 60)},
+      {"walltime", fmt::format("{:02}:{:02}:{:02}", limit / 3600, limit / 60 % 60, limit % 60)}};
+}
 
 std::string MissingCommands(const ExecutorSettings& executor) {
   if (!executor.submit.empty() && !executor.poll.empty() && !executor.cancel.empty()) return "";

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -42,6 +43,17 @@ struct ExecutorSettings {
     return processes_per_run.value_or(std::max<int64_t>(1, gpus_per_run.value_or(1)));
   }
 };
+
+/// A script on its way to the executor `command`.
+struct SubmittedScript {
+  std::string name;  ///< of the job
+  std::string script;
+  std::string folder;  ///< where the scheduler's logs may go
+};
+
+/// What the {names} in `submit` stand for.
+[[nodiscard]] std::map<std::string, std::string> SubmitValues(const ExecutorSettings& executor,
+                                                              const SubmittedScript& job);
 
 /// What the executor `command` lacks, for the user; empty: nothing.
 [[nodiscard]] std::string MissingCommands(const ExecutorSettings& executor);

@@ -174,7 +174,7 @@ class CommandExecutorTest(SweepTest):
         self.assertEqual(len(self.deeds("began")), 2)
 
     def test_mistakes_in_the_words_are_told_with_their_place(self):
-        for change, words in (({"submit": ["tsp", "{scirpt}"]}, "{script}"),
+        for change, words in (({"submit": ["tsp", "{scirpt}"]}, "did you mean 'script'"),
                               ({"submit": ["tsp", "x"]}, "{script}, which is the job"),
                               ({"submit": ["tsp", "{script}", "{walltime}"]}, "time_limit"),
                               ({"poll": []}, "poll"),
