@@ -9,7 +9,9 @@ namespace {
 
 std::set<std::string> FirstColumn(SQLite::Statement& statement) {
   std::set<std::string> values;
-  while (statement.executeStep()) values.insert(statement.getColumn(0).getString());
+  // Indices give them in order, where the hint is right.
+  while (statement.executeStep())
+    values.emplace_hint(values.end(), statement.getColumn(0).getString());
   return values;
 }
 
@@ -62,12 +64,14 @@ std::optional<RunRecord> Store::FindRun(const std::string& run_id) const {
 std::map<std::string, RunRecord> Store::Runs(const std::string& sweep_id) const {
   return TranslateSqlite(*impl_, [&] {
     const std::string filter =
-        "WHERE ?1 = '' OR run_id IN (SELECT run_id FROM sweep_runs WHERE sweep_id = ?1)";
+        "WHERE ?1 = '' OR run_id IN (SELECT run_id FROM sweep_runs WHERE sweep_id = ?1) "
+        "ORDER BY run_id";
     SQLite::Statement& query = impl_->Prepare(kRunColumns + filter, sweep_id);
     std::map<std::string, RunRecord> records;
     while (query.executeStep()) {
       RunRecord record = ReadRunRecord(query);
-      records.emplace(record.run_id, std::move(record));
+      const std::string run_id = record.run_id;
+      records.emplace_hint(records.end(), run_id, std::move(record));
     }
     return records;
   });

@@ -51,19 +51,10 @@ struct PlanView {
 // Of more, nobody reads the rows.
 constexpr size_t kMostRunsListed = 1000;
 
-RunPlan MakePlan(const SweepJob& job, const Store* store, bool retry_failed) {
-  if (store == nullptr) return {job.sweep, {}, {}, retry_failed};
-  return {job.sweep, store->Runs(), store->FinishedEvaluations(), retry_failed};
-}
-
-StoreComparison Compare(const SweepRow& sweep, const Store* store) {
+StoreComparison Compare(const SweepRow& sweep,
+                        const std::map<std::string, RunRecord>& known,
+                        std::set<std::string> orphaned) {
   StoreComparison comparison;
-  std::map<std::string, RunRecord> known;
-  std::set<std::string> orphaned;
-  if (store != nullptr) {
-    known = store->Runs();
-    orphaned = store->RunsOfName(sweep.name);
-  }
   for (const RunRow& run : sweep.runs) {
     (known.contains(run.run_id) ? comparison.kept : comparison.fresh).push_back(run.run_id);
     orphaned.erase(run.run_id);
@@ -288,10 +279,22 @@ int Plan(const GlobalOptions& global, const PlanOptions& options) {
   std::unique_ptr<Store> store;
   if (Store::Exists(global.store))
     store = std::make_unique<Store>(global.store, Store::Access::kRead);
-  const RunPlan plan = MakePlan(job, store.get(), options.retry_failed);
+  std::map<std::string, RunRecord> known;
+  std::set<std::string> evaluated, orphaned;
+  if (store) {
+    known = store->Runs();
+    evaluated = store->FinishedEvaluations();
+    orphaned = store->RunsOfName(job.sweep.name);
+  }
+  const RunPlan plan(job.sweep, known, evaluated, options.retry_failed);
 
-  PlanView view{
-      job, plan, file.profiles, plan.Remaining(), Compare(job.sweep, store.get()), {}, {}};
+  PlanView view{job,
+                plan,
+                file.profiles,
+                plan.Remaining(),
+                Compare(job.sweep, known, std::move(orphaned)),
+                {},
+                {}};
   const TrainRates rates = RatesFor(job, view.remaining, options, store.get(), global.store);
   view.list_runs = options.list_runs;
   view.workplace = rates.workplace();
