@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <memory>
 #include <sstream>
 
 #include "core/failure.h"
@@ -34,12 +35,11 @@ class Descriptor {
 class TemporaryFile {
  public:
   TemporaryFile(const std::filesystem::path& target, std::string_view content)
-      : path_(target.parent_path() / UniqueName(target)) {
-    const Descriptor fd(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-    if (fd.get() < 0) ThrowFileError("cannot create", path_, errno);
+      : path_(target.parent_path() / UniqueName(target)),
+        fd_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)) {
+    if (fd_.get() < 0) ThrowFileError("cannot create", path_, errno);
     try {
-      WriteAll(fd.get(), content);
-      if (::fsync(fd.get()) != 0) ThrowFileError("cannot sync", path_, errno);
+      WriteAll(content);
     } catch (...) {
       ::unlink(path_.c_str());
       throw;
@@ -50,15 +50,26 @@ class TemporaryFile {
   TemporaryFile& operator=(const TemporaryFile&) = delete;
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
+  void Sync() const {
+    if (::fsync(fd_.get()) != 0) ThrowFileError("cannot sync", path_, errno);
+  }
+
+  // Gives it its name; false where there is a file of that name.
+  [[nodiscard]] bool LinkTo(const std::filesystem::path& target) const {
+    if (::link(path_.c_str(), target.c_str()) == 0) return true;
+    if (errno != EEXIST) ThrowFileError("cannot publish", target, errno);
+    return false;
+  }
+
  private:
   static std::string UniqueName(const std::filesystem::path& target) {
     static std::atomic<unsigned> counter{0};
     return fmt::format(".{}.{}.{}.tmp", target.filename().string(), ::getpid(), counter++);
   }
 
-  void WriteAll(int fd, std::string_view content) const {
+  void WriteAll(std::string_view content) const {
     while (!content.empty()) {
-      const ssize_t written = ::write(fd, content.data(), content.size());
+      const ssize_t written = ::write(fd_.get(), content.data(), content.size());
       if (written < 0 && errno == EINTR) continue;
       if (written < 0) ThrowFileError("cannot write", path_, errno);
       content.remove_prefix(static_cast<size_t>(written));
@@ -66,7 +77,23 @@ class TemporaryFile {
   }
 
   std::filesystem::path path_;
+  Descriptor fd_;
 };
+
+// Makes what is missing of the folder and its parents; adds those in which something was made.
+void MakeUnsynced(const std::filesystem::path& path, std::set<std::filesystem::path>& changed) {
+  if (path.empty() || std::filesystem::is_directory(path)) return;
+  MakeUnsynced(path.parent_path(), changed);
+  std::error_code error;
+  std::filesystem::create_directory(path, error);
+  if (error) ThrowFileError("cannot make folder", path, error.value());
+  changed.insert(path.parent_path());
+}
+
+// Those that lie in others first: what is durable can then be reached only once all of it is.
+void SyncAll(const std::set<std::filesystem::path>& folders) {
+  for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) SyncDirectory(*folder);
+}
 
 }  // namespace
 
@@ -81,6 +108,7 @@ void RequireRoom(const std::filesystem::path& folder) {
   constexpr size_t kSome = 4096;
   try {
     const TemporaryFile probe(folder / "room", std::string(kSome, ' '));
+    probe.Sync();
   } catch (const Failure& failure) {
     if (failure.code() == FailureCode::kDiskFull) throw;
   }
@@ -106,27 +134,49 @@ void RenameFile(const std::filesystem::path& from, const std::filesystem::path& 
 
 void WriteFileAtomic(const std::filesystem::path& path, std::string_view content) {
   const TemporaryFile temporary(path, content);
+  temporary.Sync();
   RenameFile(temporary.path(), path);
   SyncDirectory(path.parent_path());
 }
 
 bool PublishFileOnce(const std::filesystem::path& path, std::string_view content) {
   const TemporaryFile temporary(path, content);
-  if (::link(temporary.path().c_str(), path.c_str()) != 0) {
-    if (errno == EEXIST) return false;
-    ThrowFileError("cannot publish", path, errno);
-  }
+  temporary.Sync();
+  if (!temporary.LinkTo(path)) return false;
   SyncDirectory(path.parent_path());
   return true;
 }
 
 void MakeDirectories(const std::filesystem::path& path) {
-  if (path.empty() || std::filesystem::is_directory(path)) return;
-  MakeDirectories(path.parent_path());
-  std::error_code error;
-  std::filesystem::create_directory(path, error);
-  if (error) ThrowFileError("cannot make folder", path, error.value());
-  SyncDirectory(path.parent_path());
+  std::set<std::filesystem::path> changed;
+  MakeUnsynced(path, changed);
+  SyncAll(changed);
+}
+
+struct DurableBatch::NewFile {
+  std::filesystem::path path;
+  std::unique_ptr<TemporaryFile> temporary;
+};
+
+DurableBatch::DurableBatch() = default;
+DurableBatch::~DurableBatch() = default;
+
+void DurableBatch::Make(const std::filesystem::path& folder) {
+  MakeUnsynced(folder, changed_);
+}
+
+void DurableBatch::Publish(const std::filesystem::path& path, std::string_view content) {
+  files_.push_back({path, std::make_unique<TemporaryFile>(path, content)});
+}
+
+void DurableBatch::Commit() {
+  for (const NewFile& file : files_) file.temporary->Sync();
+  for (const NewFile& file : files_) {
+    if (file.temporary->LinkTo(file.path)) changed_.insert(file.path.parent_path());
+  }
+  files_.clear();
+  SyncAll(changed_);
+  changed_.clear();
 }
 
 void SyncDirectory(const std::filesystem::path& path) {

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <filesystem>
+#include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sweep {
 
@@ -20,6 +22,29 @@ bool PublishFileOnce(const std::filesystem::path& path, std::string_view content
 
 /// Makes the folder and its parents durable: creation is followed by fsync of the parent.
 void MakeDirectories(const std::filesystem::path& path);
+
+/// New folders and files that become durable together: what each of them needs alone, a sync after
+/// every step, a file system's journal would write down many times over. Nothing of it is promised
+/// before Commit returns; after a crash some may be there, but no file in part.
+class DurableBatch {
+ public:
+  DurableBatch();
+  ~DurableBatch();
+  DurableBatch(const DurableBatch&) = delete;
+  DurableBatch& operator=(const DurableBatch&) = delete;
+
+  /// As MakeDirectories.
+  void Make(const std::filesystem::path& folder);
+  /// As PublishFileOnce, at Commit: a file that is there by then is left as it is.
+  void Publish(const std::filesystem::path& path, std::string_view content);
+  /// Throws what its parts would throw.
+  void Commit();
+
+ private:
+  struct NewFile;
+  std::vector<NewFile> files_;
+  std::set<std::filesystem::path> changed_;  ///< folders
+};
 
 /// rename(2) of a file or folder. Throws Failure(kDatabase).
 void RenameFile(const std::filesystem::path& from, const std::filesystem::path& to);

@@ -136,6 +136,7 @@ void Scheduler::StartReady() {
   }
   if (starts.empty()) return;
   RecordIntents(starts);
+  WriteRequests(starts);
   for (Start& start : starts) StartAttempt(start);
   ConfirmStarts(starts);
 }
@@ -207,16 +208,22 @@ void Scheduler::RecordIntents(const std::vector<Start>& starts) {
   intents.Commit();
 }
 
+void Scheduler::WriteRequests(const std::vector<Start>& starts) {
+  store_.RequireHeld();
+  DurableBatch batch;
+  for (const auto& [work, request, handle] : starts) {
+    const RunDirectory directory = store_.run_directory(work.run->run_id);
+    batch.Make(directory.attempt(request.attempt));
+    batch.Make(directory.evaluations());
+    batch.Publish(directory.spec(), SpecFileText(work.run->spec));
+    batch.Publish(directory.request(request.attempt), FieldsToJson(request).dump(1) + "\n");
+  }
+  batch.Commit();
+}
+
 void Scheduler::StartAttempt(Start& start) {
   store_.RequireHeld();
-  const RunRow& run = *start.work.run;
-  const RunDirectory directory = store_.run_directory(run.run_id);
-  const int64_t attempt = start.request.attempt;
-  MakeDirectories(directory.attempt(attempt));
-  MakeDirectories(directory.evaluations());
-  PublishFileOnce(directory.spec(), SpecFileText(run.spec));
-  WriteFileAtomic(directory.request(attempt), FieldsToJson(start.request).dump(1) + "\n");
-  start.handle = executor_.Start(JobFor(run.run_id, attempt));
+  start.handle = executor_.Start(JobFor(start.work.run->run_id, start.request.attempt));
 }
 
 void Scheduler::ConfirmStarts(const std::vector<Start>& starts) {

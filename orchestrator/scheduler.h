@@ -59,6 +59,7 @@ class Scheduler {
     AttemptHandle handle;
   };
   void RecordIntents(const std::vector<Start>& starts);
+  void WriteRequests(const std::vector<Start>& starts);
   void StartAttempt(Start& start);
   void ConfirmStarts(const std::vector<Start>& starts);
   [[nodiscard]] AttemptRequest RequestFor(const RunWork& work) const;

@@ -23,6 +23,28 @@ TEST_CASE("PublishFileOnce keeps the first content and says so") {
   CHECK(std::distance(std::filesystem::directory_iterator(directory.path()), {}) == 1);
 }
 
+TEST_CASE("A durable batch makes folders at once and publishes files when it is committed") {
+  const TemporaryDirectory directory;
+  const std::filesystem::path folder = directory.path() / "a" / "b";
+  WriteFileAtomic(directory.path() / "old", "first");
+  {
+    DurableBatch abandoned;
+    abandoned.Make(folder);
+    abandoned.Publish(folder / "file", "never");
+  }
+  CHECK(std::filesystem::is_empty(folder));
+  DurableBatch batch;
+  batch.Make(folder / "c");
+  batch.Publish(folder / "c" / "file", "content");
+  batch.Publish(directory.path() / "old", "second");
+  CHECK_FALSE(std::filesystem::exists(folder / "c" / "file"));
+  batch.Commit();
+  CHECK(ReadFile(folder / "c" / "file") == "content");
+  CHECK(ReadFile(directory.path() / "old") == "first");
+  CHECK(std::distance(std::filesystem::directory_iterator(folder / "c"), {}) == 1);
+  CHECK(std::distance(std::filesystem::directory_iterator(directory.path()), {}) == 2);
+}
+
 TEST_CASE("A write into a missing folder fails with the path") {
   CHECK_THROWS_WITH(WriteFileAtomic("/nonexistent-folder/x", "y"),
                     Catch::Contains("/nonexistent-folder/"));
