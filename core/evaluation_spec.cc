@@ -6,23 +6,6 @@
 #include "core/hash.h"
 
 namespace sweep {
-namespace {
-
-struct EvaluationIdentity {
-  const EvaluationSpec& evaluation;
-  const std::string& run_id;
-  int64_t samples_seen = 0;
-};
-
-template <class Visitor>
-void VisitFields(Visitor& visit, EvaluationIdentity& s) {
-  visit("evaluation", s.evaluation);
-  visit("run_id", s.run_id);
-  visit("samples_seen", s.samples_seen);
-}
-
-}  // namespace
-
 Json ToJson(const EvaluationSpec& spec) {
   return FieldsToJson(spec);
 }
@@ -44,10 +27,20 @@ EvaluationSpec ParseEvaluationSpec(const Json& json, const std::string& origin) 
   return spec;
 }
 
+EvaluationIdentity::EvaluationIdentity(const EvaluationSpec& spec)
+    : canonical_spec_(CanonicalFields(spec)) {}
+
+std::string EvaluationIdentity::Of(const std::string& run_id, int64_t samples_seen) const {
+  return ContentIdOfText(fmt::format(R"({{"evaluation":{},"run_id":{},"samples_seen":{}}})",
+                                     canonical_spec_,
+                                     Json(run_id).dump(),
+                                     samples_seen));
+}
+
 std::string EvaluationId(const std::string& run_id,
                          int64_t samples_seen,
                          const EvaluationSpec& spec) {
-  return ContentIdOfText(CanonicalFields(EvaluationIdentity{spec, run_id, samples_seen}));
+  return EvaluationIdentity(spec).Of(run_id, samples_seen);
 }
 
 }  // namespace sweep

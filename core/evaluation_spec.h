@@ -32,6 +32,17 @@ void VisitFields(Visitor& visit, EvaluationSpec& s) {
 /// Throws Failure(kUsage) naming `origin`, the field, its value and what was expected.
 [[nodiscard]] EvaluationSpec ParseEvaluationSpec(const Json& json, const std::string& origin);
 
+/// The identities of one evaluation of many checkpoints: its spec is put into words once.
+class EvaluationIdentity {
+ public:
+  explicit EvaluationIdentity(const EvaluationSpec& spec);
+  /// As EvaluationId.
+  [[nodiscard]] std::string Of(const std::string& run_id, int64_t samples_seen) const;
+
+ private:
+  std::string canonical_spec_;
+};
+
 /// Identity of one evaluation of one checkpoint: content id over (run, samples seen in its segment,
 /// spec).
 [[nodiscard]] std::string EvaluationId(const std::string& run_id,

@@ -51,7 +51,8 @@ RunCost CostOfRun(const RunRow& run, const SweepJob& job, const TrainRates& rate
 
 // Training along the longest chain of runs that start from each other.
 RangedEstimate LongestChain(const std::vector<RunWork>& remaining, const PlanCost& cost) {
-  std::map<std::string, RangedEstimate> until_end;  // of a run; parents stand before their children
+  std::unordered_map<std::string, RangedEstimate>
+      until_end;  // of a run; parents stand before their children
   RangedEstimate longest;
   for (const RunWork& work : remaining) {
     const auto own = cost.runs.find(work.run->run_id);
@@ -82,7 +83,7 @@ RangedEstimate TrainSeconds(const RunSpec& spec, const TrainRates& rates) {
 PlanCost CostOf(const std::vector<RunWork>& remaining,
                 const SweepJob& job,
                 const TrainRates& rates) {
-  const std::map<std::string, std::set<int64_t>> needed = CheckpointsNeeded(job.sweep);
+  const auto needed = CheckpointsNeeded(job.sweep);
   PlanCost total;
   RangedEstimate seconds;
   for (const RunWork& work : remaining) {

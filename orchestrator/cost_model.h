@@ -3,6 +3,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "core/compute.h"
@@ -24,7 +25,7 @@ struct RunCost {
 
 /// What a list of work takes. Sums of ranges are the sums of their ends.
 struct PlanCost {
-  std::map<std::string, RunCost> runs;  ///< by run; only those to be trained
+  std::unordered_map<std::string, RunCost> runs;  ///< by run; only those to be trained
   double train_flops = 0;
   double disk_bytes = 0;
   double most_memory_bytes = 0;

@@ -80,7 +80,7 @@ class Scheduler {
   RunPlan& plan_;
   Executor& executor_;
   Progress& progress_;
-  const std::map<std::string, std::set<int64_t>> checkpoints_needed_;  // by run
+  const std::unordered_map<std::string, std::set<int64_t>> checkpoints_needed_;  // by run
   const Json provenance_;  // of this process: recorded with every attempt
   SweepOutcome outcome_;
   std::map<std::string, Active> active_;          // by run

@@ -9,8 +9,8 @@
 
 namespace sweep {
 
-std::map<std::string, std::set<int64_t>> CheckpointsNeeded(const SweepRow& sweep) {
-  std::map<std::string, std::set<int64_t>> needed;
+std::unordered_map<std::string, std::set<int64_t>> CheckpointsNeeded(const SweepRow& sweep) {
+  std::unordered_map<std::string, std::set<int64_t>> needed;
   for (const RunRow& run : sweep.runs) {
     std::set<int64_t>& samples = needed[run.run_id];
     for (const EvaluationRequest& evaluation : run.evaluations)

@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "db/records.h"
@@ -27,7 +28,8 @@ struct SweepJob {
 
 /// By run: after how many samples of its own segment its evaluations and the runs that start from
 /// it need a checkpoint.
-[[nodiscard]] std::map<std::string, std::set<int64_t>> CheckpointsNeeded(const SweepRow& sweep);
+[[nodiscard]] std::unordered_map<std::string, std::set<int64_t>> CheckpointsNeeded(
+    const SweepRow& sweep);
 
 /// Throws Failure(kData) naming every file or folder that the remaining work needs and this machine
 /// lacks, with what to install.

@@ -6,11 +6,14 @@
 #include <map>
 #include <queue>
 #include <set>
+#include <thread>
 #include <tuple>
+#include <unordered_set>
 
 #include "core/compute.h"
 #include "core/hash.h"
 #include "core/json_fields.h"
+#include "fit/parallel.h"
 #include "orchestrator/sweep_file/draft_maker.h"
 #include "orchestrator/sweep_file/link_runs.h"
 
@@ -30,14 +33,22 @@ class Expander {
         drafts_(std::move(drafts)),
         links_(std::move(links)),
         runs_(drafts_.size()),
-        longest_segments_(drafts_.size()) {}
+        longest_segments_(drafts_.size()) {
+    for (const NamedEvaluation& evaluation : file.evaluations) {
+      const EvaluationDefinition& d = evaluation.definition;
+      const EvaluationSpec spec = {d.task, d.kind, d.content, d.size, d.options};
+      evaluations_.push_back({evaluation.name, spec, EvaluationIdentity(spec)});
+    }
+  }
 
   ExpandedSweep Expand(ProblemList& problems) {
     ExpandedSweep sweep;
     sweep.name = file_.name;
     sweep.chosen_by = file_.chosen_by;
     sweep.source = file_.source.value();
+    MakeRoots();
     for (size_t i = 0; i < drafts_.size(); ++i) MakeWithAncestors(i);
+    for (size_t i = 0; i < drafts_.size(); ++i) AddLocations(links_[i], runs_[i]);
     std::vector<RunDraft>().swap(drafts_);
     Merge();
     if (!file_.only.empty()) KeepOnly(problems);
@@ -56,6 +67,17 @@ class Expander {
   }
 
  private:
+  // Runs that start from no other need nothing of each other, and their identities take most of the
+  // time.
+  void MakeRoots() {
+    constexpr size_t kWorthThreads = 2000;
+    const unsigned threads =
+        drafts_.size() < kWorthThreads ? 1 : std::thread::hardware_concurrency();
+    ParallelFor(drafts_.size(), static_cast<int>(threads), [&](size_t i) {
+      if (!links_[i].parent) Make(i);
+    });
+  }
+
   // A chain of parents may be long, so it is walked, not recursed into.
   void MakeWithAncestors(size_t draft) {
     std::vector<size_t> chain;
@@ -85,7 +107,6 @@ class Expander {
     SetTokens(index);
     run.point_kind = PointKind(link, run);
     SetEvaluations(run);
-    AddLocations(link, run);
   }
 
   static void SetCoordinates(RunDraft& draft, RunRow& run) {
@@ -141,18 +162,19 @@ class Expander {
   }
 
   void SetEvaluations(RunRow& run) const {
-    for (const NamedEvaluation& evaluation : file_.evaluations) {
-      const EvaluationDefinition& d = evaluation.definition;
-      EvaluationRequest request;
+    run.evaluations.reserve(evaluations_.size());
+    for (const Evaluation& evaluation : evaluations_) {
+      EvaluationRequest& request = run.evaluations.emplace_back();
       request.eval_dataset = evaluation.name;
       request.samples_seen = run.spec.samples_seen;
-      request.spec = {d.task, d.kind, d.content, d.size, d.options};
-      request.eval_id = EvaluationId(run.run_id, request.samples_seen, request.spec);
-      run.evaluations.push_back(std::move(request));
+      request.spec = evaluation.spec;
+      request.eval_id = evaluation.identity.Of(run.run_id, request.samples_seen);
     }
   }
 
   void AddLocations(const RunLink& link, const RunRow& run) {
+    locations_.insert(link.paths.begin(), link.paths.end());
+    if (!located_.emplace(run.dataset, run.spec.reduction.parts_of_speech).second) return;
     const auto set = [&](const std::string& content, const std::string& path) {
       if (!path.empty()) locations_.emplace(content, path);
     };
@@ -169,12 +191,11 @@ class Expander {
       set(list,
           std::filesystem::absolute(file_.catalog.folder / dataset.parts_of_speech_file).string());
     }
-    locations_.insert(link.paths.begin(), link.paths.end());
   }
 
   // Each run_id once, with the first draft's labels. In place, as large sweeps need the room.
   void Merge() {
-    std::set<std::string> seen;
+    std::unordered_set<std::string> seen;
     size_t kept = 0;
     for (size_t i = 0; i < runs_.size(); ++i) {
       if (!seen.insert(runs_[i].run_id).second) continue;
@@ -247,12 +268,20 @@ class Expander {
     }
   }
 
+  struct Evaluation {
+    std::string name;
+    EvaluationSpec spec;
+    EvaluationIdentity identity;
+  };
+
   const SweepFile& file_;
+  std::vector<Evaluation> evaluations_;
   std::vector<RunDraft> drafts_;
   std::vector<RunLink> links_;
   std::vector<RunRow> runs_;               // one for each draft
   std::vector<int64_t> longest_segments_;  // samples, of the run and its ancestors
   std::map<std::string, std::string> locations_;
+  std::set<std::pair<std::string, std::string>> located_;  // data sets and their word lists
 };
 
 }  // namespace
