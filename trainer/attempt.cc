@@ -9,12 +9,12 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <new>
 #include <optional>
 #include <string_view>
 
 #include "core/failure.h"
+#include "core/files.h"
 #include "trainer/evaluation.h"
 #include "trainer/process_group.h"
 #include "trainer/training_run.h"
@@ -34,8 +34,7 @@ class RunLock {
       throw Failure(FailureCode::kStoreHeld,
                     fmt::format("{} is held: another trainer works on this run", path.string()));
     }
-    throw Failure(FailureCode::kUsage,
-                  fmt::format("cannot lock {}: {}", path.string(), std::strerror(error)));
+    ThrowFileError("cannot lock", path, error);
   }
   ~RunLock() { ::close(fd_); }
   RunLock(const RunLock&) = delete;
