@@ -88,6 +88,7 @@ struct AttemptRequest {
   int64_t data_threads = 1;        ///< that read and decode images
   std::map<std::string, std::string> locations;  ///< content id -> file or folder on this machine
   double checkpoint_every_seconds = 300;
+  double lock_wait_seconds = 0;  ///< for another trainer of the run to end
   std::vector<int64_t> keep_at;  ///< samples_seen whose checkpoints a child or an evaluation needs
   std::vector<EvaluationRequest> evaluations;
 };
@@ -143,6 +144,7 @@ void VisitFields(Visitor& visit, AttemptRequest& s) {
   visit("data_threads", s.data_threads, 1);
   visit("locations", s.locations);
   visit("checkpoint_every_seconds", s.checkpoint_every_seconds, 300.0);
+  visit("lock_wait_seconds", s.lock_wait_seconds, 0.0);
   visit("keep_at", s.keep_at);
   visit("evaluations", s.evaluations);
 }

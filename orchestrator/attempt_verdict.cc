@@ -47,6 +47,11 @@ bool FoundNoRoom(const std::optional<ReportedFailure>& reported) {
   return reported && reported->failure_class == kDiskFullClass;
 }
 
+// Whoever holds the run may bring it to its end.
+bool FoundAnother(const ProcessEnd& end) {
+  return end.exit_code == static_cast<int>(FailureCode::kStoreHeld);
+}
+
 // Not the run's fault: it goes on from its last checkpoint once there is room.
 AttemptVerdict JudgeDiskFull(const ReportedFailure& reported) {
   AttemptVerdict verdict;
@@ -112,10 +117,11 @@ AttemptVerdict Judge(const IngestedRun& ingested,
     return verdict;
   }
   if (!end.cause.empty() && !end.asked_to_stop) return JudgeCause(end.cause, checkpointed);
-  if (end.asked_to_stop || end.lost ||
+  if (end.asked_to_stop || end.lost || FoundAnother(end) ||
       end.exit_code == static_cast<int>(FailureCode::kInterrupted)) {
     verdict.verdict = Verdict::kInterrupted;
     verdict.counts = !checkpointed;
+    if (FoundAnother(end)) verdict.message = "another trainer is at work on it; see " + log;
     return verdict;
   }
   if (FoundNoRoom(reported)) return JudgeDiskFull(*reported);

@@ -22,6 +22,8 @@ namespace {
 constexpr auto kCycle = std::chrono::milliseconds(200);
 constexpr auto kProgressEvery = std::chrono::seconds(1);
 constexpr auto kRequestsEvery = std::chrono::seconds(1);
+// A lost node's trainer may still work; the lease of a dead one on NFSv4 runs out after 90 s.
+constexpr double kLockWaitSeconds = 120;
 constexpr const char* kTrainerName = "clip_train";
 
 bool IsExecutable(const std::filesystem::path& path) {
@@ -174,6 +176,7 @@ AttemptRequest Scheduler::RequestFor(const RunWork& work) const {
     request.micro_batch = smaller->second;
   request.data_threads = job_.trainer.data_threads;
   request.checkpoint_every_seconds = job_.trainer.checkpoint_every_seconds;
+  if (executor_.OutlivesSweep()) request.lock_wait_seconds = kLockWaitSeconds;
   request.locations = LocationsFor(run);
   const std::set<int64_t>& needed = checkpoints_needed_.at(run.run_id);
   request.keep_at = {needed.begin(), needed.end()};
@@ -354,13 +357,15 @@ void Scheduler::Count(const RunRow& run, const AttemptVerdict& verdict) {
     ++outcome_.failed;
   }
   const bool interrupted = verdict.verdict == Verdict::kInterrupted;
-  outcome_.problems.push_back(
-      fmt::format("run {} ({} {}): {}: {}",
-                  run.run_id,
-                  run.model,
-                  run.dataset,
-                  interrupted ? "interrupted" : verdict.failure_class,
-                  interrupted ? "again and again before its first checkpoint" : verdict.message));
+  const std::string reason = interrupted && verdict.message.empty()
+                                 ? "again and again before its first checkpoint"
+                                 : verdict.message;
+  outcome_.problems.push_back(fmt::format("run {} ({} {}): {}: {}",
+                                          run.run_id,
+                                          run.model,
+                                          run.dataset,
+                                          interrupted ? "interrupted" : verdict.failure_class,
+                                          reason));
 }
 
 void Scheduler::TakeInProgress() {

@@ -8,13 +8,15 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
-#include <cstring>
 #include <new>
 #include <optional>
 #include <string_view>
+#include <thread>
 
 #include "core/failure.h"
+#include "core/files.h"
 #include "trainer/evaluation.h"
 #include "trainer/process_group.h"
 #include "trainer/training_run.h"
@@ -22,26 +24,38 @@
 namespace sweep {
 namespace {
 
-/// An exclusive flock for as long as it lives; the kernel drops it when the process dies.
+/// An exclusive flock for as long as it lives; the kernel drops it when the process dies. It waits
+/// up to `patience` seconds for another holder: the trainer on a node that its cluster has given up
+/// may still be at work, and a network file system keeps the lock of a dead one for a while.
 class RunLock {
  public:
-  explicit RunLock(const std::filesystem::path& path)
+  RunLock(const std::filesystem::path& path, double patience)
       : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)) {
-    if (fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
-    const int error = errno;
+    const int error = fd_ < 0 ? errno : Lock(patience);
+    if (error == 0) return;
     if (fd_ >= 0) ::close(fd_);
     if (error == EWOULDBLOCK) {
       throw Failure(FailureCode::kStoreHeld,
                     fmt::format("{} is held: another trainer works on this run", path.string()));
     }
-    throw Failure(FailureCode::kUsage,
-                  fmt::format("cannot lock {}: {}", path.string(), std::strerror(error)));
+    ThrowFileError("cannot lock", path, error);
   }
   ~RunLock() { ::close(fd_); }
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;
 
  private:
+  // 0, or why the last try failed.
+  [[nodiscard]] int Lock(double patience) const {
+    constexpr auto kPause = std::chrono::milliseconds(200);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(patience);
+    while (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK || std::chrono::steady_clock::now() >= end) return errno;
+      std::this_thread::sleep_for(kPause);
+    }
+    return 0;
+  }
+
   int fd_;
 };
 
@@ -165,7 +179,7 @@ void RunAttempt(const std::filesystem::path& run_directory, int64_t attempt, cha
   const Rank rank = FindRank(request.processes);
   const bool leads = rank.rank == 0;
   std::optional<RunLock> lock;
-  if (leads) lock.emplace(directory.lock());
+  if (leads) lock.emplace(directory.lock(), request.lock_wait_seconds);
   EventWriter events(leads ? directory.events(attempt) : "/dev/null");
   try {
     Work(directory, request, rank, events, argv);

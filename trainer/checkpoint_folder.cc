@@ -30,6 +30,7 @@ void VisitFields(Visitor& visit, CheckpointManifest& s) {
   visit("stability", s.stability, StabilityState());
   visit("loss_scale", s.loss_scale, LossScale());
   visit("files", s.files);
+  visit("sha256", s.sha256, "");
 }
 
 namespace {
@@ -58,6 +59,11 @@ std::map<std::string, CheckpointFile> HashFiles(const std::filesystem::path& fol
                                                Sha256HexOfFile(entry.path())};
   }
   return files;
+}
+
+std::string HashOf(CheckpointManifest manifest) {
+  manifest.sha256.clear();
+  return Sha256Hex(FieldsToJson(manifest).dump());
 }
 
 void CheckFile(const std::filesystem::path& path, const CheckpointFile& expected) {
@@ -91,6 +97,36 @@ void RemoveTemporaries(const std::filesystem::path& parent) {
   for (const auto& path : doomed) std::filesystem::remove_all(path, absent);
 }
 
+bool IsWhole(const std::filesystem::path& folder) {
+  try {
+    (void)OpenCheckpoint(folder);
+    return true;
+  } catch (const Failure&) {
+    return false;
+  }
+}
+
+/// A folder that is removed with its content unless it was renamed: a checkpoint that does not fit
+/// on the disk must leave room for the event that says so.
+class TemporaryFolder {
+ public:
+  explicit TemporaryFolder(std::filesystem::path path) : path_(std::move(path)) {
+    Remove();
+    MakeDirectories(path_);
+  }
+  ~TemporaryFolder() { Remove(); }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  void Remove() const {
+    std::error_code absent;
+    std::filesystem::remove_all(path_, absent);
+  }
+  std::filesystem::path path_;
+};
+
 }  // namespace
 
 std::filesystem::path PublishCheckpoint(
@@ -99,16 +135,17 @@ std::filesystem::path PublishCheckpoint(
     const std::function<void(const std::filesystem::path&)>& write_files) {
   const std::string name = CheckpointName(manifest.samples_seen);
   const auto folder = parent / name;
-  if (std::filesystem::exists(folder)) return folder;
-  const auto temporary = parent / (kTemporaryPrefix + name);
-  std::error_code absent;
-  std::filesystem::remove_all(temporary, absent);
-  MakeDirectories(temporary);
-  write_files(temporary);
-  manifest.files = HashFiles(temporary);
-  WriteFileAtomic(temporary / kManifest, FieldsToJson(manifest).dump(2) + "\n");
-  SyncDirectory(temporary);
-  RenameFile(temporary, folder);
+  if (std::filesystem::exists(folder)) {
+    if (IsWhole(folder)) return folder;
+    RemoveFolder(folder);
+  }
+  const TemporaryFolder temporary(parent / (kTemporaryPrefix + name));
+  write_files(temporary.path());
+  manifest.files = HashFiles(temporary.path());
+  manifest.sha256 = HashOf(manifest);
+  WriteFileAtomic(temporary.path() / kManifest, FieldsToJson(manifest).dump(2) + "\n");
+  SyncDirectory(temporary.path());
+  RenameFile(temporary.path(), folder);
   SyncDirectory(parent);
   return folder;
 }
@@ -128,6 +165,9 @@ StoredCheckpoint OpenCheckpoint(const std::filesystem::path& folder) {
                               checkpoint.manifest.schema,
                               CheckpointManifest().schema));
   }
+  const std::string& expected = checkpoint.manifest.sha256;
+  if (!expected.empty() && HashOf(checkpoint.manifest) != expected)
+    throw Failure(FailureCode::kData, fmt::format("{} is damaged: not what its hash says", path));
   for (const auto& [name, file] : checkpoint.manifest.files) CheckFile(folder / name, file);
   return checkpoint;
 }

@@ -33,6 +33,7 @@ struct CheckpointManifest {
   StabilityState stability;
   LossScale loss_scale;
   std::map<std::string, CheckpointFile> files;
+  std::string sha256;  ///< of this manifest without it; empty in those written before it had one
 };
 
 struct StoredCheckpoint {
@@ -42,7 +43,8 @@ struct StoredCheckpoint {
 
 /// Writes a checkpoint so that it is there and whole or not at all: `write_files` fills a temporary
 /// folder, the manifest with the hashes is added, everything is synced, the folder renamed to
-/// `parent`/SAMPLES (twelve digits). Nothing is done when that exists. Returns its folder.
+/// `parent`/SAMPLES (twelve digits). Nothing is done when that exists and is whole. Returns its
+/// folder; whatever fails, what was written until then is removed.
 std::filesystem::path PublishCheckpoint(
     const std::filesystem::path& parent,
     CheckpointManifest manifest,

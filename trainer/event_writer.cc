@@ -38,8 +38,7 @@ EventWriter::EventWriter(const std::filesystem::path& path) : path_(path) {
   seq_ = LastSeq(written);
   fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (fd_ < 0) ThrowFileError("cannot open", path, errno);
-  const bool torn = !written.empty() && written.back() != '\n';
-  if (torn) Append("\n");
+  torn_ = !written.empty() && written.back() != '\n';
 }
 
 EventWriter::~EventWriter() {
@@ -50,7 +49,7 @@ void EventWriter::Write(const std::string& type, Json members) {
   members["seq"] = ++seq_;
   members["at"] = UnixSeconds();
   members["type"] = type;
-  Append(SealEventLine(members));
+  Append((torn_ ? "\n" : "") + SealEventLine(members));
 }
 
 void EventWriter::Append(const std::string& text) {
@@ -60,6 +59,7 @@ void EventWriter::Append(const std::string& text) {
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) ThrowFileError("cannot write", path_, errno);
     left.remove_prefix(static_cast<size_t>(written));
+    torn_ = !left.empty();
   }
 }
 

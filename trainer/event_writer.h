@@ -26,6 +26,7 @@ class EventWriter {
   std::filesystem::path path_;
   int fd_ = -1;
   int64_t seq_ = 0;
+  bool torn_ = false;  ///< the last line was cut short: the next begins with a line break
 };
 
 }  // namespace sweep

@@ -115,6 +115,30 @@ class RealTrainingTest(SweepTest):
         self.assertEqual(self.sweep_json("run", file)["completed"], 1)
         self.assertEqual(self.points(), self.points(store=undisturbed))
 
+    @unittest.skipUnless(os.geteuid() == 0, "mounting a small disk needs root")
+    def test_a_disk_too_small_for_a_checkpoint_pauses_the_sweep_and_changes_no_result(self):
+        file = self.write_sweep(grid_sweep(grid={"model": ["scenes-s"], "samples_seen": [8192]},
+                                           trainer={"checkpoint_every_seconds": 0.1}))
+        undisturbed = self.path("undisturbed")
+        self.sweep("run", file, store=undisturbed)
+        disk = self.path("disk")
+        os.mkdir(disk)
+        # Room for two checkpoints of 2.7 MB, not for a third while those are there.
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk]).returncode != 0:
+            self.skipTest("no tmpfs can be mounted here")
+        self.addCleanup(subprocess.run, ["umount", disk])
+        store = os.path.join(disk, "store")
+        self.sweep("run", file, store=store, expect=9)
+        self.assertIn("make room", self.last_stderr)
+        self.assertEqual(self.sweep_json("status", store=store)["sweeps"][0]["runs_by_state"], {"planned": 1})
+        self.assertIn("disk_full", self.sweep("export", "attempts", store=store))
+        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+        self.assertEqual(self.sweep_json("run", file, store=store)["completed"], 1)
+        (run,) = os.listdir(os.path.join(store, "runs"))
+        started = json.loads(read_lines(os.path.join(store, "runs", run, "attempts/2/events.jsonl"))[0])
+        self.assertGreater(started["resumed_from"], 0)
+        self.assertEqual(self.points(store=store), self.points(store=undisturbed))
+
     def pid_of_trainer_with_a_checkpoint(self):
         runs = os.path.join(self.store, "runs")
         found = []

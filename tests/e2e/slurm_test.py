@@ -271,6 +271,99 @@ class RealTrainingOnSlurmTest(ClusterTest):
         self.sweep("run", self.sweep_file({"kind": "local"}, "local.json"), store=local)
         self.assertEqual(self.points(), self.points(store=local))
 
+class NodeTest(ClusterTest):
+    """Two real runs, and something happens to the node of one of them. In the end the results are those of an undisturbed
+    run, and the other run never knew."""
+    TIMEOUT = 300
+    undisturbed = None  # points of a local run, made once
+
+    def sweep_of(self, executor):
+        return {"version": 1, "name": "nodes", "executor": executor,
+                "grid": {"model": ["scenes-s"], "samples_seen": [40064], "seed": [0, 1]},
+                "fixed": {"dataset": "fashion_scenes", "global_batch_size": 128, "learning_rate": 0.001},
+                "trainer": {"checkpoint_every_seconds": 1}, "evaluations": ["fashion_items"]}
+
+    def points_of_a_local_run(self):
+        if not NodeTest.undisturbed:
+            local = self.path("local")
+            self.sweep("run", self.write_sweep(self.sweep_of({"kind": "local"}), "local.json"), store=local)
+            NodeTest.undisturbed = self.points(store=local)
+        return NodeTest.undisturbed
+
+    def start_two_runs(self, **executor):
+        """The `sweep run`, and the node of the first run, which has a checkpoint."""
+        file = self.write_sweep(self.sweep_of({"kind": "slurm", "poll_every": 1, **executor}))
+        process = self.start_sweep(file)
+        self.wait_until(lambda: [job[2] for job in self.jobs()] == ["RUNNING"] * 2)
+        (first,) = [job for job in self.jobs() if job[1] == "0"]
+        self.victim = self.tasks()[0]
+        self.wait_until(lambda: any(event["type"] == "checkpoint" for event in self.events(self.victim)))
+        return process, CLUSTER.node_of(first[3])
+
+    def tasks(self):
+        """Runs in the order of their tasks."""
+        (submission,) = self.submissions()
+        with open(os.path.join(self.store, "submissions", submission, "tasks")) as lines:
+            return [os.path.basename(line.split("\t")[0]) for line in lines]
+
+    def events(self, run):
+        attempts = os.path.join(self.store, "runs", run, "attempts")
+        lines = []
+        for attempt in sorted(os.listdir(attempts)):
+            if os.path.exists(os.path.join(attempts, attempt, "events.jsonl")):
+                with open(os.path.join(attempts, attempt, "events.jsonl")) as events:
+                    lines += [line for line in events if line.endswith("}\n")]
+        return list(map(json.loads, lines))
+
+    def starts(self, run):
+        """(node, samples_seen it went on from) of each start of a run's trainer."""
+        return [(event["machine"]["environment"]["SLURM_JOB_NODELIST"], event.get("resumed_from"))
+                for event in self.events(run) if event["type"] == "started"]
+
+    def check_that_it_went_on_elsewhere(self, process, node):
+        self.assertEqual(process.wait(timeout=self.TIMEOUT), 0, self.log())
+        (first_node, scratch), (second_node, resumed_from) = self.starts(self.victim)
+        self.assertEqual((first_node, scratch), (node, None))
+        self.assertNotEqual(second_node, node)
+        self.assertGreater(resumed_from, 0)
+        self.check_results()
+
+    def check_results(self):
+        (other,) = set(os.listdir(os.path.join(self.store, "runs"))) - {self.victim}
+        self.assertEqual(len(self.starts(other)), 1, "the other run was disturbed")
+        self.assertEqual(self.states(), {"completed": 2})
+        self.sweep("db", "check")
+        self.assertEqual(self.points(), self.points_of_a_local_run())
+
+    def test_a_node_that_is_taken_down(self):
+        process, node = self.start_two_runs()
+        CLUSTER.declare_down(node)
+        CLUSTER.drain(node)  # its slurmd is well and would offer it again
+        self.check_that_it_went_on_elsewhere(process, node)
+        self.assertEqual(self.attempts(), [1, 1])
+
+    def test_a_node_that_dies(self):
+        process, node = self.start_two_runs()
+        CLUSTER.kill_node(node)
+        CLUSTER.declare_down(node)
+        self.check_that_it_went_on_elsewhere(process, node)
+        self.assertEqual(self.attempts(), [1, 1])
+
+    def test_a_node_that_dies_where_jobs_are_not_requeued(self):
+        process, node = self.start_two_runs(lines=["--no-requeue"], max_attempts=1)
+        CLUSTER.kill_node(node)
+        CLUSTER.declare_down(node)
+        self.check_that_it_went_on_elsewhere(process, node)
+        self.assertEqual(sorted(self.attempts()), [1, 2])
+
+    def test_a_node_that_is_cut_off_while_its_trainer_goes_on(self):
+        process, node = self.start_two_runs()
+        CLUSTER.cut_off_node(node)
+        CLUSTER.declare_down(node)
+        self.assertEqual(process.wait(timeout=self.TIMEOUT), 0, self.log())
+        self.assertEqual(self.starts(self.victim), [(node, None)], "two trainers on one run")
+        self.assertEqual(self.attempts(), [1, 1])
+        self.check_results()
 
 
 if __name__ == "__main__":

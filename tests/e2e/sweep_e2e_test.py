@@ -125,7 +125,7 @@ class RunTest(SweepTest):
         fits = []
         while time.time() < deadline and not any(fit["n"] == 4 for fit in fits):
             time.sleep(0.1)
-            if os.path.exists(os.path.join(self.store, "sweep.db")):
+            if self.has_started():  # the database is there a little before its tables
                 fits = [fit for sweep in self.sweep_json("status")["sweeps"] for fit in sweep["fits"]]
         self.assertEqual({fit["n"] for fit in fits}, {4})
         self.assertIsNone(running.poll())

@@ -3,10 +3,6 @@ if(NOT TARGET sweep)
 endif()
 find_package(Python3 COMPONENTS Interpreter REQUIRED)
 
-add_library(fault_shim MODULE support/fault_shim.c)
-set_target_properties(fault_shim PROPERTIES PREFIX "")
-target_link_libraries(fault_shim PRIVATE ${CMAKE_DL_LIBS})
-
 # sweep_add_e2e(name script LABELS … ENVIRONMENT …): a Python program that drives the real `sweep`.
 function(sweep_add_e2e name script)
   cmake_parse_arguments(arg "" "TIMEOUT" "LABELS;ENVIRONMENT" ${ARGN})

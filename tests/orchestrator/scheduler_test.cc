@@ -146,6 +146,20 @@ TEST_CASE("A run that was done by an attempt the store lost sight of is not star
   CHECK(Store(directory.path(), Store::Access::kRead).Points().rows.size() == 1);
 }
 
+TEST_CASE("A run that another trainer holds has not failed, and is done when that one is gone") {
+  const TemporaryDirectory directory;
+  const RunRow run = RunWithEvaluation(0);
+  const auto held = [](const RunDirectory&, const AttemptRequest&) {
+    return static_cast<int>(FailureCode::kStoreHeld);
+  };
+  const Invocation invocation = RunOnce(directory.path(), {run}, held);
+  CHECK(invocation.started.size() == 2);
+  REQUIRE(invocation.outcome.problems.size() == 1);
+  CHECK_THAT(invocation.outcome.problems[0], Catch::Contains("another trainer is at work on it"));
+  CHECK(StateOf(directory.path(), run) == RunState::kPlanned);
+  CHECK(RunOnce(directory.path(), {run}, TrainWell).outcome.completed == 1);
+}
+
 TEST_CASE("A run that runs out of memory is tried once with smaller micro-batches") {
   const TemporaryDirectory directory;
   const RunRow run = RunWithEvaluation(0);

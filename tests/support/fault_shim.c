@@ -6,6 +6,7 @@
 //   FAULT           kill     SIGKILL in place of the call
 //                   torn     as kill, after the first half of a write
 //                   enospc   the disk is full from this call on: half of a write, then nothing; what frees room works
+//                   enospc_once  there is no room for this call alone: half of a write, then an error for the rest
 //                   eio      every call fails from this one on
 //                   eio_once this one fails
 //   FAULT_MARK      file that is made when the fault strikes; where it is there already, nothing is disturbed
@@ -34,6 +35,7 @@ static char folder[PATH_MAX];
 static size_t folder_length = 0;
 static const char* kind = "";
 static int fault_at = 0;
+static int no_room_for_the_rest = 0;  // enospc_once struck in the middle of a write
 static atomic_int calls = 0;
 
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
@@ -78,6 +80,8 @@ static int IsBelowFolder(int at_fd, const char* path) {
   return strncmp(absolute, folder, folder_length) == 0;
 }
 
+static int IsFullDisk(void) { return strncmp(kind, "enospc", strlen("enospc")) == 0; }
+
 static enum Verdict Judge(enum Effect effect) {
   const int call = atomic_fetch_add(&calls, 1) + 1;
   if (fault_at == 0 || call < fault_at) return kGoOn;
@@ -85,10 +89,13 @@ static enum Verdict Judge(enum Effect effect) {
   if (strikes && getenv("FAULT_MARK") != NULL) WriteText(getenv("FAULT_MARK"), call);
   if (strcmp(kind, "kill") == 0) kill(getpid(), SIGKILL);
   if (strcmp(kind, "torn") == 0) return kHalf;
-  if (strcmp(kind, "enospc") == 0) {
+  if (IsFullDisk()) {
     errno = ENOSPC;
     if (effect == kKeepsRoom) return kGoOn;
-    return strikes ? kHalf : kFail;
+    if (call == fault_at) return kHalf;
+    const int is_full = strcmp(kind, "enospc") == 0 || no_room_for_the_rest;
+    no_room_for_the_rest = 0;
+    return is_full ? kFail : kGoOn;
   }
   errno = EIO;
   return strikes || strcmp(kind, "eio") == 0 ? kFail : kGoOn;
@@ -119,6 +126,7 @@ static enum Verdict OnFile(int fd, size_t size) {
 
 static ssize_t AfterHalf(ssize_t written) {
   if (strcmp(kind, "torn") == 0) kill(getpid(), SIGKILL);
+  no_room_for_the_rest = strcmp(kind, "enospc_once") == 0;
   return written;
 }
 
@@ -151,7 +159,7 @@ int fdatasync(int fd) { return OnFile(fd, 0) == kFail ? -1 : NEXT(fdatasync)(fd)
 
 static int OnTruncate(int fd, off64_t size) {
   struct stat64 now;
-  if (fstat64(fd, &now) == 0 && size <= now.st_size && strcmp(kind, "enospc") == 0) return kGoOn;
+  if (fstat64(fd, &now) == 0 && size <= now.st_size && IsFullDisk()) return kGoOn;
   return OnFile(fd, 0);
 }
 int ftruncate(int fd, off_t size) { return OnTruncate(fd, size) == kFail ? -1 : NEXT(ftruncate)(fd, size); }

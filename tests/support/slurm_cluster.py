@@ -1,6 +1,7 @@
 """A real Slurm of a few virtual nodes on this machine, for as long as a test takes: munged, slurmctld and one slurmd a node,
 without systemd, cgroups or accounting. Needs root and Debian's slurm-wlm and munge."""
 import os
+import re
 import shutil
 import signal
 import socket
@@ -76,6 +77,15 @@ def free_ports(count):
     raise RuntimeError("no free ports")
 
 
+def read_process(pid, name):
+    """A file of a process in /proc; empty when it is gone."""
+    try:
+        with open(f"/proc/{pid}/{name}", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
 class SlurmCluster:
     def __init__(self, nodes=3, cpus=1, max_array_size=1001, min_job_age=300):
         self.folder = tempfile.mkdtemp(prefix="slurm-")
@@ -94,7 +104,7 @@ class SlurmCluster:
         self.start_controller()
         for name in self.nodes:
             os.makedirs(os.path.join(self.folder, f"spool.{name}"))
-            subprocess.run(["slurmd", "-f", self.config, "-N", name], check=True)
+            self.start_node(name)
         self.wait_for_nodes()
 
     def start_munge(self):
@@ -118,6 +128,44 @@ class SlurmCluster:
             time.sleep(0.1)
         with open(os.path.join(self.folder, "slurmctld.pid")) as file:
             os.kill(int(file.read()), signal.SIGKILL)
+
+    def start_node(self, name):
+        subprocess.run(["slurmd", "-f", self.config, "-N", name], check=True)
+
+    def node_pid_file(self, name):
+        return os.path.join(self.folder, f"slurmd.{name}.pid")
+
+    def cut_off_node(self, name):
+        """Its slurmd is gone and what it started goes on, as when a node loses its network."""
+        with open(self.node_pid_file(name)) as file:
+            os.kill(int(file.read()), signal.SIGKILL)
+        os.unlink(self.node_pid_file(name))
+
+    def kill_node(self, name):
+        """Everything on it is gone, as when its power fails."""
+        self.cut_off_node(name)
+        tasks = self.tasks_of_node(name)
+        parents = {re.search(r"^PPid:\t(\d+)", read_process(pid, "status"), re.M)[1] for pid in tasks}
+        managers = [pid for pid in parents if read_process(pid, "comm") == "slurmstepd\n"]
+        for pid in managers + tasks:  # a manager would tell the controller how its tasks ended
+            os.kill(int(pid), signal.SIGKILL)
+
+    def tasks_of_node(self, name):
+        marks = {f"SLURM_CONF={self.config}", f"SLURMD_NODENAME={name}"}
+        return [pid for pid in os.listdir("/proc")
+                if pid.isdigit() and marks <= set(read_process(pid, "environ").split("\0"))]
+
+    def declare_down(self, name):
+        """What the controller itself does when a node has not answered for SlurmdTimeout, or an administrator at once."""
+        subprocess.run(["scontrol", "update", f"nodename={name}", "state=down", "reason=test"], check=True)
+
+    def drain(self, name):
+        subprocess.run(["scontrol", "update", f"nodename={name}", "state=drain", "reason=test"], check=True)
+
+    def node_of(self, job):
+        """Where a task, as `jobs` names it, runs."""
+        return subprocess.run(["squeue", "--noheader", f"--jobs={job}", "--format=%N"],
+                              capture_output=True, text=True).stdout.strip()
 
     def wait_for_nodes(self):
         deadline = time.monotonic() + 60
@@ -143,6 +191,9 @@ class SlurmCluster:
             if not subprocess.run(["squeue", "--noheader"], capture_output=True, text=True).stdout.strip():
                 break
             time.sleep(0.5)
+        for name in self.nodes:
+            if not os.path.exists(self.node_pid_file(name)):
+                self.start_node(name)
         nodes = ",".join(self.nodes)
         subprocess.run(["scontrol", "update", f"nodename={nodes}", "state=resume"], capture_output=True)
         self.wait_for_nodes()

@@ -1,9 +1,11 @@
 // Formats on disk: safetensors, checkpoints' folders, events.
 #include <catch2/catch.hpp>
+#include <fstream>
 
 #include "core/event_log.h"
 #include "core/failure.h"
 #include "core/files.h"
+#include "core/json.h"
 #include "tests/support/temporary_directory.h"
 #include "trainer/checkpoint_folder.h"
 #include "trainer/event_writer.h"
@@ -26,10 +28,37 @@ CheckpointManifest SmallManifest(int64_t samples_seen) {
   return manifest;
 }
 
-void PublishSmall(const RunDirectory& directory, int64_t attempt, int64_t samples_seen) {
-  PublishCheckpoint(directory.checkpoints(attempt), SmallManifest(samples_seen), [](auto folder) {
-    WriteFileAtomic(folder / "weights", "1234");
-  });
+std::filesystem::path PublishSmall(const RunDirectory& directory,
+                                   int64_t attempt,
+                                   int64_t samples_seen) {
+  return PublishCheckpoint(directory.checkpoints(attempt),
+                           SmallManifest(samples_seen),
+                           [](auto folder) { WriteFileAtomic(folder / "weights", "1234"); });
+}
+
+// What a checkpoint says after damage: its manifest, or nothing where the damage was noticed.
+Json ManifestOf(const std::filesystem::path& checkpoint) {
+  try {
+    (void)OpenCheckpoint(checkpoint);
+    return ReadJsonFile((checkpoint / "manifest.json").string());
+  } catch (const Failure&) {
+    return nullptr;
+  }
+}
+
+// How many of the file's flipped bits make the checkpoint say something else than before.
+int UnnoticedFlips(const std::filesystem::path& checkpoint, const std::string& name) {
+  const Json before = ManifestOf(checkpoint);
+  const std::string whole = ReadFile(checkpoint / name);
+  int unnoticed = 0;
+  for (size_t bit = 0; bit < 8 * whole.size(); ++bit) {
+    std::string damaged = whole;
+    damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << bit % 8));
+    std::ofstream(checkpoint / name, std::ios::binary) << damaged;
+    const Json after = ManifestOf(checkpoint);
+    if (!after.is_null() && (name != "manifest.json" || after != before)) ++unnoticed;
+  }
+  return unnoticed;
 }
 
 }  // namespace
@@ -82,13 +111,49 @@ TEST_CASE("The newest valid checkpoint of any attempt is found and damage report
   CHECK_FALSE(NewestCheckpoint(directory, "another run", report));
 }
 
-TEST_CASE("A checkpoint whose writing failed leaves none behind") {
+TEST_CASE("Each flipped bit of a checkpoint is noticed") {
+  const TemporaryDirectory folder;
+  const auto weights = PublishSmall(RunDirectory(folder.path()), 1, 8);
+  CHECK(UnnoticedFlips(weights, "weights") == 0);
+  const auto manifest = PublishSmall(RunDirectory(folder.path()), 1, 16);
+  CHECK(UnnoticedFlips(manifest, "manifest.json") == 0);
+}
+
+TEST_CASE("A checkpoint from before manifests had a hash of their own is taken") {
+  const TemporaryDirectory folder;
+  const auto path = PublishSmall(RunDirectory(folder.path()), 1, 8) / "manifest.json";
+  Json manifest = ReadJsonFile(path.string());
+  REQUIRE(manifest.erase("sha256") == 1);
+  WriteFileAtomic(path, manifest.dump());
+  CHECK(OpenCheckpoint(path.parent_path()).manifest.step == 1);
+}
+
+TEST_CASE("A damaged checkpoint is written anew, a whole one is left alone") {
+  const TemporaryDirectory folder;
+  const RunDirectory directory(folder.path());
+  const auto checkpoint = PublishSmall(directory, 1, 8);
+  const auto first = std::filesystem::last_write_time(checkpoint / "manifest.json");
+  PublishSmall(directory, 1, 8);
+  CHECK(std::filesystem::last_write_time(checkpoint / "manifest.json") == first);
+  WriteFileAtomic(checkpoint / "weights", "1235");
+  CHECK(PublishSmall(directory, 1, 8) == checkpoint);
+  CHECK(ReadFile(checkpoint / "weights") == "1234");
+}
+
+TEST_CASE("A checkpoint whose writing failed leaves nothing behind, not even what takes room") {
   const TemporaryDirectory folder;
   const RunDirectory directory(folder.path());
   CHECK_THROWS(PublishCheckpoint(directory.checkpoints(1), SmallManifest(8), [](auto path) {
     WriteFileAtomic(path / "weights", "12");
     throw Failure(FailureCode::kInternal, "disk full");
   }));
+  CHECK(std::filesystem::is_empty(directory.checkpoints(1)));
+}
+
+TEST_CASE("What a kill in the middle of writing a checkpoint left is cleaned up") {
+  const TemporaryDirectory folder;
+  const RunDirectory directory(folder.path());
+  MakeDirectories(directory.checkpoints(1) / ".writing-000000000008");
   CHECK_FALSE(NewestCheckpoint(directory, "r", [](const std::string&) {}));
   PruneCheckpoints(directory, {});
   CHECK(std::filesystem::is_empty(directory.checkpoints(1)));

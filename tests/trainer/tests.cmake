@@ -9,8 +9,17 @@ if(TARGET trainer)
 
   # The real program on run folders: attempts, kills, resumes.
   file(GLOB trainer_process_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/trainer/process/*_test.cc)
-  sweep_add_test(trainer_process SOURCES ${trainer_process_sources} LIBRARIES trainer LABELS crash TIMEOUT 300)
-  add_dependencies(trainer_process_tests clip_train)
+  sweep_add_test(trainer_process SOURCES ${trainer_process_sources} LIBRARIES trainer LABELS crash TIMEOUT 600)
+  add_dependencies(trainer_process_tests clip_train fault_shim)
+
+  target_compile_definitions(trainer_process_tests PRIVATE SWEEP_FAULT_SHIM="$<TARGET_FILE:fault_shim>")
+
+  # The same program disturbed at its calls that change files, and killed at random steps: at every 41st, at all.
+  add_test(NAME trainer_faults COMMAND trainer_process_tests "[every_call]")
+  set_tests_properties(trainer_faults PROPERTIES LABELS crash TIMEOUT 900 ENVIRONMENT FAULT_EVERY=41)
+  add_test(NAME trainer_faults_long COMMAND trainer_process_tests "[every_call],[random_steps]")
+  set_tests_properties(trainer_faults_long PROPERTIES LABELS "crash;long" TIMEOUT 7200
+    ENVIRONMENT "FAULT_EVERY=1;RANDOM_KILLS=100")
 
   # LibTorch has a CHECK of its own, which aborts: Catch's has to come after it.
   foreach(tests trainer_tests trainer_process_tests)

@@ -85,6 +85,19 @@ TEST_CASE("A run that another trainer holds is left alone") {
   ::close(held);
 }
 
+TEST_CASE("A run that another trainer holds for a while is waited for") {
+  TestRun run;
+  run.request.lock_wait_seconds = 60;
+  const int held = ::open(run.directory.lock().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  REQUIRE(::flock(held, LOCK_EX) == 0);
+  const pid_t child = run.Start();
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  CHECK(run.Events().empty());
+  ::close(held);
+  CHECK(TestRun::Wait(child) == 0);
+  CHECK(ReadResult(run.directory));
+}
+
 TEST_CASE("A child run starts from its parent's weights with a new optimizer") {
   TestRun parent;
   REQUIRE(parent.RunAttempt() == 0);

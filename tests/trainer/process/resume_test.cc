@@ -6,20 +6,6 @@
 namespace sweep {
 namespace {
 
-// What a run leaves behind that must not depend on interruptions.
-struct Outcome {
-  std::string losses;
-  std::string weights;
-  std::string moments;
-  bool operator==(const Outcome&) const = default;
-};
-
-Outcome OutcomeOf(const TestRun& run) {
-  return {run.FinalFile("history.safetensors"),
-          run.FinalFile("model.safetensors"),
-          run.FinalFile("optimizer.safetensors")};
-}
-
 const Outcome& Undisturbed() {
   static const Outcome outcome = [] {
     TestRun run;
@@ -49,20 +35,22 @@ TEST_CASE("A run killed at any step and resumed gives the same bytes as an undis
   CHECK(OutcomeOf(run) == Undisturbed());
 }
 
-TEST_CASE("A run killed at random moments ends with the undisturbed bytes") {
-  TestRun run;
-  run.request.checkpoint_every_seconds = 0;
+TEST_CASE("A run killed at a random step ends with the undisturbed bytes", "[random_steps]") {
   Random random(7);
-  int killed = 0;
-  while (true) {
+  const int kills = NumberFromEnvironment("RANDOM_KILLS", 8);
+  for (int kill = 0; kill < kills; ++kill) {
+    TestRun run;
+    run.request.checkpoint_every_seconds = 0;
+    const int64_t samples = 8 * (1 + random.Below(12));
+    INFO("kill " << kill << ", some time after " << samples << " samples");
     const pid_t child = run.Start();
-    const auto delay = std::chrono::milliseconds(250 + random.Below(250));
-    std::this_thread::sleep_for(killed < 6 ? delay : std::chrono::seconds(60));
+    REQUIRE(run.AwaitEvent(child, [&](const Json& e) { return IsCheckpointAt(e, samples); }));
+    std::this_thread::sleep_for(std::chrono::microseconds(random.Below(3000)));
     ::kill(child, SIGKILL);
-    if (TestRun::Wait(child) == 0) break;
-    REQUIRE(++killed < 20);
+    CHECK(TestRun::Wait(child) == -SIGKILL);
+    REQUIRE(run.RunAttempt() == 0);
+    CHECK(OutcomeOf(run) == Undisturbed());
   }
-  CHECK(OutcomeOf(run) == Undisturbed());
 }
 
 TEST_CASE("SIGTERM writes a checkpoint and exits with 130; the next attempt continues there") {
@@ -91,20 +79,20 @@ TEST_CASE("SIGUSR1 writes a checkpoint and training goes on") {
   CHECK(run.LastEvent("checkpoint").at("seq") > 3);
 }
 
-TEST_CASE("A damaged checkpoint is passed over for the one before it") {
+TEST_CASE("A damaged checkpoint is passed over for the one before it, and written anew") {
   TestRun run;
   run.request.checkpoint_every_seconds = 0;
   REQUIRE(run.RunAttempt() == 0);
-  const Outcome whole = OutcomeOf(run);
   std::filesystem::remove(run.directory.result());
   const auto newest = run.directory.checkpoints(1) / "000000000128";
   std::fstream(newest / "model.safetensors", std::ios::in | std::ios::out | std::ios::binary)
       .seekp(2000)
       .put('!');
-  REQUIRE(run.RunAttempt() == 0);
+  const bool requeued = GENERATE(false, true);
+  REQUIRE((requeued ? run.RequeueAttempt() : run.RunAttempt()) == 0);
   CHECK(run.LastEvent("started").at("resumed_from") == 120);
   CHECK_THAT(run.Stderr(), Catch::Contains("000000000128") && Catch::Contains("damaged"));
-  CHECK(OutcomeOf(run) == whole);
+  CHECK(OutcomeOf(run) == Undisturbed());
 }
 
 TEST_CASE("A resumed run keeps the threads of its checkpoint") {

@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -21,6 +23,12 @@
 #include "tests/trainer/small_data.h"
 
 namespace sweep {
+
+/// How much of a long test is done: `name` in the environment, or `otherwise`.
+inline int NumberFromEnvironment(const char* name, int otherwise) {
+  const char* text = std::getenv(name);
+  return text != nullptr ? std::stoi(text) : otherwise;
+}
 
 /// A run folder as `sweep` makes it, on small data, and the real clip_train started on it.
 class TestRun {
@@ -66,6 +74,7 @@ class TestRun {
     if (child != 0) return child;
     const int fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
     ::dup2(fd, STDERR_FILENO);
+    for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
     ::execl(program.c_str(), "clip_train", directory.root().c_str(), number.c_str(), nullptr);
     ::_exit(127);
   }
@@ -78,6 +87,12 @@ class TestRun {
   }
 
   int RunAttempt() { return Wait(Start()); }
+
+  /// The newest attempt once more, as Slurm does when it requeues a job.
+  int RequeueAttempt() {
+    --request.attempt;
+    return RunAttempt();
+  }
 
   /// Waits until the attempt has an event that `wanted` accepts; false when the process ended
   /// first.
@@ -129,6 +144,28 @@ class TestRun {
   RunSpec spec;
   AttemptRequest request;
   RunDirectory directory;
+  std::map<std::string, std::string> environment;  ///< set for the attempts that are started
 };
+
+/// What a run leaves behind that must not depend on what disturbed it.
+struct Outcome {
+  std::string losses;
+  std::string weights;
+  std::string moments;
+  std::vector<Json> metrics;  ///< of each evaluation that was asked for
+  bool operator==(const Outcome&) const = default;
+};
+
+inline Outcome OutcomeOf(const TestRun& run) {
+  Outcome outcome{run.FinalFile("history.safetensors"),
+                  run.FinalFile("model.safetensors"),
+                  run.FinalFile("optimizer.safetensors"),
+                  {}};
+  for (const EvaluationRequest& asked : run.request.evaluations) {
+    const Json evaluation = ReadJsonFile(run.directory.evaluation(asked.eval_id).string());
+    outcome.metrics.push_back(evaluation.at("metrics"));
+  }
+  return outcome;
+}
 
 }  // namespace sweep
