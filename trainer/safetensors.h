@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,26 @@ struct SafeTensor {
   std::string dtype;  ///< "F32", "BF16", "I64", …
   std::vector<int64_t> shape;
   std::string_view bytes;  ///< owned elsewhere: by the caller, or by the SafetensorsFile
+};
+
+/// Writes a file of the safetensors format one tensor after the other, in any order, so that they
+/// need not all be in memory. Throws Failure(kDatabase).
+class SafetensorsWriter {
+ public:
+  /// `tensors` says what the file is to hold; their bytes are not looked at.
+  SafetensorsWriter(const std::filesystem::path& path, const std::vector<SafeTensor>& tensors);
+  ~SafetensorsWriter();
+  SafetensorsWriter(const SafetensorsWriter&) = delete;
+  SafetensorsWriter& operator=(const SafetensorsWriter&) = delete;
+
+  void Write(const std::string& name, std::string_view bytes);
+  /// After all tensors: syncs the file.
+  void Finish();
+
+ private:
+  class File;
+  std::unique_ptr<File> file_;
+  std::map<std::string, uint64_t> offsets_;
 };
 
 /// Writes and syncs a file of the safetensors format (github.com/huggingface/safetensors: 8 bytes
