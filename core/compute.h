@@ -58,6 +58,8 @@ struct StepSize {
   int64_t micro_batch = 0;         ///< pairs encoded at a time; 0: all of them
   bool two_bytes = false;          ///< a number of weights' copies and activations: bf16 or fp16
   std::string recompute = "none";  ///< as in AttemptRequest
+  std::string sharding = "none";   ///< likewise
+  int64_t processes = 1;           ///< that share it out
 };
 
 /// Memory of clip_train's training, the process itself not counted. The

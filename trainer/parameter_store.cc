@@ -14,9 +14,9 @@
 namespace sweep {
 namespace {
 
-// Sharded gradients are whole only until they are summed: so many layers' at a time, one being
-// summed while the next is computed.
-constexpr size_t kMostWholeGradients = 2;
+// A reduce-scatter or all-gather needs a second copy of its bucket, and whole gradients of sharded
+// weights live until they are summed: so only one of them is under way while passes go on.
+constexpr size_t kMostCopiesInFlight = 1;
 
 ParameterLayout::Options LayoutOptions(at::Device device,
                                        Sharding sharding,
@@ -172,14 +172,12 @@ void ParameterStore::ClampLogitScale(double most) {
 }
 
 void ParameterStore::PublishMasters() {
-  std::vector<std::unique_ptr<Pending>> gathering;
   for (size_t b = 0; b < buckets_.size(); ++b) {
     if (!buckets_[b].resident) continue;
     const at::Tensor own = PartOf(buckets_[b].weights);
     if (!own.is_alias_of(parts_[b].master)) own.copy_(parts_[b].master);
-    if (sharded()) gathering.push_back(peers_->StartAllGather(own, buckets_[b].weights));
+    if (sharded()) peers_->StartAllGather(own, buckets_[b].weights)->Wait();
   }
-  for (const auto& pending : gathering) pending->Wait();
 }
 
 void ParameterStore::Prefetch(size_t bucket) {
@@ -235,7 +233,6 @@ void ParameterStore::ReduceGradients(size_t bucket) {
   b.gradient.reset();
   ShowGradients(bucket);
   Release(bucket);
-  while (in_flight_.size() > kMostWholeGradients) FinishReduce(in_flight_.front());
 }
 
 void ParameterStore::FinishGradients() {
@@ -249,6 +246,7 @@ void ParameterStore::StartReduce(size_t bucket) {
   b.reducing = sharded() ? peers_->StartReduceScatter(b.gradient, parts_[bucket].gradient)
                          : peers_->StartAllReduce(b.gradient);
   in_flight_.push_back(bucket);
+  while (sharded() && in_flight_.size() > kMostCopiesInFlight) FinishReduce(in_flight_.front());
 }
 
 void ParameterStore::FinishReduce(size_t bucket) {

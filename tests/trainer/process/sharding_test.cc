@@ -2,65 +2,25 @@
 // are shared out: against one process, number by number and byte by byte.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/count_nonzero.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/zeros.h>
-#include <c10/core/CPUAllocator.h>
 
 #include <algorithm>
-#include <atomic>
 #include <catch2/catch.hpp>
 #include <cctype>
 #include <cmath>
 #include <string>
 
-#include "tests/support/sample_specs.h"
 #include "tests/trainer/process/forked_ranks.h"
-#include "trainer/learner.h"
-#include "trainer/random.h"
+#include "tests/trainer/process/small_steps.h"
 
 namespace sweep {
 namespace {
 
 constexpr int64_t kSteps = 5;
-constexpr int64_t kSmallBuckets = 8192;  // bytes: several a model
 
 struct Setting {
   RunSpec spec;
   StepMemory memory;
 };
-
-RunSpec SmallSpec() {
-  RunSpec spec = SampleRunSpec();
-  spec.model.embed_dim = 12;
-  spec.model.vision = {16, 8, 32, 2, 16, 4.0};
-  spec.model.text = {10, 24, 24, 3, 2, 4.0};
-  spec.global_batch_size = 16;
-  spec.samples_seen = 16 * 20;
-  spec.optimizer.learning_rate = 2e-3;
-  return spec;
-}
-
-// This process's share of the pairs of a step.
-DeviceBatch ShareOf(const RunSpec& spec, Peers* peers) {
-  Random random(5);
-  const int64_t side = spec.model.vision.image_size, context = spec.model.text.context_length;
-  const int64_t batch = spec.global_batch_size;
-  const at::Tensor images = at::empty({batch, 3, side, side}, at::kByte);
-  for (int64_t i = 0; i < images.numel(); ++i)
-    images.data_ptr<uint8_t>()[i] = static_cast<uint8_t>(random.Below(256));
-  const at::Tensor tokens = at::zeros({batch, context}, at::kLong);
-  const int64_t last = spec.model.text.vocab_size - 1;
-  for (int64_t b = 0; b < batch; ++b) {
-    const int64_t end = 2 + random.Below(context - 2);
-    for (int64_t t = 0; t < end; ++t)
-      tokens.data_ptr<int64_t>()[b * context + t] = random.Below(last);
-    tokens.data_ptr<int64_t>()[b * context + end] = last;
-  }
-  if (peers == nullptr) return {images, tokens};
-  const int64_t share = batch / peers->size();
-  return {images.narrow(0, peers->rank() * share, share),
-          tokens.narrow(0, peers->rank() * share, share)};
-}
 
 // The model's masters, in the order of its list.
 void AppendMasters(const ParameterStore& parameters, Values& values) {
@@ -116,11 +76,6 @@ void CheckSame(const Outcome& several, const Outcome& one, const std::string& pr
   CHECK(moved > 0);
   CHECK(Distance(several.weights, one.weights) < (exact ? 1e-3 : 0.2) * moved);
 }
-
-const std::vector<std::pair<std::string, Sharding>> kShardings = {
-    {"none", Sharding::kNone},
-    {"optimizer", Sharding::kOptimizer},
-    {"weights", Sharding::kWeights}};
 
 using Change = std::function<void(Setting&)>;
 
