@@ -58,6 +58,39 @@ ActivationBytes CountActivations(const TowerShape& t, double bytes, const std::s
   return {others * block + 4 * input, gradients};
 }
 
+// Of the layers that are gathered one by one where weights are sharded, the one with most
+// parameters.
+int64_t LargestLayer(const ModelSpec& model) {
+  const VisionSpec& v = model.vision;
+  const TextSpec& t = model.text;
+  return std::max({BlockParameters(v.width, v.mlp_width(), false),
+                   BlockParameters(t.width, t.mlp_width(), false),
+                   (t.vocab_size + t.context_length) * t.width});
+}
+
+// Weights, gradients, moments, and fp32 masters where weights are copies. Beyond what a process
+// keeps: with sharded moments, copies of two buckets of gradients that are on their way; with
+// sharded weights, this layer's weights, the next's and a copy of them on their way, and this
+// layer's gradients, the last one's and the other processes' of both.
+double StateBytes(const ModelSpec& model, const StepSize& step) {
+  constexpr double kMoments = 2 * kFloatBytes;
+  const double weights = step.two_bytes ? 2 : kFloatBytes;
+  const double masters = step.two_bytes ? kFloatBytes : 0;
+  const auto parameters = static_cast<double>(CountParameters(model).total());
+  const auto layer = static_cast<double>(LargestLayer(model));
+  const auto processes = static_cast<double>(step.processes);
+  if (step.processes > 1 && step.sharding == "optimizer") {
+    const double bucket = std::max(static_cast<double>(kBucketBytes), layer * kFloatBytes);
+    return parameters * (weights + kFloatBytes + (masters + kMoments) / processes) +
+           2 * std::min(bucket, parameters * kFloatBytes);
+  }
+  if (step.processes > 1 && step.sharding == "weights") {
+    return parameters * (2 * kFloatBytes + kMoments) / processes +
+           layer * (3 * weights + 4 * kFloatBytes);
+  }
+  return parameters * (weights + kFloatBytes + masters + kMoments);
+}
+
 }  // namespace
 
 ParameterCount CountParameters(const ModelSpec& model) {
@@ -145,7 +178,7 @@ TrainMemory EstimateTrainMemory(const ModelSpec& model,
   const int64_t piece = step.micro_batch > 0 ? std::min(step.micro_batch, batch) : batch;
 
   TrainMemory memory;
-  memory.state = number(CountParameters(model).total()) * (step.two_bytes ? 18 : 16);
+  memory.state = StateBytes(model, step);
   memory.activations = number(piece) * sample;
   const double tile = number(std::min(batch, kLossTilePairs));
   memory.loss = 2 * tile * tile * kFloatBytes;

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/compute.h"
 #include "trainer/parameter_layout.h"
 #include "trainer/peers.h"
 
@@ -22,11 +23,6 @@ enum class Sharding {
   kWeights,    ///< these, gradients and weights: those of a layer are gathered for each use and
                ///< freed after it (ZeRO stage 3; FSDP: Zhao et al. 2023)
 };
-
-/// Gradients are exchanged in pieces of at least so many bytes. PyTorch's size (Li et al. 2020,
-/// section 3.2.3): large enough that a collective's latency is small beside its transfer, small
-/// enough that most of the backward pass is left to hide it.
-inline constexpr int64_t kBucketBytes = 25 << 20;
 
 /// How a model's parameters are held by the processes that train it.
 struct Distribution {

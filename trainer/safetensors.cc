@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <bit>
@@ -164,11 +165,35 @@ std::map<std::string, SafeTensor> ParseSafetensors(std::string_view content,
   return tensors;
 }
 
+class SafetensorsFile::Mapping {
+ public:
+  explicit Mapping(const std::filesystem::path& path) : size_(std::filesystem::file_size(path)) {
+    if (size_ == 0) return;
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) ThrowFileError("cannot open", path, errno);
+    data_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
+    const int error = errno;
+    ::close(fd);
+    if (data_ == MAP_FAILED) ThrowFileError("cannot map", path, error);
+  }
+  ~Mapping() {
+    if (size_ > 0) ::munmap(data_, size_);
+  }
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+
+  [[nodiscard]] std::string_view bytes() const { return {static_cast<const char*>(data_), size_}; }
+
+ private:
+  size_t size_;
+  void* data_ = nullptr;
+};
+
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path.string()) {
   if (!std::filesystem::is_regular_file(path))
     throw Failure(FailureCode::kData, fmt::format("weights file {} is missing", path_));
-  content_ = ReadFile(path);
-  tensors_ = ParseSafetensors(content_, path_);
+  content_ = std::make_shared<const Mapping>(path);
+  tensors_ = ParseSafetensors(content_->bytes(), path_);
 }
 
 const SafeTensor& SafetensorsFile::Get(const std::string& name) const {

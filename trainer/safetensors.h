@@ -47,8 +47,9 @@ void WriteSafetensors(const std::filesystem::path& path, const std::vector<SafeT
 [[nodiscard]] std::map<std::string, SafeTensor> ParseSafetensors(std::string_view content,
                                                                  const std::string& origin);
 
-/// A safetensors file read into memory. Throws Failure(kData) naming the file when it is missing or
-/// not in the format.
+/// A safetensors file, mapped: what is not looked at takes no memory, and the kernel may drop what
+/// was. The file must not change meanwhile. Throws Failure(kData) naming the file when it is
+/// missing or not in the format.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::filesystem::path& path);
@@ -58,8 +59,9 @@ class SafetensorsFile {
   [[nodiscard]] const std::map<std::string, SafeTensor>& tensors() const { return tensors_; }
 
  private:
+  class Mapping;
   std::string path_;
-  std::string content_;
+  std::shared_ptr<const Mapping> content_;
   std::map<std::string, SafeTensor> tensors_;
 };
 

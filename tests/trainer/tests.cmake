@@ -9,8 +9,12 @@ if(TARGET trainer)
 
   # The real program on run folders: attempts, kills, resumes.
   file(GLOB trainer_process_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/trainer/process/*_test.cc)
-  sweep_add_test(trainer_process SOURCES ${trainer_process_sources} LIBRARIES trainer LABELS crash TIMEOUT 300)
+  sweep_add_test(trainer_process SOURCES ${trainer_process_sources} LIBRARIES trainer LABELS crash TIMEOUT 300
+    ARGUMENTS "~[sharding]")
   add_dependencies(trainer_process_tests clip_train)
+  # What several processes share out, in as many as four of them.
+  add_test(NAME trainer_sharding COMMAND trainer_process_tests "[sharding]")
+  set_tests_properties(trainer_sharding PROPERTIES LABELS crash TIMEOUT 300)
 
   # LibTorch has a CHECK of its own, which aborts: Catch's has to come after it.
   foreach(tests trainer_tests trainer_process_tests)

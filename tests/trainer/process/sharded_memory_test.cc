@@ -81,7 +81,8 @@ double ParametersOf(const RunSpec& spec) {
 
 }  // namespace
 
-TEST_CASE("A process holds its share of the optimizer's state, and of weights and gradients") {
+TEST_CASE("A process holds its share of the optimizer's state, and of weights and gradients",
+          "[sharding]") {
   for (const std::string precision : {"fp32", "bf16"}) {
     const double n = ParametersOf(WideSpec(precision));
     const double copies = precision == "bf16" ? 2 : 0;  // bytes a parameter: passes read these
@@ -101,7 +102,8 @@ TEST_CASE("A process holds its share of the optimizer's state, and of weights an
   }
 }
 
-TEST_CASE("At the peak of a step sharded weights are whole for few layers at a time") {
+TEST_CASE("At the peak of a step sharded weights are whole for few layers at a time",
+          "[sharding]") {
   const RunSpec spec = WideSpec("fp32");
   const double width = 256;
   const double layer = 4 * 12 * width * width;  // bytes of a block's weights, or of its gradients

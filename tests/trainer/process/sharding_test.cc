@@ -156,7 +156,8 @@ std::string CallsOf(const Setting& setting) {
 
 }  // namespace
 
-TEST_CASE("However gradients, state and weights are shared out, a step is that of one process") {
+TEST_CASE("However gradients, state and weights are shared out, a step is that of one process",
+          "[sharding]") {
   CheckAgainstOneProcess("softmax", [](Setting&) {});
   CheckAgainstOneProcess("sigmoid", [](Setting& s) { s.spec.model.loss = "sigmoid"; });
   CheckAgainstOneProcess("clipped, with rates and decays of their own", [](Setting& s) {
@@ -172,7 +173,7 @@ TEST_CASE("However gradients, state and weights are shared out, a step is that o
   });
 }
 
-TEST_CASE("Sharding goes with micro-batches, recomputation and 16-bit numbers") {
+TEST_CASE("Sharding goes with micro-batches, recomputation and 16-bit numbers", "[sharding]") {
   CheckAgainstOneProcess("micro-batches of 3, recomputed", [](Setting& s) {
     s.memory.micro_batch = 3;
     s.memory.recompute = Recompute::kBlocks;
@@ -189,7 +190,8 @@ TEST_CASE("Sharding goes with micro-batches, recomputation and 16-bit numbers") 
   });
 }
 
-TEST_CASE("In two processes the weights are the same bytes in whatever buckets and shards") {
+TEST_CASE("In two processes the weights are the same bytes in whatever buckets and shards",
+          "[sharding]") {
   for (const std::string precision : {"fp32", "bf16"}) {
     Setting setting{SmallSpec(), {}};
     setting.spec.precision = precision;
@@ -202,7 +204,8 @@ TEST_CASE("In two processes the weights are the same bytes in whatever buckets a
   }
 }
 
-TEST_CASE("Gradients are summed while the backward pass goes on, and weights gathered ahead") {
+TEST_CASE("Gradients are summed while the backward pass goes on, and weights gathered ahead",
+          "[sharding]") {
   Setting setting{SmallSpec(), {.bucket_bytes = 1 << 30}};
   CHECK(CallsOf(setting).ends_with("SSww"));
   setting.memory.bucket_bytes = kSmallBuckets;
