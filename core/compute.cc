@@ -58,35 +58,40 @@ ActivationBytes CountActivations(const TowerShape& t, double bytes, const std::s
   return {others * block + 4 * input, gradients};
 }
 
-// Of the layers that are gathered one by one where weights are sharded, the one with most
-// parameters.
-int64_t LargestLayer(const ModelSpec& model) {
+int64_t LargestBlock(const ModelSpec& model) {
   const VisionSpec& v = model.vision;
   const TextSpec& t = model.text;
-  return std::max({BlockParameters(v.width, v.mlp_width(), false),
-                   BlockParameters(t.width, t.mlp_width(), false),
-                   (t.vocab_size + t.context_length) * t.width});
+  return std::max(BlockParameters(v.width, v.mlp_width(), false),
+                  BlockParameters(t.width, t.mlp_width(), false));
+}
+
+int64_t TextEmbeddings(const ModelSpec& model) {
+  return (model.text.vocab_size + model.text.context_length) * model.text.width;
 }
 
 // Weights, gradients, moments, and fp32 masters where weights are copies. Beyond what a process
-// keeps: with sharded moments, copies of two buckets of gradients that are on their way; with
-// sharded weights, this layer's weights, the next's and a copy of them on their way, and this
-// layer's gradients, the last one's and the other processes' of both.
+// keeps, with sharded moments: copies of two buckets of gradients that are on their way. With
+// sharded weights, within a tower: this block's weights, the next's and a copy of them on their
+// way; this block's gradients, the last one's and the other processes' of both. Embeddings come at
+// the end of their tower's backward pass: their weights, their gradients and the others' of them.
 double StateBytes(const ModelSpec& model, const StepSize& step) {
   constexpr double kMoments = 2 * kFloatBytes;
   const double weights = step.two_bytes ? 2 : kFloatBytes;
   const double masters = step.two_bytes ? kFloatBytes : 0;
   const auto parameters = static_cast<double>(CountParameters(model).total());
-  const auto layer = static_cast<double>(LargestLayer(model));
+  const auto block = static_cast<double>(LargestBlock(model));
+  const auto embeddings = static_cast<double>(TextEmbeddings(model));
   const auto processes = static_cast<double>(step.processes);
   if (step.processes > 1 && step.sharding == "optimizer") {
-    const double bucket = std::max(static_cast<double>(kBucketBytes), layer * kFloatBytes);
+    const double layer = kFloatBytes * std::max(block, embeddings);
+    const double bucket = std::max(static_cast<double>(kBucketBytes), layer);
     return parameters * (weights + kFloatBytes + (masters + kMoments) / processes) +
            2 * std::min(bucket, parameters * kFloatBytes);
   }
   if (step.processes > 1 && step.sharding == "weights") {
     return parameters * (2 * kFloatBytes + kMoments) / processes +
-           layer * (3 * weights + 4 * kFloatBytes);
+           std::max(block * (3 * weights + 4 * kFloatBytes),
+                    embeddings * (weights + 2 * kFloatBytes));
   }
   return parameters * (weights + kFloatBytes + masters + kMoments);
 }

@@ -50,38 +50,45 @@ ParameterStore::ParameterStore(const std::vector<ParameterInfo>& list,
 }
 
 void ParameterStore::AllocateBuckets() {
-  const size_t count = layout_.buckets().size();
-  buckets_.resize(count);
-  parts_.resize(count);
+  buckets_.resize(layout_.buckets().size());
+  parts_.resize(buckets_.size());
   int64_t held = 0;
-  for (size_t b = 0; b < count; ++b) {
+  for (size_t b = 0; b < buckets_.size(); ++b) {
     buckets_[b].resident = b == 0 || sharding_ != Sharding::kWeights;
     buckets_[b].type = b == 0 ? at::kFloat : compute_type_;
-    held += layout_.buckets()[b].size / (buckets_[b].resident ? 1 : part_count_);
+    held += HeldGradients(b);
   }
   flat_gradient_ = New(held, at::kFloat);
   held = 0;
-  for (size_t b = 0; b < count; ++b) {
-    Bucket& bucket = buckets_[b];
-    Part& part = parts_[b];
-    const int64_t size = layout_.buckets()[b].size;
-    const int64_t held_size = size / (bucket.resident ? 1 : part_count_);
-    const at::Tensor gradient = flat_gradient_.narrow(0, held, held_size);
-    held += held_size;
-    part.begin = layout_.buckets()[b].begin / part_count_;
-    part.gradient = bucket.resident ? PartOf(gradient) : gradient;
-    if (bucket.resident) {
-      bucket.weights = New(size, bucket.type);
-      bucket.gradient = gradient;
-    }
-    const bool is_weights = bucket.resident && bucket.type == at::kFloat;
-    part.master = is_weights ? PartOf(bucket.weights) : New(size / part_count_, at::kFloat);
-    ShowWeights(b);
-    ShowGradients(b);
-    if (part_count_ > 1 && !is_weights) continue;
-    for (const size_t i : layout_.buckets()[b].members)
-      parameters_[i].master = View(is_weights ? bucket.weights : part.master, i);
+  for (size_t b = 0; b < buckets_.size(); ++b) {
+    AllocateBucket(b, flat_gradient_.narrow(0, held, HeldGradients(b)));
+    held += HeldGradients(b);
   }
+}
+
+// Numbers of a bucket's gradients that are here all the time.
+int64_t ParameterStore::HeldGradients(size_t bucket) const {
+  return layout_.buckets()[bucket].size / (buckets_[bucket].resident ? 1 : part_count_);
+}
+
+void ParameterStore::AllocateBucket(size_t index, const at::Tensor& gradient) {
+  Bucket& bucket = buckets_[index];
+  Part& part = parts_[index];
+  const ParameterLayout::Bucket& layout = layout_.buckets()[index];
+  if (bucket.resident) {
+    bucket.weights = New(layout.size, bucket.type);
+    bucket.gradient = gradient;
+  }
+  part.begin = layout.begin / part_count_;
+  part.gradient = bucket.resident ? PartOf(gradient) : gradient;
+  const bool masters_are_weights = bucket.resident && bucket.type == at::kFloat;
+  part.master =
+      masters_are_weights ? PartOf(bucket.weights) : New(layout.size / part_count_, at::kFloat);
+  ShowWeights(index);
+  ShowGradients(index);
+  if (part_count_ > 1 && !masters_are_weights) return;
+  for (const size_t i : layout.members)
+    parameters_[i].master = View(masters_are_weights ? bucket.weights : part.master, i);
 }
 
 void ParameterStore::ListStretches() {

@@ -134,6 +134,8 @@ class ParameterStore {
   };
 
   void AllocateBuckets();
+  void AllocateBucket(size_t index, const at::Tensor& gradient);
+  [[nodiscard]] int64_t HeldGradients(size_t bucket) const;
   void ListStretches();
   void ForStretches(size_t index,
                     const at::Tensor& values,

@@ -14,7 +14,7 @@ if(TARGET trainer)
   add_dependencies(trainer_process_tests clip_train)
   # What several processes share out, in as many as four of them.
   add_test(NAME trainer_sharding COMMAND trainer_process_tests "[sharding]")
-  set_tests_properties(trainer_sharding PROPERTIES LABELS crash TIMEOUT 300)
+  set_tests_properties(trainer_sharding PROPERTIES LABELS crash TIMEOUT 600)
 
   # LibTorch has a CHECK of its own, which aborts: Catch's has to come after it.
   foreach(tests trainer_tests trainer_process_tests)
