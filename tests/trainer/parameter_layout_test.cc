@@ -64,7 +64,7 @@ TEST_CASE("A bucket has whole layers, with those parameters first that decay") {
 
 TEST_CASE("Without a size each layer is a bucket; where norms are not fp32 they lie with it") {
   const ParameterLayout layout(SmallList(), {.norms_in_first = false});
-  CHECK(layout.buckets().size() == 1 + (2 + 2) + (3 + 2));  // blocks, before and after them
+  CHECK(layout.buckets().size() == 1 + 2 * (2 + 2));  // two blocks, before and after them
   CHECK(layout.buckets()[0].members.size() == 1);
   for (size_t b = 1; b < layout.buckets().size(); ++b) CHECK(layout.buckets()[b].units == 1);
 }
