@@ -383,9 +383,8 @@ const FieldTable& TrainerFields() {
        .type = FieldType::kChoice,
        .fallback = "\"none\"",
        .choices = {"none", "optimizer", "weights"},
-       .doc =
-           "What the processes of a run share out instead of each holding all of it, to save "
-           "memory: nothing, the optimizer's state, or also weights and gradients."},
+       .doc = "What the processes of a run share out instead of each holding all of it, to save "
+              "memory: nothing, the optimizer's state, or also weights and gradients."},
       {.name = "data_threads",
        .type = FieldType::kCount,
        .fallback = "1",
