@@ -58,6 +58,44 @@ ActivationBytes CountActivations(const TowerShape& t, double bytes, const std::s
   return {others * block + 4 * input, gradients};
 }
 
+int64_t LargestBlock(const ModelSpec& model) {
+  const VisionSpec& v = model.vision;
+  const TextSpec& t = model.text;
+  return std::max(BlockParameters(v.width, v.mlp_width(), false),
+                  BlockParameters(t.width, t.mlp_width(), false));
+}
+
+int64_t TextEmbeddings(const ModelSpec& model) {
+  return (model.text.vocab_size + model.text.context_length) * model.text.width;
+}
+
+// Weights, gradients, moments, and fp32 masters where weights are copies. Beyond what a process
+// keeps, with sharded moments: copies of two buckets of gradients that are on their way. With
+// sharded weights, within a tower: this block's weights, the next's and a copy of them on their
+// way; this block's gradients, the last one's and the other processes' of both. Embeddings come at
+// the end of their tower's backward pass: their weights, their gradients and the others' of them.
+double StateBytes(const ModelSpec& model, const StepSize& step) {
+  constexpr double kMoments = 2 * kFloatBytes;
+  const double weights = step.two_bytes ? 2 : kFloatBytes;
+  const double masters = step.two_bytes ? kFloatBytes : 0;
+  const auto parameters = static_cast<double>(CountParameters(model).total());
+  const auto block = static_cast<double>(LargestBlock(model));
+  const auto embeddings = static_cast<double>(TextEmbeddings(model));
+  const auto processes = static_cast<double>(step.processes);
+  if (step.processes > 1 && step.sharding == "optimizer") {
+    const double layer = kFloatBytes * std::max(block, embeddings);
+    const double bucket = std::max(static_cast<double>(kBucketBytes), layer);
+    return parameters * (weights + kFloatBytes + (masters + kMoments) / processes) +
+           2 * std::min(bucket, parameters * kFloatBytes);
+  }
+  if (step.processes > 1 && step.sharding == "weights") {
+    return parameters * (2 * kFloatBytes + kMoments) / processes +
+           std::max(block * (3 * weights + 4 * kFloatBytes),
+                    embeddings * (weights + 2 * kFloatBytes));
+  }
+  return parameters * (weights + kFloatBytes + masters + kMoments);
+}
+
 }  // namespace
 
 ParameterCount CountParameters(const ModelSpec& model) {
@@ -145,7 +183,7 @@ TrainMemory EstimateTrainMemory(const ModelSpec& model,
   const int64_t piece = step.micro_batch > 0 ? std::min(step.micro_batch, batch) : batch;
 
   TrainMemory memory;
-  memory.state = number(CountParameters(model).total()) * (step.two_bytes ? 18 : 16);
+  memory.state = StateBytes(model, step);
   memory.activations = number(piece) * sample;
   const double tile = number(std::min(batch, kLossTilePairs));
   memory.loss = 2 * tile * tile * kFloatBytes;

@@ -43,7 +43,8 @@ inline constexpr double kTrainFlopsPerGmac = 6e9;
 
 /// Bytes that training holds at its peak, by what they are.
 struct TrainMemory {
-  double state = 0;        ///< weights, gradients, two moments; in bf16 also copies of the weights
+  double state = 0;        ///< weights, gradients, two moments; in bf16 also copies of the weights;
+                           ///< where they are sharded, what is whole for a while
   double activations = 0;  ///< what forward keeps for backward, and the largest block's gradients
   double loss = 0;         ///< a tile of logits and its gradient
   [[nodiscard]] double total() const { return state + activations + loss; }
@@ -52,19 +53,27 @@ struct TrainMemory {
 /// Side of the tiles in which the contrastive loss makes its logits.
 inline constexpr int64_t kLossTilePairs = 2048;
 
+/// Gradients are exchanged in pieces of at least so many bytes. PyTorch's size (Li et al. 2020,
+/// section 3.2.3): large enough that a collective's latency is small beside its transfer, small
+/// enough that most of the backward pass is left to hide it.
+inline constexpr int64_t kBucketBytes = 25 << 20;
+
 /// How a step is taken.
 struct StepSize {
   int64_t batch_size = 0;          ///< pairs a step of one process
   int64_t micro_batch = 0;         ///< pairs encoded at a time; 0: all of them
   bool two_bytes = false;          ///< a number of weights' copies and activations: bf16 or fp16
   std::string recompute = "none";  ///< as in AttemptRequest
+  std::string sharding = "none";   ///< likewise
+  int64_t processes = 1;           ///< that share it out
 };
 
-/// Memory of clip_train's training, the process itself not counted. The
+/// Memory of one process of clip_train's training, the process itself not counted. The
 /// formula is ours, from what trainer/transformer.h keeps: fp32 state of 16 bytes a parameter (bf16
-/// 2 more); a block keeps 16 x width numbers a token (with an MLP of 4 x width) and, on a CPU, the
-/// attention probabilities in fp32; the last block keeps all rows of its input, its norm, keys and
-/// values alone. docs/cluster.md tells how far it is from measured peaks.
+/// 2 more), of which the processes share out what trainer/parameter_store.h says; a block keeps 16
+/// x width numbers a token (with an MLP of 4 x width) and, on a CPU, the attention probabilities in
+/// fp32; the last block keeps all rows of its input, its norm, keys and values alone.
+/// docs/cluster.md tells how far it is from measured peaks.
 [[nodiscard]] TrainMemory EstimateTrainMemory(const ModelSpec& model,
                                               const StepSize& step,
                                               const TokenReductionSpec& reduction = {});

@@ -85,6 +85,8 @@ struct AttemptRequest {
   int64_t micro_batch = 0;         ///< pairs encoded at a time to save memory; 0: the whole batch
   std::string recompute = "none";  ///< activations computed again in the backward pass: `none`,
                                    ///< `cheap` (norms, GELU) or `blocks` (all but block inputs)
+  std::string sharding = "none";   ///< what the processes share out: `none`, `optimizer` or
+                                   ///< `weights`; checkpoints do not depend on it
   int64_t data_threads = 1;        ///< that read and decode images
   std::map<std::string, std::string> locations;  ///< content id -> file or folder on this machine
   double checkpoint_every_seconds = 300;
@@ -141,6 +143,7 @@ void VisitFields(Visitor& visit, AttemptRequest& s) {
   visit("processes", s.processes, 1);
   visit("micro_batch", s.micro_batch, 0);
   visit("recompute", s.recompute, "none");
+  visit("sharding", s.sharding, "none");
   visit("data_threads", s.data_threads, 1);
   visit("locations", s.locations);
   visit("checkpoint_every_seconds", s.checkpoint_every_seconds, 300.0);

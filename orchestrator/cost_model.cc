@@ -34,7 +34,9 @@ StepSize StepOf(const RunSpec& spec, const SweepJob& job) {
   return {spec.global_batch_size / job.executor.processes(),
           job.trainer.micro_batch,
           spec.precision == "bf16" || spec.precision == "fp16",
-          job.trainer.recompute};
+          job.trainer.recompute,
+          job.trainer.sharding,
+          job.executor.processes()};
 }
 
 RunCost CostOfRun(const RunRow& run, const SweepJob& job, const TrainRates& rates) {

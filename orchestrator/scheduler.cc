@@ -171,6 +171,7 @@ AttemptRequest Scheduler::RequestFor(const RunWork& work) const {
   request.threads = job_.executor.threads_per_run;
   request.processes = job_.executor.processes();
   request.recompute = job_.trainer.recompute;
+  request.sharding = job_.trainer.sharding;
   request.micro_batch = job_.trainer.micro_batch;
   if (const auto smaller = micro_batches_.find(run.run_id); smaller != micro_batches_.end())
     request.micro_batch = smaller->second;

@@ -2,12 +2,17 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/compute.h"
@@ -15,6 +20,7 @@
 #include "trainer/device.h"
 #include "trainer/learner.h"
 #include "trainer/matrix_product.h"
+#include "trainer/process_group.h"
 #include "trainer/random.h"
 #include "trainer/version.h"
 
@@ -83,33 +89,110 @@ int64_t PeakMemoryBytes() {
   return usage.ru_maxrss * 1024;
 }
 
+// The processes that measure together; none where there is one.
+class BenchPeers {
+ public:
+  BenchPeers(int64_t processes, char* const* argv) {
+    if (processes == 1) return;
+    const Rank rank = FindRank(processes);
+    // Rank 0 starts the others, or a launcher all of them: so all know this number.
+    const bool launched = IsLaunched(processes);
+    const pid_t common = launched ? ::getppid() : ::getpid();
+    if (!launched) others_.emplace(argv, processes);
+    peers_ = JoinPeers(
+        std::filesystem::temp_directory_path() / fmt::format("clip_train-bench.{}", common), rank);
+  }
+  [[nodiscard]] Peers* get() const { return peers_.get(); }
+
+ private:
+  std::optional<LocalPeers> others_;
+  std::unique_ptr<Peers> peers_;
+};
+
+DeviceBatch ShareOf(const DeviceBatch& batch, const Peers* peers) {
+  if (peers == nullptr) return batch;
+  const int64_t share = batch.tokens_BT.size(0) / peers->size();
+  return {batch.images_BCSS.narrow(0, peers->rank() * share, share),
+          batch.tokens_BT.narrow(0, peers->rank() * share, share)};
+}
+
+// What one process spent on the measured steps.
+struct Spent {
+  double cpu_seconds = 0;
+  double wait_seconds = 0;
+  double peak_bytes = 0;
+};
+
+std::vector<Spent> OfAllProcesses(const Spent& mine, Peers* peers) {
+  if (peers == nullptr) return {mine};
+  const at::Tensor all = peers->AllGather(
+      at::tensor({mine.cpu_seconds, mine.wait_seconds, mine.peak_bytes}, at::kDouble));
+  const double* const values = all.const_data_ptr<double>();
+  std::vector<Spent> spent;
+  for (int64_t i = 0; i < all.size(0); i += 3)
+    spent.push_back({values[i], values[i + 1], values[i + 2]});
+  return spent;
+}
+
+// Rank 0's clock, so that all processes take the same number of steps.
+double Agreed(double seconds, Peers* peers) {
+  if (peers == nullptr) return seconds;
+  const at::Tensor agreed = at::tensor({peers->rank() == 0 ? seconds : 0.0}, at::kDouble);
+  peers->AllReduce(agreed);
+  return agreed.item<double>();
+}
+
+double WaitSeconds(const Peers* peers) {
+  return peers != nullptr ? peers->wait_seconds() : 0;
+}
+
 }  // namespace
 
-void RunBench(const BenchOptions& options) {
+void RunBench(const BenchOptions& options, char* const* argv) {
   using Clock = std::chrono::steady_clock;
   const at::NoGradGuard no_autograd;
   const RunSpec spec = SpecOf(options);
-  const at::Device device = ChooseDevice(options.device);
+  const BenchPeers processes(options.processes, argv);
+  Peers* const peers = processes.get();
+  const at::Device device = ChooseDevice(options.device, peers != nullptr ? peers->rank() : 0);
   SetThreads(options.threads);
   SetPrecision(device, options.precision);
-  Learner learner(spec, device, StepMemory{options.micro_batch, ParseRecompute(options.recompute)});
+  Learner learner(spec,
+                  device,
+                  {options.micro_batch,
+                   ParseRecompute(options.recompute),
+                   ParseSharding(options.sharding),
+                   options.bucket_bytes},
+                  peers);
   learner.parameters().Initialize(0);
-  const DeviceBatch batch = SyntheticBatch(spec, device);
+  const DeviceBatch batch = ShareOf(SyntheticBatch(spec, device), peers);
   int64_t step = 0;
   for (; step < options.warmup_steps; ++step) (void)learner.Step(batch, step).item<float>();
   std::vector<double> seconds;
   double total = 0;
+  double wait = 0;
   const double cpu_before = CpuSeconds();
-  while (total < options.seconds) {
+  while (Agreed(total, peers) < options.seconds) {
+    const double wait_before = WaitSeconds(peers);
     const auto start = Clock::now();
     (void)learner.Step(batch, step++).item<float>();
     seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
     total += seconds.back();
+    wait += WaitSeconds(peers) - wait_before;
+  }
+  const std::vector<Spent> spent = OfAllProcesses(
+      {CpuSeconds() - cpu_before, wait, static_cast<double>(PeakMemoryBytes())}, peers);
+  if (peers != nullptr && peers->rank() != 0) return;
+  double cpu_seconds = 0;
+  double peak_bytes = 0;
+  for (const Spent& process : spent) {
+    cpu_seconds += process.cpu_seconds;
+    peak_bytes = std::max(peak_bytes, process.peak_bytes);
   }
   const double images =
       static_cast<double>(options.batch_size) * static_cast<double>(seconds.size());
-  const double cpu_rate = images / (CpuSeconds() - cpu_before);
-  const double rate = static_cast<double>(options.batch_size) / Median(seconds);
+  const double median = Median(seconds);
+  const double rate = static_cast<double>(options.batch_size) / median;
   const Json report{{"program", kProgramVersion},
                     {"device", device.str()},
                     {"threads", options.threads},
@@ -117,12 +200,17 @@ void RunBench(const BenchOptions& options) {
                     {"batch_size", options.batch_size},
                     {"micro_batch", options.micro_batch},
                     {"recompute", options.recompute},
+                    {"processes", options.processes},
+                    {"sharding", options.sharding},
+                    {"bucket_bytes", options.bucket_bytes},
                     {"matrix_library", NameOf(CpuMatrixLibrary())},
                     {"steps", seconds.size()},
+                    {"step_seconds", median},
+                    {"communication_wait", wait / total},
                     {"images_per_second", rate},
-                    {"images_per_cpu_second", cpu_rate},
+                    {"images_per_cpu_second", images / cpu_seconds},
                     {"model_flops_per_second", rate * TrainFlopsPerSample(spec)},
-                    {"peak_memory_bytes", PeakMemoryBytes()}};
+                    {"peak_memory_bytes", static_cast<int64_t>(peak_bytes)}};
   std::printf("%s\n", report.dump().c_str());
 }
 

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <string>
 
+#include "core/compute.h"
+
 namespace sweep {
 
 struct BenchOptions {
@@ -14,13 +16,17 @@ struct BenchOptions {
   int64_t threads = 1;
   int64_t micro_batch = 0;  ///< as in AttemptRequest
   std::string recompute = "none";
+  int64_t processes = 1;
+  std::string sharding = "none";
+  int64_t bucket_bytes = kBucketBytes;  ///< more than the model has: nothing is summed meanwhile
   int64_t warmup_steps = 3;
   double seconds = 5;  ///< at least, of measured steps
 };
 
 /// Trains on one synthetic batch of full-length texts, without any data work, and prints one JSON
-/// object: images_per_second (median step), the same per CPU second, model FLOP/s, peak memory and
-/// what was measured.
-void RunBench(const BenchOptions& options);
+/// object: images_per_second (median step), the same per CPU second of all processes, model FLOP/s,
+/// the most memory that one process had at its peak, the share of the time that rank 0 waited for
+/// the others, and what was measured. `argv` is this process's command line: it starts the others.
+void RunBench(const BenchOptions& options, char* const* argv);
 
 }  // namespace sweep

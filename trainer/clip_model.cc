@@ -29,16 +29,17 @@ at::Tensor FirstRows(int64_t batch, int64_t tokens, at::Device device) {
 
 }  // namespace
 
-VisionTower::VisionTower(const ParameterStore& parameters,
-                         const ModelSpec& model,
-                         Recompute recompute)
+VisionTower::VisionTower(ParameterStore& parameters, const ModelSpec& model, Recompute recompute)
     : parameters_(parameters),
+      embeddings_(parameters.BucketOf(Tower::kVision, 0)),
+      head_(parameters.BucketOf(Tower::kVision, model.vision.layers + 1)),
       spec_(model.vision),
       conv1_{&parameters.Get("visual.conv1.weight"), nullptr},
       ln_pre_(NormAt(parameters, "visual.ln_pre")),
       ln_post_(NormAt(parameters, "visual.ln_post")),
       transformer_(parameters,
                    {"visual.transformer.",
+                    Tower::kVision,
                     model.vision.layers,
                     model.vision.heads(),
                     /*causal=*/false,
@@ -115,31 +116,42 @@ at::Tensor VisionTower::Forward(const at::Tensor& images_BCSS,
   keep.batch = images_BCSS.size(0);
   keep.kept_BK = kept_BK;
   keep.patches = Patches(images_BCSS, kept_BK);
+  parameters_.Gather(embeddings_);
   keep.embedded_RW = Embed(keep);
   const at::Tensor x_RW = ln_pre_.Forward(keep.embedded_RW, keep.ln_pre);
+  parameters_.Release(embeddings_);
   const Readout class_token{FirstRows(keep.batch, x_RW.size(0) / keep.batch, x_RW.device()), {}};
   keep.pooled_BW =
       transformer_.Forward(x_RW, class_token, saved != nullptr ? &keep.blocks : nullptr);
+  parameters_.Gather(head_);
   keep.normed_BW = ln_post_.Forward(keep.pooled_BW, keep.ln_post);
   keep.features_BE = Normalize(Project(parameters_.Get("visual.proj"), keep.normed_BW));
+  parameters_.Release(head_);
   return keep.features_BE.unit_RO;
 }
 
 void VisionTower::Backward(const at::Tensor& gradient_BE, Saved& saved) const {
   at::Tensor g = NormalizeBackward(saved.features_BE, gradient_BE).to(parameters_.compute_type());
+  parameters_.GatherForBackward(head_);
   g = ProjectBackward(parameters_.Get("visual.proj"), saved.normed_BW, g);
   g = ln_post_.Backward(saved.pooled_BW, saved.ln_post, g);
+  parameters_.ReduceGradients(head_);
   g = transformer_.Backward(g, saved.blocks);
+  parameters_.GatherForBackward(embeddings_);
   g = ln_pre_.Backward(saved.embedded_RW, saved.ln_pre, g);
   EmbedBackward(g, saved);
+  parameters_.ReduceGradients(embeddings_);
 }
 
-TextTower::TextTower(const ParameterStore& parameters, const ModelSpec& model, Recompute recompute)
+TextTower::TextTower(ParameterStore& parameters, const ModelSpec& model, Recompute recompute)
     : parameters_(parameters),
+      embeddings_(parameters.BucketOf(Tower::kText, 0)),
+      head_(parameters.BucketOf(Tower::kText, model.text.layers + 1)),
       spec_(model.text),
       ln_final_(NormAt(parameters, "ln_final")),
       transformer_(parameters,
                    {"transformer.",
+                    Tower::kText,
                     model.text.layers,
                     model.text.heads,
                     /*causal=*/true,
@@ -153,30 +165,38 @@ at::Tensor TextTower::Forward(const at::Tensor& tokens_BT, Saved* saved) const {
   const int64_t tokens = tokens_BT.size(1);
   keep.batch = tokens_BT.size(0);
   keep.tokens_BT = tokens_BT;
+  parameters_.Gather(embeddings_);
   const at::Tensor& positions_TW = parameters_.Get("positional_embedding").compute;
   at::Tensor x_RW = at::embedding(parameters_.Get("token_embedding.weight").compute, tokens_BT)
                         .add_(positions_TW.narrow(0, 0, tokens))
                         .view({-1, spec_.width});
+  parameters_.Release(embeddings_);
   const at::Tensor ends_B = tokens_BT.argmax(1);
   const Readout end_token{ends_B + FirstRows(keep.batch, tokens, x_RW.device()), ends_B + 1};
   keep.pooled_BW = transformer_.Forward(x_RW, end_token, saved != nullptr ? &keep.blocks : nullptr);
+  parameters_.Gather(head_);
   keep.normed_BW = ln_final_.Forward(keep.pooled_BW, keep.ln_final);
   keep.features_BE = Normalize(Project(parameters_.Get("text_projection"), keep.normed_BW));
+  parameters_.Release(head_);
   return keep.features_BE.unit_RO;
 }
 
 void TextTower::Backward(const at::Tensor& gradient_BE, Saved& saved) const {
   at::Tensor g = NormalizeBackward(saved.features_BE, gradient_BE).to(parameters_.compute_type());
+  parameters_.GatherForBackward(head_);
   g = ProjectBackward(parameters_.Get("text_projection"), saved.normed_BW, g);
   g = ln_final_.Backward(saved.pooled_BW, saved.ln_final, g);
+  parameters_.ReduceGradients(head_);
   const int64_t tokens = saved.tokens_BT.size(1);
   const at::Tensor g_RW = transformer_.Backward(g, saved.blocks);
+  parameters_.GatherForBackward(embeddings_);
   AddColumnSums(parameters_.Get("positional_embedding").gradient.narrow(0, 0, tokens),
                 g_RW.view({saved.batch, tokens * spec_.width}));
   AddToRows(parameters_.Get("token_embedding.weight").gradient, saved.tokens_BT.flatten(), g_RW);
+  parameters_.ReduceGradients(embeddings_);
 }
 
-ClipModel::ClipModel(const ParameterStore& parameters, const ModelSpec& model, Recompute recompute)
+ClipModel::ClipModel(ParameterStore& parameters, const ModelSpec& model, Recompute recompute)
     : vision(parameters, model, recompute),
       text(parameters, model, recompute),
       logit_scale(parameters.Get("logit_scale")) {}

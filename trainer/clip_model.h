@@ -12,7 +12,7 @@ namespace sweep {
 /// image side, N image tokens, W width, E embedding.
 class VisionTower {
  public:
-  VisionTower(const ParameterStore& parameters, const ModelSpec& model, Recompute recompute);
+  VisionTower(ParameterStore& parameters, const ModelSpec& model, Recompute recompute);
 
   struct Saved {
     int64_t batch = 0;
@@ -35,7 +35,8 @@ class VisionTower {
   [[nodiscard]] at::Tensor Embed(const Saved& saved) const;
   void EmbedBackward(const at::Tensor& gradient_RW, const Saved& saved) const;
 
-  const ParameterStore& parameters_;
+  ParameterStore& parameters_;
+  size_t embeddings_, head_;  // buckets of what is before and after the blocks
   VisionSpec spec_;
   Linear conv1_;
   LayerNorm ln_pre_, ln_post_;
@@ -47,7 +48,7 @@ class VisionTower {
 /// token -> ln_final -> projection -> unit length. T tokens.
 class TextTower {
  public:
-  TextTower(const ParameterStore& parameters, const ModelSpec& model, Recompute recompute);
+  TextTower(ParameterStore& parameters, const ModelSpec& model, Recompute recompute);
 
   struct Saved {
     int64_t batch = 0;
@@ -63,7 +64,8 @@ class TextTower {
   void Backward(const at::Tensor& gradient_BE, Saved& saved) const;
 
  private:
-  const ParameterStore& parameters_;
+  ParameterStore& parameters_;
+  size_t embeddings_, head_;  // buckets of what is before and after the blocks
   TextSpec spec_;
   LayerNorm ln_final_;
   Transformer transformer_;
@@ -71,7 +73,7 @@ class TextTower {
 
 /// Both towers over one parameter store, which must outlive the model.
 struct ClipModel {
-  ClipModel(const ParameterStore& parameters,
+  ClipModel(ParameterStore& parameters,
             const ModelSpec& model,
             Recompute recompute = Recompute::kNothing);
 

@@ -82,7 +82,11 @@ CLI::App* AddBench(CLI::App& app, sweep::BenchOptions& options) {
   bench->add_option("--batch", options.batch_size, "Pairs a step");
   bench->add_option("--micro-batch", options.micro_batch, "Pairs encoded at a time; 0: all");
   bench->add_option("--recompute", options.recompute, "none, cheap or blocks");
-  bench->add_option("--threads", options.threads, "CPU threads");
+  bench->add_option("--processes", options.processes, "That share every batch");
+  bench->add_option("--sharding", options.sharding, "none, optimizer or weights");
+  bench->add_option(
+      "--bucket-bytes", options.bucket_bytes, "Gradients are summed in pieces of this size");
+  bench->add_option("--threads", options.threads, "CPU threads of each process");
   bench->add_option("--warmup", options.warmup_steps, "Steps before measuring");
   bench->add_option("--seconds", options.seconds, "Measure at least this long");
   return bench;
@@ -106,7 +110,7 @@ int Run(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(sweep::FailureCode::kUsage);
   }
   if (bench->parsed()) {
-    sweep::RunBench(line.bench);
+    sweep::RunBench(line.bench, argv);
   } else if (make_shards->parsed()) {
     sweep::RunMakeShards(line.make_shards);
   } else if (index_shards->parsed()) {

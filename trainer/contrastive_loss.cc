@@ -35,7 +35,7 @@ class PairwiseLoss {
         scalars_(scalars),
         peers_(options.peers),
         tile_(options.tile),
-        texts_BE_(peers_ != nullptr ? peers_->Gather(mine.texts_BE) : mine.texts_BE),
+        texts_BE_(peers_ != nullptr ? peers_->AllGather(mine.texts_BE) : mine.texts_BE),
         factor_(scalars.logit_scale.exp()),
         rows_(mine.images_BE.size(0)),
         columns_(texts_BE_.size(0)),
@@ -48,11 +48,11 @@ class PairwiseLoss {
   LossAndGradients Run() {
     LossAndGradients result;
     result.loss = Loss() / static_cast<double>(columns_);
-    if (peers_ != nullptr) peers_->Sum(result.loss);
+    if (peers_ != nullptr) peers_->AllReduce(result.loss);
     const at::Tensor images_gradient = at::zeros_like(mine_.images_BE);
     const at::Tensor texts_gradient = at::zeros_like(texts_BE_);
     ForTiles([&](const Tile& t) { AddGradients(t, images_gradient, texts_gradient); });
-    if (peers_ != nullptr) peers_->Sum(texts_gradient);
+    if (peers_ != nullptr) peers_->AllReduce(texts_gradient);
     result.gradient = {images_gradient, texts_gradient.narrow(0, first_, rows_)};
     return result;
   }
@@ -138,7 +138,7 @@ class SoftmaxLoss : public PairwiseLoss {
 
   at::Tensor Loss() override {
     ForTiles([this](const Tile& t) { AddToLogSumExps(t); });
-    if (peers_ != nullptr) column_lse_ = peers_->Gather(column_lse_.unsqueeze(0)).logsumexp(0);
+    if (peers_ != nullptr) column_lse_ = peers_->AllGather(column_lse_.unsqueeze(0)).logsumexp(0);
     const at::Tensor own_columns = column_lse_.narrow(0, first_, rows_);
     return (row_lse_ + own_columns - MatchingLogits() * 2).sum() * 0.5;
   }

@@ -1,7 +1,6 @@
 #include "trainer/learner.h"
 
 #include <ATen/ops/cat.h>
-#include <ATen/ops/linalg_vector_norm.h>
 #include <fmt/format.h>
 
 #include <cmath>
@@ -39,28 +38,38 @@ Recompute ParseRecompute(const std::string& name) {
                 fmt::format("recompute is '{}', expected none, cheap or blocks", name));
 }
 
+Sharding ParseSharding(const std::string& name) {
+  if (name == "none") return Sharding::kNone;
+  if (name == "optimizer") return Sharding::kOptimizer;
+  if (name == "weights") return Sharding::kWeights;
+  throw Failure(FailureCode::kUsage,
+                fmt::format("sharding is '{}', expected none, optimizer or weights", name));
+}
+
 Learner::Learner(const RunSpec& spec, at::Device device, const StepMemory& memory, Peers* peers)
     : spec_(spec),
       memory_(memory),
       peers_(peers),
-      parameters_(ListParameters(spec.model), device, ComputeType(spec.precision)),
+      parameters_(ListParameters(spec.model),
+                  device,
+                  ComputeType(spec.precision),
+                  {peers, memory.sharding, memory.bucket_bytes}),
       model_(parameters_, spec.model, memory.recompute),
       optimizer_(spec.optimizer, parameters_) {}
 
 at::Tensor Learner::Gradients(const DeviceBatch& batch) {
-  parameters_.ZeroGradients();
   const bool whole = memory_.micro_batch <= 0 || memory_.micro_batch >= batch.tokens_BT.size(0);
   at::Tensor loss = whole ? WholeGradients(batch) : CachedGradients(batch);
-  if (peers_ != nullptr) peers_->Sum(parameters_.flat_gradient());
+  parameters_.FinishGradients();
   if (scales_loss()) parameters_.flat_gradient().mul_(1 / loss_scale_.scale);
   return loss;
 }
 
 LossAndGradients Learner::Loss(const FeaturePair& features) const {
-  LossScalars scalars{model_.logit_scale.master, model_.logit_scale.gradient};
+  LossScalars scalars{model_.logit_scale.compute, model_.logit_scale.gradient};
   if (spec_.model.sigmoid()) {
     const Parameter& bias = parameters_.Get("logit_bias");
-    scalars.logit_bias = bias.master;
+    scalars.logit_bias = bias.compute;
     scalars.logit_bias_gradient = bias.gradient;
   }
   LossAndGradients loss = ContrastiveLoss(features, scalars, {.peers = peers_});
@@ -75,6 +84,7 @@ LossAndGradients Learner::Loss(const FeaturePair& features) const {
 }
 
 at::Tensor Learner::WholeGradients(const DeviceBatch& batch) {
+  parameters_.BeginGradients();
   VisionTower::Saved vision;
   TextTower::Saved text;
   const LossAndGradients loss =
@@ -93,6 +103,7 @@ at::Tensor Learner::CachedGradients(const DeviceBatch& batch) {
     images.push_back(model_.vision.Forward(piece.images_BCSS, piece.kept_BK, nullptr));
     texts.push_back(model_.text.Forward(piece.tokens_BT, nullptr));
   }
+  parameters_.BeginGradients(static_cast<int64_t>(pieces.size()));
   const LossAndGradients loss = Loss({at::cat(images), at::cat(texts)});
   const auto image_gradients = loss.gradient.images_BE.split(memory_.micro_batch);
   const auto text_gradients = loss.gradient.texts_BE.split(memory_.micro_batch);
@@ -114,7 +125,7 @@ at::Tensor Learner::Step(const DeviceBatch& batch, int64_t step) {
 }
 
 double Learner::GradientNorm() const {
-  return at::linalg_vector_norm(parameters_.flat_gradient()).item<double>();
+  return parameters_.GradientNorm().item<double>();
 }
 
 bool Learner::Update(int64_t step, int64_t update) {
@@ -134,7 +145,7 @@ double Learner::LearningRate(int64_t step) const {
 }
 
 double Learner::LogitScale() const {
-  return std::exp(static_cast<double>(model_.logit_scale.master.item<float>()));
+  return std::exp(static_cast<double>(model_.logit_scale.compute.item<float>()));
 }
 
 }  // namespace sweep

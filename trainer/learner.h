@@ -23,6 +23,8 @@ struct DeviceBatch {
 struct StepMemory {
   int64_t micro_batch = 0;  ///< pairs encoded at a time; 0: all
   Recompute recompute = Recompute::kNothing;
+  Sharding sharding = Sharding::kNone;  ///< over the peers, where there are any
+  int64_t bucket_bytes = kBucketBytes;  ///< of gradients that they exchange at once
 };
 
 /// Weights, gradients and optimizer of one run, and the step that changes them. A step is a
@@ -43,7 +45,7 @@ class Learner {
   /// for its backward pass (GradCache: Gao et al. 2021): exact, logit scale included.
   at::Tensor Gradients(const DeviceBatch& batch);
 
-  /// Norm of the gradients in the store.
+  /// Norm of the whole model's gradients; every process has to ask.
   [[nodiscard]] double GradientNorm() const;
 
   /// Updates the weights with the gradients in the store, at the rate of step `step` (from 0), as
@@ -85,6 +87,9 @@ class Learner {
 
 /// `none`, `cheap` or `blocks`. Throws Failure(kUsage) for another word.
 [[nodiscard]] Recompute ParseRecompute(const std::string& name);
+
+/// `none`, `optimizer` or `weights`. Throws Failure(kUsage) for another word.
+[[nodiscard]] Sharding ParseSharding(const std::string& name);
 
 /// The number type of a spec's precision for matrix products and activations.
 [[nodiscard]] at::ScalarType ComputeType(const std::string& precision);

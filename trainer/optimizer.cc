@@ -3,11 +3,9 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adamw.h>
-#include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
-#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 #include <cmath>
@@ -35,31 +33,63 @@ double RateOf(const ParameterPlace& place,
 }
 
 Optimizer::Optimizer(const OptimizerSpec& spec, ParameterStore& parameters)
-    : spec_(spec),
-      parameters_(parameters),
-      first_moment_(at::zeros_like(parameters.flat())),
-      second_moment_(at::zeros_like(parameters.flat())),
-      step_(at::zeros({}, parameters.flat().options())) {
-  const bool merges = spec.name == "adamw";
-  for (const ParameterStore::Span& span : parameters.Spans()) {
-    const Segment next = SegmentOf(span);
-    Segment* last = segments_.empty() ? nullptr : &segments_.back();
-    if (merges && last != nullptr && last->weight_decay == next.weight_decay &&
-        last->rate == next.rate) {
-      last->size += next.size;
-    } else {
-      segments_.push_back(next);
-    }
+    : spec_(spec), parameters_(parameters) {
+  const auto options = at::TensorOptions().device(parameters.device()).dtype(at::kFloat);
+  first_moment_ = at::zeros({parameters.parts_size()}, options);
+  second_moment_ = at::zeros({parameters.parts_size()}, options);
+  step_ = at::zeros({}, options);
+  if (spec.name == "adamw") {
+    for (const Segment& segment : MergedSegments()) AddToGroups(segment);
+  } else {
+    for (const auto& stretch : parameters.stretches()) segments_.push_back(SegmentOf(stretch));
   }
 }
 
-Optimizer::Segment Optimizer::SegmentOf(const ParameterStore::Span& span) const {
-  const ParameterInfo& info = parameters_.list()[span.index];
+Optimizer::Segment Optimizer::SegmentOf(const ParameterStore::Stretch& stretch) const {
+  const ParameterInfo& info = parameters_.list()[stretch.index];
   const bool decays = info.decays() && (spec_.decay_embeddings || !info.place.position);
-  return {span.begin,
-          span.size,
+  return {stretch.index,
+          stretch.bucket,
+          stretch.begin,
+          stretch.size,
           decays ? spec_.weight_decay : 0,
           RateOf(info.place, spec_, parameters_)};
+}
+
+// As few as there can be.
+std::vector<Optimizer::Segment> Optimizer::MergedSegments() const {
+  std::vector<Segment> merged;
+  for (const ParameterStore::Stretch& stretch : parameters_.stretches()) {
+    const Segment next = SegmentOf(stretch);
+    Segment* last = merged.empty() ? nullptr : &merged.back();
+    if (last != nullptr && last->bucket == next.bucket && last->weight_decay == next.weight_decay &&
+        last->rate == next.rate) {
+      last->size += next.size;
+    } else {
+      merged.push_back(next);
+    }
+  }
+  return merged;
+}
+
+void Optimizer::AddToGroups(const Segment& segment) {
+  auto group = std::ranges::find_if(groups_, [&](const Group& g) {
+    return g.weight_decay == segment.weight_decay && g.rate == segment.rate;
+  });
+  if (group == groups_.end())
+    group = groups_.insert(groups_.end(), {segment.weight_decay, segment.rate, {}, {}, {}, {}, {}});
+  const ParameterStore::Part& part = parameters_.parts()[segment.bucket];
+  const auto slice = [&](const at::Tensor& x) { return x.narrow(0, segment.begin, segment.size); };
+  group->masters.push_back(slice(part.master));
+  group->gradients.push_back(slice(part.gradient));
+  group->first.push_back(slice(MomentsOf(first_moment_, segment.bucket)));
+  group->second.push_back(slice(MomentsOf(second_moment_, segment.bucket)));
+  group->steps.push_back(step_);
+}
+
+at::Tensor Optimizer::MomentsOf(const at::Tensor& moments, size_t bucket) const {
+  const ParameterStore::Part& part = parameters_.parts()[bucket];
+  return moments.narrow(0, part.begin, part.master.size(0));
 }
 
 void Optimizer::Step(double learning_rate, int64_t step) {
@@ -69,74 +99,96 @@ void Optimizer::Step(double learning_rate, int64_t step) {
   } else {
     StepAdamW(learning_rate, step);
   }
-  at::Tensor scale = parameters_.Get("logit_scale").master;
-  scale.clamp_(0, kMostLogitScale);
-  parameters_.RefreshCompute();
+  parameters_.ClampLogitScale(kMostLogitScale);
+  parameters_.PublishMasters();
 }
 
 // As torch.nn.utils.clip_grad_norm_: factor = min(1, limit / (norm + 1e-6)).
 void Optimizer::Clip() {
-  const at::Tensor& gradient = parameters_.flat_gradient();
-  const at::Tensor norm = at::linalg_vector_norm(gradient);
-  gradient.mul_((norm + 1e-6).reciprocal_().mul_(spec_.grad_clip_norm).clamp_max_(1));
+  const at::Tensor norm = parameters_.GradientNorm().to(at::kFloat);
+  const at::Tensor factor = (norm + 1e-6).reciprocal_().mul_(spec_.grad_clip_norm).clamp_max_(1);
+  for (const ParameterStore::Part& part : parameters_.parts()) {
+    at::Tensor gradient = part.gradient;
+    gradient.mul_(factor);
+  }
 }
 
 void Optimizer::StepAdamW(double learning_rate, int64_t step) {
   step_.fill_(step);
-  for (const Segment& segment : segments_) {
-    const auto slice = [&](const at::Tensor& flat) {
-      return flat.narrow(0, segment.begin, segment.size);
-    };
-    at::Tensor parameter = slice(parameters_.flat());
-    at::Tensor gradient = slice(parameters_.flat_gradient());
-    at::Tensor first = slice(first_moment_);
-    at::Tensor second = slice(second_moment_);
-    at::_fused_adamw_({parameter},
-                      {gradient},
-                      {first},
-                      {second},
+  for (Group& group : groups_) {
+    at::_fused_adamw_(group.masters,
+                      group.gradients,
+                      group.first,
+                      group.second,
                       /*max_exp_avg_sqs=*/{},
-                      {step_},
-                      learning_rate * segment.rate,
+                      group.steps,
+                      learning_rate * group.rate,
                       spec_.beta1,
                       spec_.beta2,
-                      segment.weight_decay,
+                      group.weight_decay,
                       spec_.eps,
                       /*amsgrad=*/false,
                       /*maximize=*/false);
   }
 }
 
-void Optimizer::StepLamb(double learning_rate, int64_t step) {
-  const at::Tensor& gradient = parameters_.flat_gradient();
+// Moves the moments on and returns AdamW's step of each bucket, without decay and rate.
+std::vector<at::Tensor> Optimizer::LambUpdates(int64_t step) {
   const auto power = static_cast<double>(step);
-  first_moment_.mul_(spec_.beta1).add_(gradient, 1 - spec_.beta1);
-  second_moment_.mul_(spec_.beta2).addcmul_(gradient, gradient, 1 - spec_.beta2);
   const double first_bias = 1 - std::pow(spec_.beta1, power);
   const double second_bias = 1 - std::pow(spec_.beta2, power);
-  const at::Tensor denominator = second_moment_.sqrt().div_(std::sqrt(second_bias)).add_(spec_.eps);
-  const at::Tensor update = (first_moment_ / first_bias).div_(denominator);
+  std::vector<at::Tensor> updates;
+  for (size_t b = 0; b < parameters_.parts().size(); ++b) {
+    const at::Tensor& gradient = parameters_.parts()[b].gradient;
+    at::Tensor first = MomentsOf(first_moment_, b);
+    at::Tensor second = MomentsOf(second_moment_, b);
+    first.mul_(spec_.beta1).add_(gradient, 1 - spec_.beta1);
+    second.mul_(spec_.beta2).addcmul_(gradient, gradient, 1 - spec_.beta2);
+    const at::Tensor denominator = second.sqrt().div_(std::sqrt(second_bias)).add_(spec_.eps);
+    updates.push_back((first / first_bias).div_(denominator));
+  }
+  return updates;
+}
 
+void Optimizer::StepLamb(double learning_rate, int64_t step) {
+  const std::vector<at::Tensor> of_buckets = LambUpdates(step);
   std::vector<at::Tensor> weights;
   std::vector<at::Tensor> updates;
   for (const Segment& segment : segments_) {
-    weights.push_back(parameters_.flat().narrow(0, segment.begin, segment.size));
-    updates.push_back(update.narrow(0, segment.begin, segment.size));
+    const at::Tensor& master = parameters_.parts()[segment.bucket].master;
+    weights.push_back(master.narrow(0, segment.begin, segment.size));
+    updates.push_back(of_buckets[segment.bucket].narrow(0, segment.begin, segment.size));
     if (segment.weight_decay != 0) updates.back().add_(weights.back(), segment.weight_decay);
   }
+  const at::Tensor ratios = TrustRatios(weights, updates);
+  for (size_t i = 0; i < segments_.size(); ++i) {
+    const Segment& segment = segments_[i];
+    const double rate = learning_rate * segment.rate;
+    if (segment.weight_decay == 0) {
+      weights[i].sub_(updates[i], rate);
+    } else {
+      weights[i].sub_(updates[i] * ratios[static_cast<int64_t>(segment.index)], rate);
+    }
+  }
+}
+
+// For each parameter the norm of its weights by that of its update, 1 where one of them is 0. Of a
+// parameter in several parts, each process has added up its own squares.
+at::Tensor Optimizer::TrustRatios(const std::vector<at::Tensor>& weights,
+                                  const std::vector<at::Tensor>& updates) const {
+  const auto count = static_cast<int64_t>(parameters_.list().size());
+  const at::Tensor squares = at::zeros({2, count}, step_.options().dtype(at::kDouble));
   const std::vector<at::Tensor> weight_norms = at::_foreach_norm(weights);
   const std::vector<at::Tensor> update_norms = at::_foreach_norm(updates);
   for (size_t i = 0; i < segments_.size(); ++i) {
-    const double rate = learning_rate * segments_[i].rate;
-    if (segments_[i].weight_decay == 0) {
-      weights[i].sub_(updates[i], rate);
-      continue;
-    }
-    const at::Tensor both = (weight_norms[i] > 0).logical_and_(update_norms[i] > 0);
-    const at::Tensor ratio =
-        at::where(both, weight_norms[i] / update_norms[i], at::ones_like(weight_norms[i]));
-    weights[i].sub_(updates[i] * ratio, rate);
+    const auto index = static_cast<int64_t>(segments_[i].index);
+    squares[0][index].add_(weight_norms[i].to(at::kDouble).square());
+    squares[1][index].add_(update_norms[i].to(at::kDouble).square());
   }
+  parameters_.SumOverParts(squares);
+  const at::Tensor norms = squares.sqrt().to(at::kFloat);
+  const at::Tensor both = (norms[0] > 0).logical_and_(norms[1] > 0);
+  return at::where(both, norms[0] / norms[1], at::ones_like(norms[0]));
 }
 
 }  // namespace sweep

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -17,6 +18,7 @@
 
 #ifdef SWEEP_HAS_GLOO
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 
 #include <torch/csrc/distributed/c10d/FileStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -93,6 +95,27 @@ LocalPeers::~LocalPeers() {
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
+class GlooPending : public Pending {
+ public:
+  // `finish` is called once the other processes' values are there.
+  GlooPending(c10::intrusive_ptr<c10d::Work> work, std::function<void()> finish, double& seconds)
+      : work_(std::move(work)), finish_(std::move(finish)), seconds_(seconds) {}
+
+  void Wait() override {
+    const auto start = Clock::now();
+    work_->wait();
+    seconds_ += std::chrono::duration<double>(Clock::now() - start).count();
+    finish_();
+  }
+
+ private:
+  c10::intrusive_ptr<c10d::Work> work_;
+  std::function<void()> finish_;
+  double& seconds_;  // of the peers: they outlive what is under way
+};
+
 // Tensors of a GPU go through the host's memory: Gloo computes there.
 class GlooPeers : public Peers {
  public:
@@ -107,26 +130,56 @@ class GlooPeers : public Peers {
 
   int64_t rank() const override { return rank_.rank; }
   int64_t size() const override { return rank_.size; }
+  double wait_seconds() const override { return wait_seconds_; }
 
-  at::Tensor Gather(const at::Tensor& mine) override {
-    std::vector<at::Tensor> input{mine.cpu().contiguous()};
+  at::Tensor AllGather(const at::Tensor& mine) override {
     std::vector<int64_t> shape = mine.sizes().vec();
     shape[0] *= size();
-    const at::Tensor all = at::empty(shape, input[0].options());
-    std::vector<std::vector<at::Tensor>> output{all.chunk(size())};
-    group_->allgather(output, input)->wait();
-    return all.to(mine.device());
+    at::Tensor all = at::empty(shape, mine.options());
+    StartAllGather(mine.contiguous(), all)->Wait();
+    return all;
   }
 
-  void Sum(const at::Tensor& tensor) override {
+  std::unique_ptr<Pending> StartAllReduce(const at::Tensor& tensor) override {
     std::vector<at::Tensor> host{tensor.cpu()};
-    group_->allreduce(host)->wait();
-    if (!host[0].is_same(tensor)) tensor.copy_(host[0]);
+    return Start(group_->allreduce(host), [tensor, sum = host[0]] { PutInto(tensor, sum); });
+  }
+
+  // Each process sends every other its part and adds up what it gets, in the order of the ranks:
+  // Gloo's own sums everything everywhere first, in a copy.
+  std::unique_ptr<Pending> StartReduceScatter(const at::Tensor& whole,
+                                              const at::Tensor& part) override {
+    at::Tensor sent = whole.cpu();
+    at::Tensor received = at::empty_like(sent);
+    std::vector<int64_t> equal_parts;
+    return Start(group_->alltoall_base(received, sent, equal_parts, equal_parts),
+                 [part, sent, received, size = size()] {
+                   const std::vector<at::Tensor> parts = received.chunk(size);
+                   for (size_t i = 1; i < parts.size(); ++i) parts[0].add_(parts[i]);
+                   PutInto(part, parts[0]);
+                 });
+  }
+
+  std::unique_ptr<Pending> StartAllGather(const at::Tensor& part,
+                                          const at::Tensor& whole) override {
+    at::Tensor mine = part.cpu();
+    at::Tensor all = whole.is_cpu() ? whole : at::empty_like(whole, at::kCPU);
+    return Start(group_->_allgather_base(all, mine), [whole, all] { PutInto(whole, all); });
   }
 
  private:
+  std::unique_ptr<Pending> Start(c10::intrusive_ptr<c10d::Work> work,
+                                 std::function<void()> finish) {
+    return std::make_unique<GlooPending>(std::move(work), std::move(finish), wait_seconds_);
+  }
+
+  static void PutInto(const at::Tensor& to, const at::Tensor& from) {
+    if (!from.is_same(to)) to.copy_(from);
+  }
+
   Rank rank_;
   c10::intrusive_ptr<c10d::ProcessGroupGloo> group_;
+  double wait_seconds_ = 0;
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,26 @@ struct SafeTensor {
   std::string_view bytes;  ///< owned elsewhere: by the caller, or by the SafetensorsFile
 };
 
+/// Writes a file of the safetensors format one tensor after the other, in any order, so that they
+/// need not all be in memory. Throws Failure(kDatabase).
+class SafetensorsWriter {
+ public:
+  /// `tensors` says what the file is to hold; their bytes are not looked at.
+  SafetensorsWriter(const std::filesystem::path& path, const std::vector<SafeTensor>& tensors);
+  ~SafetensorsWriter();
+  SafetensorsWriter(const SafetensorsWriter&) = delete;
+  SafetensorsWriter& operator=(const SafetensorsWriter&) = delete;
+
+  void Write(const std::string& name, std::string_view bytes);
+  /// After all tensors: syncs the file.
+  void Finish();
+
+ private:
+  class File;
+  std::unique_ptr<File> file_;
+  std::map<std::string, uint64_t> offsets_;
+};
+
 /// Writes and syncs a file of the safetensors format (github.com/huggingface/safetensors: 8 bytes
 /// header length, JSON header, tensor bytes). Throws Failure(kDatabase).
 void WriteSafetensors(const std::filesystem::path& path, const std::vector<SafeTensor>& tensors);
@@ -26,8 +47,9 @@ void WriteSafetensors(const std::filesystem::path& path, const std::vector<SafeT
 [[nodiscard]] std::map<std::string, SafeTensor> ParseSafetensors(std::string_view content,
                                                                  const std::string& origin);
 
-/// A safetensors file read into memory. Throws Failure(kData) naming the file when it is missing or
-/// not in the format.
+/// A safetensors file, mapped: what is not looked at takes no memory, and the kernel may drop what
+/// was. The file must not change meanwhile. Throws Failure(kData) naming the file when it is
+/// missing or not in the format.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::filesystem::path& path);
@@ -37,8 +59,9 @@ class SafetensorsFile {
   [[nodiscard]] const std::map<std::string, SafeTensor>& tensors() const { return tensors_; }
 
  private:
+  class Mapping;
   std::string path_;
-  std::string content_;
+  std::shared_ptr<const Mapping> content_;
   std::map<std::string, SafeTensor> tensors_;
 };
 

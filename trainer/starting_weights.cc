@@ -82,7 +82,8 @@ void LoadStartingWeights(const std::filesystem::path& path,
   for (const auto& [name, tensor] : file.tensors()) {
     if (!IsBuffer(OwnName(name))) found[OwnName(name)] = &tensor;
   }
-  for (const ParameterInfo& info : parameters.list()) {
+  for (size_t i = 0; i < parameters.list().size(); ++i) {
+    const ParameterInfo& info = parameters.list()[i];
     const auto from = found.find(info.name);
     const SafeTensor* tensor = from == found.end() ? nullptr : from->second;
     if (from != found.end()) found.erase(from);
@@ -90,7 +91,7 @@ void LoadStartingWeights(const std::filesystem::path& path,
     const at::Tensor values =
         tensor != nullptr ? Fit(AsTensor(*tensor).to(at::kFloat), info) : at::Tensor();
     if (values.defined()) {
-      parameters.Get(info.name).master.copy_(values);
+      parameters.SetMaster(i, values);
     } else if (!MayBeLeft(info, tower.has_value())) {
       throw Failure(FailureCode::kData,
                     fmt::format("{}: tensor '{}' {}, expected shape {}",
@@ -107,7 +108,7 @@ void LoadStartingWeights(const std::filesystem::path& path,
         fmt::format(
             "{}: tensor '{}' is not one of the model's", path.string(), found.begin()->first));
   }
-  parameters.RefreshCompute();
+  parameters.PublishMasters();
 }
 
 }  // namespace sweep

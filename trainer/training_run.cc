@@ -82,7 +82,9 @@ class TrainingRun {
     SetPrecision(device_, spec_.precision);
     learner_.emplace(spec_,
                      device_,
-                     StepMemory{micro_batch_, ParseRecompute(context_.request.recompute)},
+                     StepMemory{micro_batch_,
+                                ParseRecompute(context_.request.recompute),
+                                ParseSharding(context_.request.sharding)},
                      context_.peers);
     WriteStarted(checkpoint);
     if (checkpoint) {
@@ -102,6 +104,7 @@ class TrainingRun {
                {"device", device_.str()},
                {"threads", threads_},
                {"processes", context_.request.processes},
+               {"sharding", context_.request.sharding},
                {"program", kProgramVersion},
                {"build", BuildProvenance()},
                {"machine", MachineProvenance()},
@@ -338,7 +341,7 @@ class TrainingRun {
     if (context_.peers == nullptr) return {stop, asked || due};
     at::Tensor votes = at::zeros({2}, at::kFloat);
     if (leads()) votes = at::tensor({stop ? 1.0F : 0.0F, asked || due ? 1.0F : 0.0F});
-    context_.peers->Sum(votes);
+    context_.peers->AllReduce(votes);
     return {votes[0].item<float>() > 0, votes[1].item<float>() > 0};
   }
 
@@ -351,9 +354,14 @@ class TrainingRun {
                     fmt::format("stopped by a signal after {} samples", SamplesSeen()));
   }
 
+  // Rank 0 writes; the others send it what they alone have, once each time.
   void Checkpoint() {
     since_checkpoint_.Restart();
-    if (!leads()) return;
+    if (!leads() || !PublishState()) SaveState(*learner_, losses_, std::nullopt);
+  }
+
+  // False when the checkpoint was there before.
+  bool PublishState() {
     CheckpointManifest manifest;
     manifest.run_id = context_.request.run_id;
     manifest.samples_seen = SamplesSeen();
@@ -364,15 +372,18 @@ class TrainingRun {
     manifest.stability = watch_.state();
     manifest.loss_scale = learner_->loss_scale();
     const auto parent = context_.directory.checkpoints(context_.request.attempt);
-    const bool there = std::filesystem::exists(parent / fmt::format("{:012}", SamplesSeen()));
-    checkpoint_ = PublishCheckpoint(
-        parent, manifest, [this](const auto& folder) { SaveState(*learner_, losses_, folder); });
-    if (there) return;
+    bool saved = false;
+    checkpoint_ = PublishCheckpoint(parent, manifest, [&](const auto& folder) {
+      SaveState(*learner_, losses_, folder);
+      saved = true;
+    });
+    if (!saved) return false;
     std::set<int64_t> kept = needed_;
     if (rewinds() && step_ < spec_.steps()) kept.insert(RewindStep() * spec_.global_batch_size);
     PruneCheckpoints(context_.directory, kept);
     context_.events.Write("checkpoint",
                           {{"samples_seen", SamplesSeen()}, {"path", RelativeCheckpoint()}});
+    return true;
   }
 
   void PublishResult() {

@@ -175,9 +175,11 @@ at::Tensor Block::AttentionBackward(const at::Tensor& gradient_SW,
   return g;
 }
 
-Transformer::Transformer(const ParameterStore& parameters, const TransformerShape& shape) {
+Transformer::Transformer(ParameterStore& parameters, const TransformerShape& shape)
+    : parameters_(parameters) {
   for (int64_t i = 0; i < shape.layers; ++i) {
     blocks_.emplace_back(parameters, shape.prefix + "resblocks." + std::to_string(i) + ".", shape);
+    buckets_.push_back(parameters.BucketOf(shape.tower, i + 1));
   }
 }
 
@@ -191,7 +193,10 @@ at::Tensor Transformer::Forward(at::Tensor x_RW, const Readout& readout, Saved* 
     BlockSaved unused;
     BlockSaved& keep = saved != nullptr ? saved->blocks[i] : unused;
     const bool last = i + 1 == blocks_.size();
+    parameters_.Gather(buckets_[i]);
+    if (!last) parameters_.Prefetch(buckets_[i + 1]);
     x_RW = blocks_[i].Forward(x_RW, batch, last ? &readout : nullptr, keep);
+    parameters_.Release(buckets_[i]);
   }
   return x_RW;
 }
@@ -200,8 +205,11 @@ at::Tensor Transformer::Backward(at::Tensor gradient, Saved& saved) const {
   const int64_t batch = saved.readout.rows_B.size(0);
   for (size_t i = blocks_.size(); i-- > 0;) {
     const bool last = i + 1 == blocks_.size();
+    parameters_.GatherForBackward(buckets_[i]);
+    if (i > 0) parameters_.Prefetch(buckets_[i - 1]);
     gradient =
         blocks_[i].Backward(gradient, batch, last ? &saved.readout : nullptr, saved.blocks[i]);
+    parameters_.ReduceGradients(buckets_[i]);
   }
   return gradient;
 }

@@ -18,6 +18,7 @@ enum class Recompute {
 
 struct TransformerShape {
   std::string prefix;  ///< of the parameters: "visual.transformer." or "transformer."
+  Tower tower = Tower::kNone;
   int64_t layers = 0;
   int64_t heads = 0;
   bool causal = false;
@@ -96,7 +97,8 @@ class Block {
 /// A stack of blocks, from all tokens to the one a sample that is read.
 class Transformer {
  public:
-  Transformer(const ParameterStore& parameters, const TransformerShape& shape);
+  /// `parameters` must outlive it.
+  Transformer(ParameterStore& parameters, const TransformerShape& shape);
 
   struct Saved {
     Readout readout;
@@ -109,7 +111,9 @@ class Transformer {
   [[nodiscard]] at::Tensor Backward(at::Tensor gradient_BW, Saved& saved) const;
 
  private:
+  ParameterStore& parameters_;
   std::vector<Block> blocks_;
+  std::vector<size_t> buckets_;  // of the blocks' parameters
 };
 
 }  // namespace sweep

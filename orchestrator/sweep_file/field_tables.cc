@@ -396,6 +396,12 @@ const FieldTable& TrainerFields() {
        .doc =
            "Activations computed again in the backward pass, to save memory: none, norms and GELU, "
            "or all but the blocks' inputs."},
+      {.name = "sharding",
+       .type = FieldType::kChoice,
+       .fallback = "\"none\"",
+       .choices = {"none", "optimizer", "weights"},
+       .doc = "What the processes of a run share out instead of each holding all of it, to save "
+              "memory: nothing, the optimizer's state, or also weights and gradients."},
       {.name = "data_threads",
        .type = FieldType::kCount,
        .fallback = "1",

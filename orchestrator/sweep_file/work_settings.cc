@@ -100,6 +100,7 @@ void ReadTrainer(const FieldReader& reader, const Json& document, TrainerSetting
   SetIfGiven(read, "data_threads", trainer.data_threads);
   SetIfGiven(read, "micro_batch", trainer.micro_batch);
   SetIfGiven(read, "recompute", trainer.recompute);
+  SetIfGiven(read, "sharding", trainer.sharding);
   SetIfGiven(read, "device", trainer.device);
   if (read.contains("command") && trainer.command.empty())
     reader.Reject(Json::array(), "/trainer/command", "a program and its first arguments");

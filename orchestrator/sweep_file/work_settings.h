@@ -64,6 +64,7 @@ struct TrainerSettings {
   int64_t data_threads = 1;
   int64_t micro_batch = 0;
   std::string recompute = "none";
+  std::string sharding = "none";
   std::string device = "auto";
 };
 

@@ -166,6 +166,9 @@ TEST_CASE("The estimate of training memory is near the measured peaks") {
       {"B/32", kClipB32, {32, 0, true}, 3966373888},
       {"B/16", b16, {16, 0, false}, 5160087552},
       {"B/16", b16, {16, 0, true}, 4206960640},
+      {"B/32, two processes", kClipB32, {8, 0, false, "none", "none", 2}, 3083e6},
+      {"B/32, two processes", kClipB32, {8, 0, false, "none", "optimizer", 2}, 2701e6},
+      {"B/32, two processes", kClipB32, {8, 0, false, "none", "weights", 2}, 2166e6},
   };
   for (const MeasuredPeak& peak : peaks) {
     const double estimate = kProcessBytes + EstimateTrainMemory(peak.spec, peak.step).total();

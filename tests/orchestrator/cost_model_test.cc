@@ -210,6 +210,20 @@ TEST_CASE("A plan's hours are all runs', its time that of its slots or of its lo
   CHECK(apart.elapsed_seconds->middle == Approx(1024));  // side by side
 }
 
+TEST_CASE("A plan's memory is that of a process with its share of what the processes share out") {
+  SweepJob job = JobOf({SampleRunRow(1)});
+  const auto memory = [&](const std::string& sharding, int64_t processes) {
+    job.trainer.sharding = sharding;
+    job.executor.processes_per_run = processes;
+    const PlanCost cost = CostOfAll(job, {Here(), {}, {}});
+    return cost.runs.begin()->second.memory.state;
+  };
+  CHECK(memory("optimizer", 1) == memory("none", 1));
+  CHECK(memory("none", 8) == memory("none", 1));
+  CHECK(memory("weights", 8) < memory("weights", 2));
+  CHECK(memory("weights", 2) < memory("none", 2));
+}
+
 TEST_CASE("Disk is for the checkpoints that are kept") {
   RunRow run = SampleRunRow(1);
   const double one = CheckpointBytes(run.spec.model);

@@ -57,6 +57,7 @@ Invocation RunOnce(const std::filesystem::path& root,
   SweepJob job;
   static_cast<SweepRow&>(job.sweep) = SampleSweepRow(runs);
   job.trainer.command = {"fake"};
+  job.trainer.sharding = "weights";
   AddSweepToStore(*store, job.sweep);
   RunPlan plan(
       job.sweep, store->Runs(job.sweep.sweep_id), store->FinishedEvaluations(), retry_failed);
@@ -166,6 +167,7 @@ TEST_CASE("A run that runs out of memory is tried once with smaller micro-batche
   std::vector<int64_t> micro_batches;
   const auto out_of_memory = [&](const RunDirectory& where, const AttemptRequest& request) {
     micro_batches.push_back(request.micro_batch);
+    CHECK(request.sharding == "weights");
     std::ofstream(where.events(request.attempt)) << SealEventLine(
         {{"seq", 1}, {"type", "failure"}, {"class", "out_of_memory"}, {"message", "12 GiB"}});
     return 1;

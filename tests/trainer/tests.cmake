@@ -9,10 +9,14 @@ if(TARGET trainer)
 
   # The real program on run folders: attempts, kills, resumes.
   file(GLOB trainer_process_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/trainer/process/*_test.cc)
-  sweep_add_test(trainer_process SOURCES ${trainer_process_sources} LIBRARIES trainer LABELS crash TIMEOUT 600)
+  sweep_add_test(trainer_process SOURCES ${trainer_process_sources} LIBRARIES trainer LABELS crash TIMEOUT 600
+    ARGUMENTS "~[sharding]")
   add_dependencies(trainer_process_tests clip_train fault_shim)
-
   target_compile_definitions(trainer_process_tests PRIVATE SWEEP_FAULT_SHIM="$<TARGET_FILE:fault_shim>")
+
+  # What several processes share out, in as many as four of them.
+  add_test(NAME trainer_sharding COMMAND trainer_process_tests "[sharding]")
+  set_tests_properties(trainer_sharding PROPERTIES LABELS crash TIMEOUT 600)
 
   # The same program disturbed at its calls that change files, and killed at random steps: at every 41st, at all.
   add_test(NAME trainer_faults COMMAND trainer_process_tests "[every_call]")
