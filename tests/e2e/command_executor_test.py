@@ -64,14 +64,6 @@ class CommandExecutorTest(SweepTest):
     def submissions(self):
         return os.listdir(os.path.join(self.store, "submissions"))
 
-    def first_on_path(self, name, script):
-        folder = self.path("bin")
-        os.makedirs(folder, exist_ok=True)
-        with open(os.path.join(folder, name), "w") as out:
-            out.write("#!/bin/bash\n" + script)
-        os.chmod(os.path.join(folder, name), 0o755)
-        return {"PATH": folder + ":" + os.environ["PATH"]}
-
     def assert_each_run_trained_once(self, runs=6):
         self.assertEqual(len(self.deeds("began")), runs)
         self.assertEqual(len(set(self.deeds("published"))), runs)
@@ -100,7 +92,7 @@ class CommandExecutorTest(SweepTest):
         self.assertEqual(len(self.submissions()), 6)
 
     def test_a_lost_answer_is_not_followed_by_a_second_job(self):
-        env = self.first_on_path("tsp", f'{TSP} "$@"; [ "$1" = -L ] && sleep 60\n')
+        env = self.program_first_on_path("tsp", f'{TSP} "$@"; [ "$1" = -L ] && sleep 60\n')
         sweep = spooled_sweep({"answer_timeout": 1, "poll": ["sh", "-c", f"{TSP} -l | grep -vw finished"]})
         sweep["grid"] = ONE_RUN
         self.assertEqual(self.sweep_json("run", self.write_sweep(sweep), env=env)["completed"], 1)
@@ -109,7 +101,7 @@ class CommandExecutorTest(SweepTest):
 
     def test_a_job_whose_answer_and_name_are_unknown_is_known_by_what_it_writes(self):
         self.take_time(1)
-        env = self.first_on_path("tsp", f'{TSP} "$@" >/dev/null; echo thank you\n')
+        env = self.program_first_on_path("tsp", f'{TSP} "$@" >/dev/null; echo thank you\n')
         # A list without names, as many a scheduler's.
         poll = ["sh", "-c", f"{TSP} -l | grep -vw finished | cut -c1-16"]
         sweep = spooled_sweep({"answer_timeout": 1, "poll": poll}, grid=ONE_RUN)
@@ -117,12 +109,12 @@ class CommandExecutorTest(SweepTest):
         self.assert_each_run_trained_once(1)
 
     def test_a_submission_sent_twice_trains_once(self):
-        env = self.first_on_path("tsp", f'[ "$1" = -L ] && {TSP} "$@" >/dev/null; {TSP} "$@"\n')
+        env = self.program_first_on_path("tsp", f'[ "$1" = -L ] && {TSP} "$@" >/dev/null; {TSP} "$@"\n')
         self.assertEqual(self.sweep_json("run", self.write_sweep(spooled_sweep()), env=env)["completed"], 6)
         self.assert_each_run_trained_once()
 
     def test_a_scheduler_that_refuses_now_is_asked_again_and_for_ever_is_told(self):
-        env = self.first_on_path("tsp", 'if [ "$1" = -L ] && [ ! -e $TMPDIR/asked ]; then touch $TMPDIR/asked; '
+        env = self.program_first_on_path("tsp", 'if [ "$1" = -L ] && [ ! -e $TMPDIR/asked ]; then touch $TMPDIR/asked; '
                                         f'echo "queue full" >&2; exit 1; fi; {TSP} "$@"\n')
         self.assertEqual(self.sweep_json("run", self.write_sweep(spooled_sweep(grid=ONE_RUN)), env=env)["completed"], 1)
         self.assertIn("queue full", self.last_stderr)

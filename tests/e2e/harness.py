@@ -73,6 +73,15 @@ class SweepTest(unittest.TestCase):
             self.assertLess(time.monotonic(), deadline, "waited in vain")
             time.sleep(0.01)
 
+    def program_first_on_path(self, name, script):
+        """The environment in which a program of that name lies before the true one."""
+        folder = self.path("bin")
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, name), "w") as out:
+            out.write("#!/bin/bash\n" + script)
+        os.chmod(os.path.join(folder, name), 0o755)
+        return {"PATH": folder + ":" + os.environ["PATH"]}
+
     def has_started(self):
         """Has a `sweep run` begun with the first run of the store?"""
         runs = os.path.join(self.store, "runs")

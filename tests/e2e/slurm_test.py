@@ -63,15 +63,6 @@ class ClusterTest(SweepTest):
     def attempts(self):
         return [run["attempts"] for run in self.sweep_json("status")["sweeps"][0]["runs"]]
 
-    def program_first_on_path(self, name, script):
-        """Puts a program that lies before the true one."""
-        folder = self.path("bin")
-        os.makedirs(folder, exist_ok=True)
-        with open(os.path.join(folder, name), "w") as out:
-            out.write("#!/bin/bash\n" + script)
-        os.chmod(os.path.join(folder, name), 0o755)
-        return {"PATH": folder + ":" + os.environ["PATH"]}
-
     def submissions(self):
         return os.listdir(os.path.join(self.store, "submissions"))
 

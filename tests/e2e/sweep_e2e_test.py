@@ -586,19 +586,15 @@ class GpuPackingTest(SweepTest):
     """With an nvidia-smi that lists what a test wants; the trainers are told their GPUs and use none."""
 
     def run_on(self, gpus, **executor):
-        tools, places = self.path("tools"), self.path("places")
-        os.makedirs(tools, exist_ok=True)
+        places = self.path("places")
         os.makedirs(places, exist_ok=True)
         listed = "\\n".join(f"{i}, GPU-{i}, NVIDIA H100 80GB HBM3, {mib}" for i, mib in enumerate(gpus))
-        with open(os.path.join(tools, "nvidia-smi"), "w") as out:
-            out.write(f"#!/bin/sh\nprintf '{listed}\\n'\n")
-        os.chmod(os.path.join(tools, "nvidia-smi"), 0o755)
+        env = self.program_first_on_path("nvidia-smi", f"printf '{listed}\\n'\n")
         # A place is a folder while a run works there: two at once cannot both make it.
         trainer = (f'place={places}/$CUDA_VISIBLE_DEVICES; echo $CUDA_VISIBLE_DEVICES >> {places}/all; '
                    f'mkdir $place 2>/dev/null || echo $place >> {places}/shared; sleep 0.2; '
                    f'{" ".join(TINY_TRAINER)} $0 $1; code=$?; rmdir $place 2>/dev/null; exit $code')
         sweep = tiny_sweep(executor={"kind": "local", **executor}, trainer={"command": ["sh", "-c", trainer]})
-        env = {"PATH": tools + os.pathsep + os.environ["PATH"]}
         env["CUDA_VISIBLE_DEVICES"] = ",".join(str(i) for i in range(len(gpus)))
         report = self.sweep_json("run", self.write_sweep(sweep), env=env)
         self.assertEqual((report["completed"], report["failed"]), (6, 0))
