@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <chrono>
+#include <thread>
 
 #include "core/failure.h"
 
@@ -342,6 +344,16 @@ int StoredVersion(SQLite::Database& database) {
   return database.execAndGet("PRAGMA user_version").getInt();
 }
 
+// A store in the making has its database a moment before its tables.
+int VersionOfWhole(SQLite::Database& database) {
+  constexpr auto kPatience = std::chrono::seconds(5);
+  constexpr auto kLookEvery = std::chrono::milliseconds(20);
+  const auto give_up = std::chrono::steady_clock::now() + kPatience;
+  while (StoredVersion(database) == 0 && std::chrono::steady_clock::now() < give_up)
+    std::this_thread::sleep_for(kLookEvery);
+  return StoredVersion(database);
+}
+
 [[noreturn]] void ThrowVersion(const SQLite::Database& database, int version, const char* advice) {
   throw Failure(FailureCode::kDatabase,
                 fmt::format("{} has schema version {}, this program knows {}: {}",
@@ -370,7 +382,7 @@ void Migrate(SQLite::Database& database) {
 }
 
 void RequireCurrentSchema(SQLite::Database& database) {
-  const int version = StoredVersion(database);
+  const int version = VersionOfWhole(database);
   if (version > SchemaVersion())
     ThrowVersion(database, version, "use the newer sweep that wrote it");
   if (version < SchemaVersion())

@@ -1,7 +1,11 @@
 #include "db/store.h"
 
+#include <SQLiteCpp/SQLiteCpp.h>
+
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <fstream>
+#include <thread>
 
 #include "core/failure.h"
 #include "core/files.h"
@@ -37,6 +41,18 @@ TEST_CASE("A run goes from planned to completed and its transitions are kept") {
   CHECK(store.FindRun(run.run_id)->state == RunState::kCompleted);
   CHECK(store.Query("SELECT to_state FROM transitions ORDER BY transition_id").rows ==
         std::vector<std::vector<std::string>>{{"submitting"}, {"running"}, {"completed"}});
+}
+
+TEST_CASE("A reader waits for a store that is being made") {
+  const TemporaryDirectory directory;
+  SQLite::Database half(directory.path() / "sweep.db",
+                        SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+  half.exec("PRAGMA journal_mode = WAL");
+  std::jthread writer([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    const Store store(directory.path(), Store::Access::kWrite);
+  });
+  CHECK(Store(directory.path(), Store::Access::kRead).Runs().empty());
 }
 
 TEST_CASE("On a network file system readers get a snapshot while the writer holds the database") {
