@@ -64,10 +64,14 @@ class CommandExecutorTest(SweepTest):
     def submissions(self):
         return os.listdir(os.path.join(self.store, "submissions"))
 
-    def assert_each_run_trained_once(self, runs=6):
+    def accepted(self):
+        return len(glob.glob(os.path.join(self.store, "submissions/*/accepted")))
+
+    def assert_each_run_trained_once(self, runs=6, attempts=1):
         self.assertEqual(len(self.deeds("began")), runs)
         self.assertEqual(len(set(self.deeds("published"))), runs)
-        self.assertEqual([run["attempts"] for run in self.runs()], [1] * runs)
+        if attempts:
+            self.assertEqual([run["attempts"] for run in self.runs()], [attempts] * runs)
 
     def test_a_grid_gives_what_a_local_run_gives(self):
         file = self.write_sweep(spooled_sweep())
@@ -84,12 +88,26 @@ class CommandExecutorTest(SweepTest):
         self.take_time(0.4)
         file = self.write_sweep(spooled_sweep())
         first = self.start_sweep(file)
-        self.wait_until(lambda: len(self.deeds("began")) >= 2)
+        self.wait_until(lambda: self.accepted() == 6)
         first.send_signal(signal.SIGKILL)
         first.wait()
         self.assertEqual(self.sweep_json("run", file)["completed"], 6)
         self.assert_each_run_trained_once()
         self.assertEqual(len(self.submissions()), 6)
+
+    def test_a_sweep_killed_while_it_submits_leaves_nothing_undone_or_done_twice(self):
+        self.take_time(0.1)
+        env = self.program_first_on_path("tsp", f'[ "$1" = -L ] && sleep 0.3; {TSP} "$@"\n')
+        os.environ["PATH"], path = env["PATH"], os.environ["PATH"]
+        self.addCleanup(os.environ.__setitem__, "PATH", path)
+        file = self.write_sweep(spooled_sweep({"answer_timeout": 2}))
+        first = self.start_sweep(file)
+        self.wait_until(lambda: self.accepted() == 2)
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        self.assertEqual(self.sweep_json("run", file)["completed"], 6)
+        self.assert_each_run_trained_once(attempts=None)  # those that were not handed over are in a second attempt
+        self.assertIn(2, [run["attempts"] for run in self.runs()])
 
     def test_a_lost_answer_is_not_followed_by_a_second_job(self):
         env = self.program_first_on_path("tsp", f'{TSP} "$@"; [ "$1" = -L ] && sleep 60\n')
