@@ -79,8 +79,8 @@ std::string WordLine(const std::vector<std::string>& words) {
 }
 
 std::string Trouble(const std::vector<std::string>& words, const CommandResult& result) {
-  if (result.timed_out) return fmt::format("`{}` does not answer", WordLine(words));
-  return fmt::format("`{}` fails with exit code {}: {}",
+  if (result.timed_out) return fmt::format("`{}` did not answer in time", WordLine(words));
+  return fmt::format("`{}` failed with exit code {}: {}",
                      WordLine(words),
                      result.exit_code.value_or(-1),
                      result.error.empty() ? result.out : result.error);

@@ -92,7 +92,7 @@ std::vector<std::string> SqueueCommand() {
 std::string NoAnswerText(const std::string& command, const CommandResult& result) {
   if (result.timed_out) return command + " did not answer in time";
   return fmt::format(
-      "{} fails: {}",
+      "{} failed: {}",
       command,
       result.error.empty() ? "is Slurm's controller up? `sinfo` should say so" : result.error);
 }

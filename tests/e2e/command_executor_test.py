@@ -114,7 +114,7 @@ class CommandExecutorTest(SweepTest):
         sweep = spooled_sweep({"answer_timeout": 1, "poll": ["sh", "-c", f"{TSP} -l | grep -vw finished"]})
         sweep["grid"] = ONE_RUN
         self.assertEqual(self.sweep_json("run", self.write_sweep(sweep), env=env)["completed"], 1)
-        self.assertIn("does not answer", self.last_stderr)
+        self.assertIn("did not answer in time", self.last_stderr)
         self.assert_each_run_trained_once(1)
 
     def test_a_job_whose_answer_and_name_are_unknown_is_known_by_what_it_writes(self):
