@@ -55,6 +55,7 @@ RunCost CostOfRun(const RunRow& run, const SweepJob& job, const TrainRates& rate
 RangedEstimate LongestChain(const std::vector<RunWork>& remaining, const PlanCost& cost) {
   std::unordered_map<std::string, RangedEstimate>
       until_end;  // of a run; parents stand before their children
+  until_end.reserve(remaining.size());
   RangedEstimate longest;
   for (const RunWork& work : remaining) {
     const auto own = cost.runs.find(work.run->run_id);
@@ -87,6 +88,7 @@ PlanCost CostOf(const std::vector<RunWork>& remaining,
                 const TrainRates& rates) {
   const auto needed = CheckpointsNeeded(job.sweep);
   PlanCost total;
+  total.runs.reserve(remaining.size());
   RangedEstimate seconds;
   for (const RunWork& work : remaining) {
     if (!work.train) continue;

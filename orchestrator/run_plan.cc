@@ -129,6 +129,7 @@ void RunPlan::ReleaseChildren(const std::string& run_id) {
 
 std::vector<RunWork> RunPlan::Remaining() const {
   std::unordered_map<const RunRow*, const RunWork*> by_run;
+  by_run.reserve(taken_.size() + waiting_.size() + ready_.size());
   for (const auto& [run_id, work] : taken_) by_run.emplace(work.run, &work);
   for (const auto& [parent, work] : waiting_) by_run.emplace(work.run, &work);
   for (const auto& [compute, work] : ready_) by_run.emplace(work.run, &work);

@@ -11,6 +11,7 @@ namespace sweep {
 
 std::unordered_map<std::string, std::set<int64_t>> CheckpointsNeeded(const SweepRow& sweep) {
   std::unordered_map<std::string, std::set<int64_t>> needed;
+  needed.reserve(sweep.runs.size());
   for (const RunRow& run : sweep.runs) {
     std::set<int64_t>& samples = needed[run.run_id];
     for (const EvaluationRequest& evaluation : run.evaluations)

@@ -196,6 +196,7 @@ class Expander {
   // Each run_id once, with the first draft's labels. In place, as large sweeps need the room.
   void Merge() {
     std::unordered_set<std::string> seen;
+    seen.reserve(runs_.size());
     size_t kept = 0;
     for (size_t i = 0; i < runs_.size(); ++i) {
       if (!seen.insert(runs_[i].run_id).second) continue;
