@@ -34,8 +34,17 @@ int Cancel(const GlobalOptions& global, const CancelOptions& options) {
       names[open.executor].push_back(open.job);
   }
   size_t cancelled = 0;
-  for (const auto& [executor, jobs] : names)
-    cancelled += MakeBatchSystem(executor, {}, store.root())->Cancel(jobs);
+  for (const auto& [executor, jobs] : names) {
+    const std::unique_ptr<BatchSystem> system = MakeBatchSystem(executor, {}, store.root());
+    if (system == nullptr) {
+      throw Failure(FailureCode::kUsage,
+                    fmt::format("{} jobs are with the executor '{}', which this program does not "
+                                "know: cancel them with the sweep that started them",
+                                jobs.size(),
+                                executor));
+    }
+    cancelled += system->Cancel(jobs);
+  }
   if (global.json) {
     fmt::print("{}\n", Json{{"schema", "sweep.cancel/1"}, {"cancelled", cancelled}}.dump(1));
   } else {
