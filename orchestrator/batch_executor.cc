@@ -58,7 +58,7 @@ AttemptHandle BatchExecutor::Start(const AttemptJob& job) {
   task.run_directory = job.run_directory;
   task.token = pending_.back().token();
   task.since = Clock::now();
-  return {"", 0, name, false};
+  return {"", 0, name};
 }
 
 void BatchExecutor::Adopt(const AttemptJob& job, const AttemptHandle& handle) {

@@ -21,21 +21,25 @@ struct AttemptJob {
 
 /// What identifies a started attempt, recorded with it.
 struct AttemptHandle {
-  std::string host;   ///< where its process is; empty for a job of a scheduler
-  int64_t pid = 0;    ///< its process; 0 for a job of a scheduler
-  std::string job;    ///< the scheduler's name for it; empty for a process
-  bool runs = false;  ///< at work already; else news will say so
-  std::string place = {};  ///< for people: " on GPU-…"; empty where there is nothing to say
+  std::string host;  ///< where its process is; empty for a job of a scheduler
+  int64_t pid = 0;   ///< its process; 0 for a job of a scheduler
+  std::string job;   ///< the scheduler's name for it; empty for a process
 };
 
 /// What the outside world tells of an attempt. What it achieved is read from its files, never from
 /// this.
 struct AttemptNews {
-  enum class Kind { kQueued, kRunning, kEnded };
+  enum class Kind {
+    kQueued,
+    kRunning,
+    kEnded,
+    kDropped,  ///< it has not been started and will not be: Stop came first
+  };
   std::string run_id;
   int64_t attempt = 0;
   Kind kind = Kind::kEnded;
-  std::string detail;  ///< for people: "slurm job 1234_5"
+  std::string detail;    ///< for people: "slurm job 1234_5"
+  AttemptHandle handle;  ///< of a process that has started
   // Of an end:
   std::optional<int> exit_code;
   std::optional<int> signal;
@@ -61,7 +65,9 @@ class Executor {
     return true;
   }
 
-  /// Starts it, or promises to at the next Poll. Throws Failure when it cannot be started at all.
+  /// Starts it, or promises to. A job of a scheduler has its handle at once; a process has an empty
+  /// one, and the news that it runs brings what identifies it. Throws Failure when it cannot be
+  /// started at all.
   virtual AttemptHandle Start(const AttemptJob& job) = 0;
 
   /// Watches an attempt that an earlier process started here and that has not been seen to end.

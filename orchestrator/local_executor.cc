@@ -1,51 +1,43 @@
 #include "orchestrator/local_executor.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/prctl.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
+#include <utility>
 
 #include "core/failure.h"
-#include "core/files.h"
 #include "db/lease.h"
 
 namespace sweep {
 namespace {
 
-constexpr int kCannotExecute = 127;
+// Attempts wait here only where so many end in this time.
+constexpr auto kRecently = std::chrono::milliseconds(250);
+constexpr size_t kMostWaiting = 64;
 
-// Everything the child needs, made before fork: after it only async-signal-safe calls are allowed.
-struct ChildPlan {
-  std::vector<char*> argv;
-  std::vector<char*> environment;
-  int stdout_fd = -1;
-  int stderr_fd = -1;
-  int error_pipe = -1;  // closed by a successful exec, else carries errno
-  pid_t parent = 0;
-};
+int MakeEvent() {
+  const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fd < 0)
+    throw Failure(FailureCode::kInternal,
+                  fmt::format("cannot make an event: {}", std::strerror(errno)));
+  return fd;
+}
 
-[[noreturn]] void BecomeTrainer(const ChildPlan& plan) {
-  ::setpgid(0, 0);
-  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (::getppid() != plan.parent)
-    ::_exit(kCannotExecute);  // sweep died before the line above took effect
-  ::signal(SIGINT, SIG_DFL);
-  ::signal(SIGTERM, SIG_DFL);
-  const int null_input = ::open("/dev/null", O_RDONLY);
-  ::dup2(null_input, STDIN_FILENO);
-  ::dup2(plan.stdout_fd, STDOUT_FILENO);
-  ::dup2(plan.stderr_fd, STDERR_FILENO);
-  ::execvpe(plan.argv[0], plan.argv.data(), plan.environment.data());
-  const int error = errno;
-  (void)!::write(plan.error_pipe, &error, sizeof(error));
-  ::_exit(kCannotExecute);
+void Signal(int event) {
+  const uint64_t one = 1;
+  (void)!::write(event, &one, sizeof(one));
+}
+
+void Clear(int event) {
+  uint64_t count = 0;
+  (void)!::read(event, &count, sizeof(count));
 }
 
 // Ours, but for the GPUs where it has been given some.
@@ -60,34 +52,43 @@ std::vector<std::string> EnvironmentWith(const std::vector<std::string>& gpus) {
   return variables;
 }
 
-// As exec takes them: the words must outlive it.
-std::vector<char*> Pointers(std::vector<std::string>& words) {
-  std::vector<char*> pointers;
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
-int OpenLog(const std::filesystem::path& path) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (fd < 0) ThrowFileError("cannot open", path, errno);
-  return fd;
-}
-
-// errno of a failed exec, or 0.
-int ReadExecError(int pipe_fd) {
-  int error = 0;
-  ssize_t size = 0;
-  do {
-    size = ::read(pipe_fd, &error, sizeof(error));
-  } while (size < 0 && errno == EINTR);
-  return size == sizeof(error) ? error : 0;
-}
-
 }  // namespace
 
+LocalExecutor::LocalExecutor(size_t slots, GpuPacking gpus)
+    : slots_(slots), gpus_(std::move(gpus)), news_event_(MakeEvent()), work_event_(MakeEvent()) {
+  // Signals are for the user's thread: they end its wait.
+  sigset_t all;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &signals_);
+  watcher_ = std::thread([this] { WatchChildren(); });
+  ::pthread_sigmask(SIG_SETMASK, &signals_, nullptr);
+}
+
 LocalExecutor::~LocalExecutor() {
+  {
+    const std::lock_guard lock(mutex_);
+    leave_ = true;
+  }
+  Signal(work_event_);
+  watcher_.join();
   for (const auto& [pid, child] : children_) ::close(child.pidfd);
+  ::close(news_event_);
+  ::close(work_event_);
+}
+
+size_t LocalExecutor::Room() const {
+  const std::lock_guard lock(mutex_);
+  const Clock::time_point since = Clock::now() - kRecently;
+  const auto recent = std::count_if(
+      recent_ends_.begin(), recent_ends_.end(), [&](const auto& end) { return end > since; });
+  const size_t wanted = slots_ + std::min(static_cast<size_t>(recent), kMostWaiting);
+  const size_t taken = children_.size() + waiting_.size() + (launching_ ? 1 : 0);
+  return wanted > taken ? wanted - taken : 0;
+}
+
+size_t LocalExecutor::running() const {
+  const std::lock_guard lock(mutex_);
+  return children_.size();
 }
 
 bool LocalExecutor::Reserve(const std::string& run_id, double memory_bytes) {
@@ -97,38 +98,15 @@ bool LocalExecutor::Reserve(const std::string& run_id, double memory_bytes) {
 }
 
 AttemptHandle LocalExecutor::Start(const AttemptJob& job) {
-  int error_pipe[2] = {-1, -1};
-  if (::pipe2(error_pipe, O_CLOEXEC) != 0) {
-    throw Failure(FailureCode::kInternal,
-                  fmt::format("cannot make a pipe: {}", std::strerror(errno)));
-  }
-  const std::vector<std::string> gpus = std::move(reserved_[job.run_id]);
+  std::vector<std::string> gpus = std::move(reserved_[job.run_id]);
   reserved_.erase(job.run_id);
-  std::vector<std::string> words = job.argv;
-  std::vector<std::string> environment = EnvironmentWith(gpus);
-  ChildPlan plan;
-  plan.argv = Pointers(words);
-  plan.environment = Pointers(environment);
-  plan.stdout_fd = OpenLog(job.stdout_log);
-  plan.stderr_fd = OpenLog(job.stderr_log);
-  plan.error_pipe = error_pipe[1];
-  plan.parent = ::getpid();
-
-  const pid_t pid = ::fork();
-  if (pid == 0) BecomeTrainer(plan);
-  for (const int fd : {plan.stdout_fd, plan.stderr_fd, error_pipe[1]}) ::close(fd);
-  const int error = pid < 0 ? errno : ReadExecError(error_pipe[0]);
-  ::close(error_pipe[0]);
-  if (error != 0) {
-    if (pid > 0) ::waitpid(pid, nullptr, 0);
-    throw Failure(
-        FailureCode::kUsage,
-        fmt::format("cannot start the trainer '{}': {}", job.argv[0], std::strerror(error)));
+  Launch launch(job.argv, EnvironmentWith(gpus), job.stdout_log, job.stderr_log);
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back({job.run_id, job.attempt, std::move(gpus), std::move(launch)});
   }
-  const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
-  children_[pid] = Child{job.run_id, job.attempt, pidfd};
-  return {
-      HostName(), pid, "", true, gpus.empty() ? "" : fmt::format(" on {}", fmt::join(gpus, ", "))};
+  Signal(work_event_);
+  return {};
 }
 
 void LocalExecutor::Adopt(const AttemptJob& job, const AttemptHandle& handle) {
@@ -140,34 +118,121 @@ void LocalExecutor::Adopt(const AttemptJob& job, const AttemptHandle& handle) {
 }
 
 std::vector<AttemptNews> LocalExecutor::Poll(std::chrono::milliseconds timeout) {
-  std::vector<pollfd> waiting;
-  for (const auto& [pid, child] : children_) waiting.push_back({child.pidfd, POLLIN, 0});
+  pollfd waiting{news_event_, POLLIN, 0};
   // A signal (Ctrl-C) ends the wait early, which is what the caller wants.
-  (void)::poll(waiting.data(), waiting.size(), static_cast<int>(timeout.count()));
+  (void)::poll(&waiting, 1, static_cast<int>(timeout.count()));
+  Clear(news_event_);
+  std::vector<AttemptNews> news;
+  {
+    const std::lock_guard lock(mutex_);
+    if (broken_) std::rethrow_exception(broken_);
+    news = std::exchange(news_, {});
+  }
+  for (const AttemptNews& item : news) {
+    if (item.kind != AttemptNews::Kind::kRunning) gpus_.Free(item.run_id);
+  }
+  return news;
+}
 
-  std::vector<AttemptNews> ends;
+void LocalExecutor::Stop(StopMode mode) {
+  const std::lock_guard lock(mutex_);
+  stop_signal_ = mode == StopMode::kKill ? SIGKILL : SIGTERM;
+  for (const Waiting& dropped : std::exchange(waiting_, {})) {
+    AttemptNews news;
+    news.run_id = dropped.run_id;
+    news.attempt = dropped.attempt;
+    news.kind = AttemptNews::Kind::kDropped;
+    news_.push_back(std::move(news));
+  }
+  Signal(news_event_);
+  // The whole group: a trainer may be a script with children of its own.
+  for (const auto& [pid, child] : children_) ::kill(-pid, *stop_signal_);
+}
+
+// The thread's work.
+void LocalExecutor::WatchChildren() {
+  try {
+    for (;;) {
+      {
+        const std::lock_guard lock(mutex_);
+        if (leave_) return;
+      }
+      StartWaiting();
+      WaitForChange();
+      TakeInEnds();
+    }
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    broken_ = std::current_exception();
+    Signal(news_event_);
+  }
+}
+
+void LocalExecutor::WaitForChange() {
+  std::vector<pollfd> changes = {{work_event_, POLLIN, 0}};
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [pid, child] : children_) changes.push_back({child.pidfd, POLLIN, 0});
+  }
+  (void)::poll(changes.data(), changes.size(), -1);
+  Clear(work_event_);
+}
+
+void LocalExecutor::TakeInEnds() {
+  const std::lock_guard lock(mutex_);
+  const Clock::time_point now = Clock::now();
+  while (!recent_ends_.empty() && recent_ends_.front() <= now - kRecently) recent_ends_.pop_front();
   for (auto child = children_.begin(); child != children_.end();) {
     int status = 0;
     if (::waitpid(child->first, &status, WNOHANG) != child->first) {
       ++child;
       continue;
     }
-    AttemptNews& end = ends.emplace_back();
+    AttemptNews end;
     end.run_id = child->second.run_id;
     end.attempt = child->second.attempt;
     if (WIFEXITED(status)) end.exit_code = WEXITSTATUS(status);
     if (WIFSIGNALED(status)) end.signal = WTERMSIG(status);
     ::close(child->second.pidfd);
-    gpus_.Free(end.run_id);
+    recent_ends_.push_back(now);
     child = children_.erase(child);
+    news_.push_back(std::move(end));
+    Signal(news_event_);
   }
-  return ends;
 }
 
-void LocalExecutor::Stop(StopMode mode) {
-  const int signal = mode == StopMode::kKill ? SIGKILL : SIGTERM;
-  // The whole group: a trainer may be a script with children of its own.
-  for (const auto& [pid, child] : children_) ::kill(-pid, signal);
+// Without the lock while a program starts: its user goes on meanwhile.
+void LocalExecutor::StartWaiting() {
+  for (;;) {
+    std::unique_lock lock(mutex_);
+    if (waiting_.empty() || children_.size() >= slots_) return;
+    Waiting next = std::move(waiting_.front());
+    waiting_.pop_front();
+    launching_ = true;
+    lock.unlock();
+    const pid_t pid = next.launch.Start(signals_);
+    lock.lock();
+    launching_ = false;
+    Launched(next, pid);
+  }
+}
+
+void LocalExecutor::Launched(const Waiting& started, pid_t pid) {
+  const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  if (pidfd < 0)
+    throw Failure(FailureCode::kInternal,
+                  fmt::format("cannot watch process {}: {}", pid, std::strerror(errno)));
+  children_[pid] = Child{started.run_id, started.attempt, pidfd};
+  if (stop_signal_) ::kill(-pid, *stop_signal_);
+  AttemptNews news;
+  news.run_id = started.run_id;
+  news.attempt = started.attempt;
+  news.kind = AttemptNews::Kind::kRunning;
+  news.handle = {HostName(), pid, ""};
+  news.detail = fmt::format("process {}", pid);
+  if (!started.gpus.empty()) news.detail += fmt::format(" on {}", fmt::join(started.gpus, ", "));
+  news_.push_back(std::move(news));
+  Signal(news_event_);
 }
 
 }  // namespace sweep

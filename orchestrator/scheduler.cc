@@ -102,8 +102,8 @@ void Scheduler::AdoptOngoing() {
                       open.executor,
                       open.job));
     }
-    executor_.Adopt(JobFor(open.run_id, open.attempt), {open.host, open.pid, open.job, false});
-    active_[open.run_id] = Active{*work, std::chrono::steady_clock::now()};
+    executor_.Adopt(JobFor(open.run_id, open.attempt), {open.host, open.pid, open.job});
+    active_[open.run_id] = Active{*work, std::chrono::steady_clock::now(), true};
   }
 }
 
@@ -119,8 +119,8 @@ void Scheduler::TakeInRequests() {
   }
 }
 
-// All that there is room for, in two synced transactions: intent first, then the act, then its
-// confirmation. A crash between any two is mended by recovery.
+// All that there is room for: intent first, then the act, then what came of it, each durable before
+// the next. A crash between any two is mended by recovery.
 void Scheduler::StartReady() {
   std::vector<Start> starts;
   for (size_t room = executor_.Room(); starts.size() < room;) {
@@ -133,14 +133,13 @@ void Scheduler::StartReady() {
       plan_.PutBack(*work);  // its turn comes before that of smaller ones
       break;
     } else {
-      starts.push_back({*work, RequestFor(*work), {}});
+      starts.push_back({*work, RequestFor(*work)});
     }
   }
   if (starts.empty()) return;
   RecordIntents(starts);
   WriteRequests(starts);
-  for (Start& start : starts) StartAttempt(start);
-  ConfirmStarts(starts);
+  StartAttempts(starts);
 }
 
 // What an attempt that the store lost sight of has left is as good as any: `sweep` was killed
@@ -202,7 +201,7 @@ AttemptJob Scheduler::JobFor(const std::string& run_id, int64_t attempt) const {
 
 void Scheduler::RecordIntents(const std::vector<Start>& starts) {
   StoreTransaction intents(store_);
-  for (const auto& [work, request, handle] : starts) {
+  for (const auto& [work, request] : starts) {
     if (!work.train) continue;
     const std::string& run_id = work.run->run_id;
     if (store_.FindRun(run_id)->state != RunState::kPlanned)
@@ -215,7 +214,7 @@ void Scheduler::RecordIntents(const std::vector<Start>& starts) {
 void Scheduler::WriteRequests(const std::vector<Start>& starts) {
   store_.RequireHeld();
   DurableBatch batch;
-  for (const auto& [work, request, handle] : starts) {
+  for (const auto& [work, request] : starts) {
     const RunDirectory directory = store_.run_directory(work.run->run_id);
     batch.Make(directory.attempt(request.attempt));
     batch.Make(directory.evaluations());
@@ -225,30 +224,36 @@ void Scheduler::WriteRequests(const std::vector<Start>& starts) {
   batch.Commit();
 }
 
-void Scheduler::StartAttempt(Start& start) {
+// Jobs of a scheduler go on without us, so they are recorded at once; a process when it has one.
+void Scheduler::StartAttempts(const std::vector<Start>& starts) {
   store_.RequireHeld();
-  start.handle = executor_.Start(JobFor(start.work.run->run_id, start.request.attempt));
+  std::vector<std::pair<const Start*, AttemptHandle>> jobs;
+  for (const Start& start : starts) {
+    const std::string& run_id = start.work.run->run_id;
+    const AttemptHandle handle = executor_.Start(JobFor(run_id, start.request.attempt));
+    ++attempts_made_[run_id];
+    active_[run_id] = Active{start.work, std::chrono::steady_clock::now(), !handle.job.empty()};
+    if (!handle.job.empty()) jobs.emplace_back(&start, handle);
+  }
+  if (jobs.empty()) return;
+  StoreTransaction confirmation(store_);
+  for (const auto& [start, handle] : jobs)
+    RecordAttempt(confirmation, start->work, start->request.attempt, handle);
+  confirmation.Commit();
 }
 
-void Scheduler::ConfirmStarts(const std::vector<Start>& starts) {
-  StoreTransaction confirmation(store_);
-  for (const auto& [work, request, handle] : starts) {
-    const std::string& run_id = work.run->run_id;
-    confirmation.StartAttempt({run_id,
-                               request.attempt,
-                               executor_.name(),
-                               handle.host,
-                               handle.pid,
-                               handle.job,
-                               PredictedSeconds(work),
-                               provenance_});
-    if (work.train && handle.runs)
-      confirmation.Transition(
-          run_id, RunState::kRunning, fmt::format("process {}{}", handle.pid, handle.place));
-    ++attempts_made_[run_id];
-    active_[run_id] = Active{work, std::chrono::steady_clock::now()};
-  }
-  confirmation.Commit();
+void Scheduler::RecordAttempt(StoreTransaction& transaction,
+                              const RunWork& work,
+                              int64_t attempt,
+                              const AttemptHandle& handle) {
+  transaction.StartAttempt({work.run->run_id,
+                            attempt,
+                            executor_.name(),
+                            handle.host,
+                            handle.pid,
+                            handle.job,
+                            PredictedSeconds(work),
+                            provenance_});
 }
 
 std::optional<double> Scheduler::PredictedSeconds(const RunWork& work) const {
@@ -284,12 +289,20 @@ void Scheduler::TakeInNews(std::chrono::milliseconds wait) {
   if (!all.empty()) {
     StoreTransaction transaction(store_);
     for (const AttemptNews& news : all) {
-      if (news.kind == AttemptNews::Kind::kEnded) {
-        const ProcessEnd end{news.exit_code, news.signal, news.cause, stopping_, false};
-        ends.emplace_back(
-            news, CloseAttempt(store_, transaction, news.run_id, news.attempt, end, warnings));
-      } else {
-        Move(transaction, news);
+      switch (news.kind) {
+        case AttemptNews::Kind::kEnded: {
+          const ProcessEnd end{news.exit_code, news.signal, news.cause, stopping_, false};
+          ends.emplace_back(
+              news, CloseAttempt(store_, transaction, news.run_id, news.attempt, end, warnings));
+          break;
+        }
+        case AttemptNews::Kind::kDropped:
+          Drop(transaction, news);
+          break;
+        case AttemptNews::Kind::kQueued:
+        case AttemptNews::Kind::kRunning:
+          Move(transaction, news);
+          break;
       }
     }
     transaction.Commit();
@@ -300,11 +313,27 @@ void Scheduler::TakeInNews(std::chrono::milliseconds wait) {
 }
 
 void Scheduler::Move(StoreTransaction& transaction, const AttemptNews& news) {
+  Active& active = active_.at(news.run_id);
+  if (!active.recorded) {
+    RecordAttempt(transaction, active.work, news.attempt, news.handle);
+    active.recorded = true;
+    active.started = std::chrono::steady_clock::now();
+  }
   const RunState now = store_.FindRun(news.run_id)->state;
   const RunState to =
       news.kind == AttemptNews::Kind::kQueued ? RunState::kQueued : RunState::kRunning;
-  if (now == to || now == RunState::kCompleted) return;  // completed: it evaluates
+  // Not of a run that is trained already and is only evaluated, or was called diverged.
+  if (now == to || now == RunState::kCompleted || !active.work.train) return;
   transaction.Transition(news.run_id, to, news.detail);
+}
+
+void Scheduler::Drop(StoreTransaction& transaction, const AttemptNews& news) {
+  const RunWork work = active_.at(news.run_id).work;
+  if (work.train)
+    transaction.Transition(news.run_id, RunState::kPlanned, "sweep stopped before it started");
+  active_.erase(news.run_id);
+  --attempts_made_[news.run_id];
+  plan_.PutBack(work);
 }
 
 // What the end of an attempt, which is in the store already, means for the plan.
@@ -374,7 +403,9 @@ void Scheduler::TakeInProgress() {
   if (now < next_progress_ || active_.empty()) return;
   next_progress_ = now + kProgressEvery;
   StoreTransaction transaction(store_);
-  for (const auto& [run_id, active] : active_) (void)IngestRun(store_, transaction, run_id);
+  for (const auto& [run_id, active] : active_) {
+    if (active.recorded) (void)IngestRun(store_, transaction, run_id);
+  }
   transaction.Commit();
   for (const auto& [run_id, active] : active_) {
     if (const auto progress = store_.LatestProgress(run_id))

@@ -46,26 +46,29 @@ class Scheduler {
   struct Active {
     RunWork work;
     std::chrono::steady_clock::time_point started;
+    bool recorded = false;  // as an attempt, in the store
   };
 
   void AdoptOngoing();
   void TakeInRequests();
   void StartReady();
   [[nodiscard]] bool IsDoneAlready(const RunWork& work);
-  /// A start between its intent and its confirmation.
   struct Start {
     RunWork work;
     AttemptRequest request;
-    AttemptHandle handle;
   };
   void RecordIntents(const std::vector<Start>& starts);
   void WriteRequests(const std::vector<Start>& starts);
-  void StartAttempt(Start& start);
-  void ConfirmStarts(const std::vector<Start>& starts);
+  void StartAttempts(const std::vector<Start>& starts);
+  void RecordAttempt(StoreTransaction& transaction,
+                     const RunWork& work,
+                     int64_t attempt,
+                     const AttemptHandle& handle);
   [[nodiscard]] AttemptRequest RequestFor(const RunWork& work) const;
   [[nodiscard]] AttemptJob JobFor(const std::string& run_id, int64_t attempt) const;
   void TakeInNews(std::chrono::milliseconds wait);
   void Move(StoreTransaction& transaction, const AttemptNews& news);
+  void Drop(StoreTransaction& transaction, const AttemptNews& news);
   void Settle(const AttemptNews& end, const AttemptVerdict& verdict);
   [[nodiscard]] bool IsWorthRetrying(const RunRow& run, const AttemptVerdict& verdict);
   void Count(const RunRow& run, const AttemptVerdict& verdict);

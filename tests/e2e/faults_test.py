@@ -308,7 +308,8 @@ class TwoOrchestratorsTest(FaultTest):
                                    text=True, env=self.environment(self.store, TINY_TRAINER_STEP_SECONDS="0.3"))
         self.addCleanup(process.stderr.close)
         self.addCleanup(process.kill)
-        self.wait_until(lambda: self.has_started() and "running" in self.sweep("export", "transitions"))
+        # Both slots at work: it waits for news and holds no lock of the database.
+        self.wait_until(lambda: self.has_started() and self.sweep("export", "transitions").count(",process ") == 2)
         process.send_signal(signal.SIGSTOP)
         return process
 

@@ -390,6 +390,28 @@ class ManyRunsTest(SweepTest):
         self.assertGreater(listed.count("\n"), 1040)
         self.assertRegex(overview, r"\n  [0-9a-f]{8}: ")
 
+    def test_ctrl_c_among_runs_of_milliseconds_takes_back_those_that_wait_for_a_slot(self):
+        trainer = self.path("trainer.sh")
+        with open(trainer, "w") as out:
+            out.write("""#!/bin/sh
+echo . >> "$0.starts"
+printf '{"schema":"sweep.result/1","run_id":"%s","attempt":%s,"outcome":"completed","samples_seen":1024,"final_loss":1}' \
+  "${1##*/}" "$2" > "$1/result.tmp" && ln "$1/result.tmp" "$1/result.json"
+""")
+        os.chmod(trainer, 0o755)
+        grid = {"model": ["w32"], "samples_seen": [1024], "seed": list(range(600))}
+        file = self.write_sweep(tiny_sweep(grid=grid, evaluations=[], trainer={"command": [trainer]}))
+        running = subprocess.Popen(self.command("run", file), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(running.wait)
+        self.wait_until(lambda: self.has_started() and len(os.listdir(self.store + "/runs")) > 100)
+        running.send_signal(signal.SIGINT)
+        self.assertEqual(running.wait(60), 130)
+        (sweep,) = self.sweep_json("status")["sweeps"]
+        self.assertEqual(set(sweep["runs_by_state"]), {"completed", "planned"})
+        self.assertEqual(self.sweep_json("run", file)["completed"], sweep["runs_by_state"]["planned"])
+        with open(trainer + ".starts") as starts:
+            self.assertLessEqual(len(starts.readlines()), 600 + 2)  # none twice but those the signal ended
+
     @staticmethod
     def grid_of(status):
         """From the row of the first model in the grid to its legend."""

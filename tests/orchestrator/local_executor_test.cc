@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <thread>
 
 #include "core/failure.h"
 #include "core/files.h"
@@ -19,11 +20,24 @@ AttemptJob Shell(const TemporaryDirectory& directory, const std::string& script)
           directory.path() / "err"};
 }
 
-AttemptNews WaitForOne(LocalExecutor& executor) {
-  for (;;) {
-    const std::vector<AttemptNews> exits = executor.Poll(std::chrono::seconds(10));
-    if (!exits.empty()) return exits.front();
+AttemptJob Named(AttemptJob job, const std::string& run_id) {
+  job.run_id = run_id;
+  return job;
+}
+
+// The next so many news of the kind.
+std::vector<AttemptNews> WaitFor(LocalExecutor& executor, AttemptNews::Kind kind, size_t count) {
+  std::vector<AttemptNews> found;
+  while (found.size() < count) {
+    for (const AttemptNews& news : executor.Poll(std::chrono::seconds(10))) {
+      if (news.kind == kind) found.push_back(news);
+    }
   }
+  return found;
+}
+
+AttemptNews WaitForEnd(LocalExecutor& executor) {
+  return WaitFor(executor, AttemptNews::Kind::kEnded, 1).front();
 }
 
 }  // namespace
@@ -33,9 +47,9 @@ TEST_CASE("LocalExecutor reports exit codes and keeps the output") {
   LocalExecutor executor(1);
   executor.Start(Shell(directory, "echo out; echo err >&2; exit 3"));
   CHECK(executor.Room() == 0);
-  const AttemptNews exit = WaitForOne(executor);
+  const AttemptNews exit = WaitForEnd(executor);
   CHECK(exit.exit_code == 3);
-  CHECK(executor.Room() == 1);
+  CHECK(executor.Room() >= 1);
   CHECK(ReadFile(directory.path() / "out") == "out\n");
   CHECK(ReadFile(directory.path() / "err") == "err\n");
 }
@@ -44,7 +58,7 @@ TEST_CASE("LocalExecutor reports the signal that killed a child") {
   const TemporaryDirectory directory;
   LocalExecutor executor(1);
   executor.Start(Shell(directory, "kill -9 $$"));
-  CHECK(WaitForOne(executor).signal == SIGKILL);
+  CHECK(WaitForEnd(executor).signal == SIGKILL);
 }
 
 TEST_CASE("Stop asks a child to end and it may save first") {
@@ -55,7 +69,7 @@ TEST_CASE("Stop asks a child to end and it may save first") {
   while (ReadFile(directory.path() / "out") != "ready\n")
     (void)executor.Poll(std::chrono::milliseconds(5));
   executor.Stop(Executor::StopMode::kCheckpoint);
-  CHECK(WaitForOne(executor).exit_code == 130);
+  CHECK(WaitForEnd(executor).exit_code == 130);
   CHECK(ReadFile(directory.path() / "out") == "ready\nsaved\n");
 }
 
@@ -64,8 +78,57 @@ TEST_CASE("A command that does not exist is an error that names it") {
   LocalExecutor executor(1);
   AttemptJob job = Shell(directory, "");
   job.argv = {"/nonexistent/trainer"};
-  CHECK_THROWS_WITH(executor.Start(job), Catch::Contains("/nonexistent/trainer"));
+  (void)executor.Start(job);
+  CHECK_THROWS_WITH(WaitForEnd(executor), Catch::Contains("/nonexistent/trainer"));
   CHECK(executor.running() == 0);
+}
+
+TEST_CASE("News of a start comes before that of the end and names the process") {
+  const TemporaryDirectory directory;
+  LocalExecutor executor(1);
+  (void)executor.Start(Shell(directory, "echo $$"));
+  const AttemptNews start = WaitFor(executor, AttemptNews::Kind::kRunning, 1).front();
+  CHECK(start.detail == "process " + std::to_string(start.handle.pid));
+  (void)WaitForEnd(executor);
+  CHECK(ReadFile(directory.path() / "out") == std::to_string(start.handle.pid) + "\n");
+}
+
+TEST_CASE("The next attempt starts when one ends, whoever is busy meanwhile") {
+  const TemporaryDirectory directory;
+  LocalExecutor executor(1);
+  for (const char* run : {"a", "b"})
+    (void)executor.Start(Named(Shell(directory, std::string("echo ") + run), run));
+  while (ReadFile(directory.path() / "out") != "a\nb\n")  // nobody asks for news
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  CHECK(WaitFor(executor, AttemptNews::Kind::kEnded, 2)[1].run_id == "b");
+}
+
+TEST_CASE("More attempts than slots are taken in only while attempts end fast") {
+  const TemporaryDirectory directory;
+  LocalExecutor executor(2);
+  CHECK(executor.Room() == 2);
+  for (const char* run : {"a", "b"}) (void)executor.Start(Named(Shell(directory, "exit 0"), run));
+  (void)WaitFor(executor, AttemptNews::Kind::kEnded, 2);
+  CHECK(executor.Room() == 4);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  CHECK(executor.Room() == 2);
+}
+
+TEST_CASE("Stop takes back what waits and ends what runs") {
+  const TemporaryDirectory directory;
+  LocalExecutor executor(1);
+  (void)executor.Start(Named(Shell(directory, "exec sleep 60"), "runs"));
+  (void)executor.Start(Named(Shell(directory, "echo started"), "waits"));
+  (void)WaitFor(executor, AttemptNews::Kind::kRunning, 1);
+  executor.Stop(Executor::StopMode::kKill);
+  std::map<std::string, AttemptNews> news;
+  while (news.size() < 2) {
+    for (const AttemptNews& item : executor.Poll(std::chrono::seconds(10)))
+      news[item.run_id] = item;
+  }
+  CHECK(news.at("waits").kind == AttemptNews::Kind::kDropped);
+  CHECK(news.at("runs").signal == SIGKILL);
+  CHECK(ReadFile(directory.path() / "out").empty());
 }
 
 }  // namespace sweep

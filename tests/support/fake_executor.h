@@ -29,7 +29,7 @@ class FakeExecutor : public Executor {
     if (on_start) on_start(job);
     started.push_back(job.run_id);
     waiting_.push_back(job);
-    return {HostName(), static_cast<int64_t>(started.size()), "", true};
+    return {};
   }
   void Adopt(const AttemptJob& job, const AttemptHandle& /*handle*/) override {
     waiting_.push_back(job);
@@ -39,12 +39,17 @@ class FakeExecutor : public Executor {
     const AttemptJob job = waiting_.front();
     waiting_.pop_front();
     const RunDirectory directory(job.argv.at(job.argv.size() - 2));
+    AttemptNews start;
+    start.run_id = job.run_id;
+    start.attempt = job.attempt;
+    start.kind = AttemptNews::Kind::kRunning;
+    start.handle = {HostName(), static_cast<int64_t>(started.size()), ""};
     AttemptNews end;
     end.run_id = job.run_id;
     end.attempt = job.attempt;
     end.exit_code = script_(directory, ReadAttemptRequest(directory, job.attempt));
     end.cause = cause;
-    return {end};
+    return {start, end};
   }
   void Stop(StopMode /*mode*/) override {}
   [[nodiscard]] bool OutlivesSweep() const override { return false; }

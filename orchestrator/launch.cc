@@ -1,0 +1,129 @@
+#include "orchestrator/launch.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "core/failure.h"
+#include "core/files.h"
+
+namespace sweep {
+namespace {
+
+constexpr int kCannotExecute = 127;
+
+// What the child needs. It shares our memory until it is another program (vfork, which copies no
+// page tables), so it allocates nothing, changes nothing of ours but `error`, and calls only what
+// may be called in a signal handler.
+struct ChildPlan {
+  std::vector<char*> argv;
+  std::vector<char*> environment;
+  int stdout_fd = -1;
+  int stderr_fd = -1;
+  sigset_t blocked{};
+  pid_t parent = 0;
+  volatile int error = 0;  // errno of an exec that failed
+};
+
+[[noreturn]] void BecomeProgram(ChildPlan& plan) {
+  ::setpgid(0, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (::getppid() != plan.parent)
+    ::_exit(kCannotExecute);  // sweep died before the line above took effect
+  ::signal(SIGINT, SIG_DFL);
+  ::signal(SIGTERM, SIG_DFL);
+  ::sigprocmask(SIG_SETMASK, &plan.blocked, nullptr);
+  const int null_input = ::open("/dev/null", O_RDONLY);
+  ::dup2(null_input, STDIN_FILENO);
+  ::dup2(plan.stdout_fd, STDOUT_FILENO);
+  ::dup2(plan.stderr_fd, STDERR_FILENO);
+  ::execvpe(plan.argv[0], plan.argv.data(), plan.environment.data());
+  plan.error = errno;
+  ::_exit(kCannotExecute);
+}
+
+// As exec takes them: the words must outlive it.
+std::vector<char*> Pointers(std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+int OpenLog(const std::filesystem::path& path) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (fd < 0) ThrowFileError("cannot open", path, errno);
+  return fd;
+}
+
+// No handler of ours may run in the child while it has our memory.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+}  // namespace
+
+Launch::Launch(std::vector<std::string> argv,
+               std::vector<std::string> environment,
+               const std::filesystem::path& stdout_log,
+               const std::filesystem::path& stderr_log)
+    : argv_(std::move(argv)),
+      environment_(std::move(environment)),
+      stdout_fd_(OpenLog(stdout_log)) {
+  try {
+    stderr_fd_ = OpenLog(stderr_log);
+  } catch (...) {
+    ::close(stdout_fd_);
+    throw;
+  }
+}
+
+Launch::~Launch() {
+  for (const int fd : {stdout_fd_, stderr_fd_}) {
+    if (fd >= 0) ::close(fd);
+  }
+}
+
+Launch::Launch(Launch&& other) noexcept
+    : argv_(std::move(other.argv_)),
+      environment_(std::move(other.environment_)),
+      stdout_fd_(std::exchange(other.stdout_fd_, -1)),
+      stderr_fd_(std::exchange(other.stderr_fd_, -1)) {}
+
+pid_t Launch::Start(const sigset_t& blocked) {
+  ChildPlan plan;
+  plan.argv = Pointers(argv_);
+  plan.environment = Pointers(environment_);
+  plan.stdout_fd = stdout_fd_;
+  plan.stderr_fd = stderr_fd_;
+  plan.blocked = blocked;
+  plan.parent = ::getpid();
+  const SignalsBlocked quiet;
+  // posix_spawn cannot ask for PR_SET_PDEATHSIG.
+  const pid_t pid = ::vfork();  // NOLINT(clang-analyzer-security.insecureAPI.vfork)
+  if (pid == 0) BecomeProgram(plan);
+  const int error = pid < 0 ? errno : plan.error;
+  if (error == 0) return pid;
+  if (pid > 0) ::waitpid(pid, nullptr, 0);
+  throw Failure(FailureCode::kUsage,
+                fmt::format("cannot start the trainer '{}': {}", argv_[0], std::strerror(error)));
+}
+
+}  // namespace sweep
