@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "core/json.h"
@@ -55,6 +57,10 @@ struct RunRecord {
   double train_seconds = 0;
 };
 
+/// Where runs stand, by id, and ids alone: many are looked up, in no order.
+using RunStates = std::unordered_map<std::string, RunState>;
+using IdSet = std::unordered_set<std::string>;
+
 /// Newest numbers of a run in progress, from its events.
 struct RunProgress {
   int64_t samples_seen = 0;
@@ -74,18 +80,15 @@ struct OpenAttempt {
   Json provenance = Json::object();  ///< of the program that started it: build, machine, command
 };
 
-/// How fast one attempt trained, and where.
-struct AttemptRate {
-  std::string run_id;
-  std::string model;      ///< canonical JSON of the run's ModelSpec
-  std::string precision;  ///< of the run
-  std::string reduction;  ///< canonical JSON of its TokenReductionSpec
-  std::string executor;
-  std::string host;       ///< where `sweep` started its process; empty for a job of a scheduler
-  std::string device;     ///< as the trainer named it; empty where it did not
-  int64_t threads = 0;    ///< of each process; 0 where the trainer did not say
-  int64_t processes = 1;  ///< that shared every batch
-  double samples_per_second = 0;
+/// How fast attempts trained that had the same work to do with the same means.
+struct MeasuredRates {
+  std::string model;                       ///< canonical JSON of the runs' ModelSpec
+  std::string precision;                   ///< of the runs
+  std::string reduction;                   ///< canonical JSON of their TokenReductionSpec
+  std::string device;                      ///< as the trainer named it; empty where it did not
+  int64_t threads = 0;                     ///< of each process; 0 where the trainer did not say
+  int64_t processes = 1;                   ///< that shared every batch
+  std::vector<double> samples_per_second;  ///< of each attempt
 };
 
 /// How long an attempt worked, from the trainer's start to its end or to now. An attempt that waits

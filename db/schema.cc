@@ -336,9 +336,79 @@ END;
 CREATE INDEX runs_with_message ON runs(run_id) WHERE message <> '';
 )sql";
 
+constexpr const char* kVersion8 = R"sql(
+-- What decides how fast a run trains on a given machine, each combination once.
+CREATE TABLE workloads (
+  workload_id INTEGER PRIMARY KEY,
+  model TEXT NOT NULL,                       -- canonical JSON, as are the others' objects
+  precision TEXT NOT NULL,
+  reduction TEXT NOT NULL,
+  UNIQUE (model, precision, reduction)
+) STRICT;
+CREATE VIEW run_workloads AS
+SELECT run_id, json_extract(spec, '$.model') AS model, coalesce(json_extract(spec, '$.precision'), 'fp32') AS precision,
+  coalesce(json_extract(spec, '$.reduction'), '{}') AS reduction FROM runs;
+
+-- What the events of an attempt say of its speed, so that nobody has to read them all.
+CREATE TABLE attempt_work (
+  run_id TEXT NOT NULL REFERENCES runs(run_id),
+  attempt INTEGER NOT NULL,
+  workload_id INTEGER NOT NULL REFERENCES workloads(workload_id),
+  device TEXT NOT NULL DEFAULT '',           -- as the trainer named it; '' and 0: it did not say
+  threads INTEGER NOT NULL DEFAULT 0,
+  processes INTEGER NOT NULL DEFAULT 1,
+  started_at REAL,                           -- the trainer, by its own clock
+  first_step_at REAL,
+  first_step_samples INTEGER,
+  last_step_at REAL,
+  last_step_samples INTEGER,
+  PRIMARY KEY (run_id, attempt)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER attempt_work_of_event AFTER INSERT ON events WHEN NEW.type IN ('started', 'step') BEGIN
+  INSERT OR IGNORE INTO workloads (model, precision, reduction)
+  SELECT model, precision, reduction FROM run_workloads WHERE run_id = NEW.run_id
+    AND NOT EXISTS (SELECT 1 FROM attempt_work WHERE run_id = NEW.run_id AND attempt = NEW.attempt);
+  INSERT INTO attempt_work (run_id, attempt, workload_id)
+  SELECT run_id, NEW.attempt, workload_id FROM run_workloads JOIN workloads USING (model, precision, reduction)
+  WHERE run_id = NEW.run_id
+    AND NOT EXISTS (SELECT 1 FROM attempt_work WHERE run_id = NEW.run_id AND attempt = NEW.attempt);
+  UPDATE attempt_work SET device = coalesce(json_extract(NEW.body, '$.device'), ''),
+    threads = coalesce(json_extract(NEW.body, '$.threads'), 0),
+    processes = coalesce(json_extract(NEW.body, '$.processes'), 1),
+    started_at = json_extract(NEW.body, '$.at')
+  WHERE run_id = NEW.run_id AND attempt = NEW.attempt AND NEW.type = 'started' AND started_at IS NULL;
+  UPDATE attempt_work SET first_step_at = coalesce(first_step_at, json_extract(NEW.body, '$.at')),
+    first_step_samples = coalesce(first_step_samples, json_extract(NEW.body, '$.samples_seen')),
+    last_step_at = json_extract(NEW.body, '$.at'), last_step_samples = json_extract(NEW.body, '$.samples_seen')
+  WHERE run_id = NEW.run_id AND attempt = NEW.attempt AND NEW.type = 'step';
+END;
+
+INSERT INTO workloads (model, precision, reduction) SELECT DISTINCT model, precision, reduction FROM run_workloads;
+INSERT INTO attempt_work
+SELECT told.run_id, told.attempt, workload_id, coalesce(json_extract(started.body, '$.device'), ''),
+  coalesce(json_extract(started.body, '$.threads'), 0), coalesce(json_extract(started.body, '$.processes'), 1),
+  json_extract(started.body, '$.at'), json_extract(first.body, '$.at'), json_extract(first.body, '$.samples_seen'),
+  json_extract(last.body, '$.at'), json_extract(last.body, '$.samples_seen')
+FROM (SELECT run_id, attempt, min(seq) FILTER (WHERE type = 'started') AS start, min(seq) FILTER (WHERE type = 'step') AS first,
+    max(seq) FILTER (WHERE type = 'step') AS last FROM events GROUP BY run_id, attempt) AS told
+JOIN run_workloads USING (run_id) JOIN workloads USING (model, precision, reduction)
+LEFT JOIN events AS started ON (started.run_id, started.attempt, started.seq) = (told.run_id, told.attempt, told.start)
+LEFT JOIN events AS first ON (first.run_id, first.attempt, first.seq) = (told.run_id, told.attempt, told.first)
+LEFT JOIN events AS last ON (last.run_id, last.attempt, last.seq) = (told.run_id, told.attempt, told.last);
+
+-- How fast each attempt trained, from its first to its last step event: start-up does not count, checkpoints do.
+DROP VIEW attempt_rates;
+CREATE VIEW attempt_rates AS
+SELECT run_id, attempt, executor, host, workload_id, device, threads, processes,
+  1.0 * (last_step_samples - first_step_samples) / (last_step_at - first_step_at) AS samples_per_second
+FROM attempt_work JOIN attempts USING (run_id, attempt)
+WHERE last_step_at > first_step_at AND last_step_samples > first_step_samples;
+)sql";
+
 // Entry i brings version i to i + 1. Never edit one that has been released: add the next.
-constexpr std::array<const char*, 7> kMigrations = {
-    kVersion1, kVersion2, kVersion3, kVersion4, kVersion5, kVersion6, kVersion7};
+constexpr std::array<const char*, 8> kMigrations = {
+    kVersion1, kVersion2, kVersion3, kVersion4, kVersion5, kVersion6, kVersion7, kVersion8};
 
 int StoredVersion(SQLite::Database& database) {
   return database.execAndGet("PRAGMA user_version").getInt();

@@ -49,18 +49,20 @@ class Store {
   [[nodiscard]] std::set<std::string> SweepIds() const;
   [[nodiscard]] std::set<std::string> ImportIds() const;
   [[nodiscard]] std::optional<RunRecord> FindRun(const std::string& run_id) const;
-  /// All runs, or those of one sweep.
-  [[nodiscard]] std::map<std::string, RunRecord> Runs(const std::string& sweep_id = "") const;
+  /// Of all runs, or of those of one sweep.
+  [[nodiscard]] RunStates States(const std::string& sweep_id = "") const;
   /// eval_id of every finished evaluation.
-  [[nodiscard]] std::set<std::string> FinishedEvaluations() const;
+  [[nodiscard]] IdSet FinishedEvaluations() const;
   [[nodiscard]] std::vector<OpenAttempt> OpenAttempts() const;
   [[nodiscard]] std::optional<RunProgress> LatestProgress(const std::string& run_id) const;
-  /// Rates of all attempts that told of two steps or more.
-  [[nodiscard]] std::vector<AttemptRate> AttemptRates() const;
+  /// Rates of all attempts that told of two steps or more, of an executor and on a host (empty:
+  /// jobs of a scheduler).
+  [[nodiscard]] std::vector<MeasuredRates> RatesAt(const std::string& executor,
+                                                   const std::string& host) const;
   /// Of all attempts; open ones last until `now` (Unix time).
   [[nodiscard]] std::vector<AttemptSpan> AttemptSpans(double now) const;
   /// Runs of all sweeps of this name.
-  [[nodiscard]] std::set<std::string> RunsOfName(const std::string& sweep_name) const;
+  [[nodiscard]] IdSet RunsOfName(const std::string& sweep_name) const;
   /// The last `failure` event of an attempt.
   [[nodiscard]] std::optional<ReportedFailure> FailureOf(const std::string& run_id,
                                                          int64_t attempt) const;

@@ -1,17 +1,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <tuple>
 
 #include "db/store_impl.h"
 
 namespace sweep {
 namespace {
 
-std::set<std::string> FirstColumn(SQLite::Statement& statement) {
-  std::set<std::string> values;
-  // Indices give them in order, where the hint is right.
-  while (statement.executeStep())
-    values.emplace_hint(values.end(), statement.getColumn(0).getString());
+template <class Set>
+Set FirstColumn(SQLite::Statement& statement) {
+  Set values;
+  while (statement.executeStep()) values.insert(statement.getColumn(0).getString());
   return values;
 }
 
@@ -43,13 +44,15 @@ std::string CellText(const SQLite::Column& cell) {
 }  // namespace
 
 std::set<std::string> Store::SweepIds() const {
-  return TranslateSqlite(
-      *impl_, [&] { return FirstColumn(impl_->Prepare("SELECT sweep_id FROM sweeps")); });
+  return TranslateSqlite(*impl_, [&] {
+    return FirstColumn<std::set<std::string>>(impl_->Prepare("SELECT sweep_id FROM sweeps"));
+  });
 }
 
 std::set<std::string> Store::ImportIds() const {
-  return TranslateSqlite(
-      *impl_, [&] { return FirstColumn(impl_->Prepare("SELECT import_id FROM imports")); });
+  return TranslateSqlite(*impl_, [&] {
+    return FirstColumn<std::set<std::string>>(impl_->Prepare("SELECT import_id FROM imports"));
+  });
 }
 
 std::optional<RunRecord> Store::FindRun(const std::string& run_id) const {
@@ -61,25 +64,24 @@ std::optional<RunRecord> Store::FindRun(const std::string& run_id) const {
   });
 }
 
-std::map<std::string, RunRecord> Store::Runs(const std::string& sweep_id) const {
+RunStates Store::States(const std::string& sweep_id) const {
   return TranslateSqlite(*impl_, [&] {
-    const std::string filter =
-        "WHERE ?1 = '' OR run_id IN (SELECT run_id FROM sweep_runs WHERE sweep_id = ?1) "
-        "ORDER BY run_id";
-    SQLite::Statement& query = impl_->Prepare(kRunColumns + filter, sweep_id);
-    std::map<std::string, RunRecord> records;
+    SQLite::Statement& query = impl_->Prepare(
+        "SELECT run_id, state FROM runs "
+        "WHERE ?1 = '' OR run_id IN (SELECT run_id FROM sweep_runs WHERE sweep_id = ?1)",
+        sweep_id);
+    RunStates states;
     while (query.executeStep()) {
-      RunRecord record = ReadRunRecord(query);
-      const std::string run_id = record.run_id;
-      records.emplace_hint(records.end(), run_id, std::move(record));
+      states.emplace(query.getColumn(0).getString(), ParseRunState(query.getColumn(1).getString()));
     }
-    return records;
+    return states;
   });
 }
 
-std::set<std::string> Store::FinishedEvaluations() const {
-  return TranslateSqlite(
-      *impl_, [&] { return FirstColumn(impl_->Prepare("SELECT eval_id FROM evaluations")); });
+IdSet Store::FinishedEvaluations() const {
+  return TranslateSqlite(*impl_, [&] {
+    return FirstColumn<IdSet>(impl_->Prepare("SELECT eval_id FROM evaluations"));
+  });
 }
 
 std::vector<OpenAttempt> Store::OpenAttempts() const {
@@ -116,28 +118,36 @@ std::optional<RunProgress> Store::LatestProgress(const std::string& run_id) cons
   });
 }
 
-std::vector<AttemptRate> Store::AttemptRates() const {
+std::vector<MeasuredRates> Store::RatesAt(const std::string& executor,
+                                          const std::string& host) const {
   return TranslateSqlite(*impl_, [&] {
-    SQLite::Statement& query = impl_->Prepare(
-        "SELECT run_id, json_extract(spec, '$.model'), "
-        "coalesce(json_extract(spec, '$.precision'), 'fp32'), "
-        "coalesce(json_extract(spec, '$.reduction'), '{}'), executor, host, "
-        "coalesce(json_extract(started, '$.device'), ''), "
-        "coalesce(json_extract(started, '$.threads'), 0), "
-        "coalesce(json_extract(started, '$.processes'), 1), samples_per_second "
-        "FROM attempt_rates JOIN runs USING (run_id) ORDER BY run_id, attempt");
-    std::vector<AttemptRate> rates;
-    while (query.executeStep()) {
-      rates.push_back({query.getColumn(0).getString(),
-                       query.getColumn(1).getString(),
-                       query.getColumn(2).getString(),
-                       query.getColumn(3).getString(),
-                       query.getColumn(4).getString(),
-                       query.getColumn(5).getString(),
-                       query.getColumn(6).getString(),
-                       query.getColumn(7).getInt64(),
-                       query.getColumn(8).getInt64(),
-                       query.getColumn(9).getDouble()});
+    // Numbers first: there are few models, and many attempts at each.
+    std::map<std::tuple<int64_t, std::string, int64_t, int64_t>, std::vector<double>> measured;
+    SQLite::Statement& attempts = impl_->Prepare(
+        "SELECT workload_id, device, threads, processes, samples_per_second FROM attempt_rates "
+        "WHERE executor = ? AND host = ?",
+        executor,
+        host);
+    while (attempts.executeStep()) {
+      measured[{attempts.getColumn(0).getInt64(),
+                attempts.getColumn(1).getString(),
+                attempts.getColumn(2).getInt64(),
+                attempts.getColumn(3).getInt64()}]
+          .push_back(attempts.getColumn(4).getDouble());
+    }
+    std::vector<MeasuredRates> rates;
+    for (auto& [key, values] : measured) {
+      const auto& [workload_id, device, threads, processes] = key;
+      SQLite::Statement& workload = impl_->Prepare(
+          "SELECT model, precision, reduction FROM workloads WHERE workload_id = ?", workload_id);
+      workload.executeStep();
+      rates.push_back({workload.getColumn(0).getString(),
+                       workload.getColumn(1).getString(),
+                       workload.getColumn(2).getString(),
+                       device,
+                       threads,
+                       processes,
+                       std::move(values)});
     }
     return rates;
   });
@@ -146,14 +156,11 @@ std::vector<AttemptRate> Store::AttemptRates() const {
 std::vector<AttemptSpan> Store::AttemptSpans(double now) const {
   return TranslateSqlite(*impl_, [&] {
     SQLite::Statement& query = impl_->Prepare(
-        "WITH known AS (SELECT *, (SELECT body FROM events WHERE events.run_id = attempts.run_id "
-        "AND events.attempt = attempts.attempt AND type = 'started' ORDER BY seq LIMIT 1) AS "
-        "started FROM attempts) "
-        "SELECT run_id, attempt, executor, host, coalesce(json_extract(started, '$.device'), ''), "
-        "coalesce(json_extract(started, '$.threads'), 0), "
-        "coalesce(json_extract(started, '$.processes'), 1), outcome IS NULL, "
-        "coalesce(json_extract(started, '$.at'), CASE WHEN job = '' THEN started_at END), "
-        "coalesce(ended_at, ?), started_at FROM known ORDER BY run_id, attempt",
+        "SELECT run_id, attempt, executor, host, coalesce(device, ''), coalesce(threads, 0), "
+        "coalesce(processes, 1), outcome IS NULL, "
+        "coalesce(attempt_work.started_at, CASE WHEN job = '' THEN attempts.started_at END), "
+        "coalesce(ended_at, ?), attempts.started_at "
+        "FROM attempts LEFT JOIN attempt_work USING (run_id, attempt) ORDER BY run_id, attempt",
         now);
     std::vector<AttemptSpan> spans;
     while (query.executeStep()) {
@@ -175,9 +182,9 @@ std::vector<AttemptSpan> Store::AttemptSpans(double now) const {
   });
 }
 
-std::set<std::string> Store::RunsOfName(const std::string& sweep_name) const {
+IdSet Store::RunsOfName(const std::string& sweep_name) const {
   return TranslateSqlite(*impl_, [&] {
-    return FirstColumn(impl_->Prepare(
+    return FirstColumn<IdSet>(impl_->Prepare(
         "SELECT run_id FROM sweep_runs JOIN sweeps USING (sweep_id) WHERE name = ?", sweep_name));
   });
 }

@@ -67,10 +67,10 @@ std::map<std::string, std::set<int64_t>> NeededByAnySweep(const Store& store) {
 }
 
 void AddCheckpoints(const RunDirectory& directory,
-                    const RunRecord& run,
+                    RunState state,
                     std::set<int64_t> keep,
                     std::vector<Garbage>& garbage) {
-  const bool over = run.state == RunState::kCompleted;
+  const bool over = state == RunState::kCompleted;
   try {
     for (const int64_t attempt : directory.AttemptNumbers()) {
       const auto keep_at = ReadAttemptRequest(directory, attempt).keep_at;
@@ -108,7 +108,7 @@ std::vector<Garbage> FindGarbage(const Store& store, bool unlisted_runs) {
   std::set<std::string> at_work;
   for (const OpenAttempt& open : store.OpenAttempts()) at_work.insert(open.run_id);
   const auto needed = NeededByAnySweep(store);
-  const auto known = store.Runs();
+  const auto known = store.States();
 
   std::vector<Garbage> garbage;
   std::error_code absent;

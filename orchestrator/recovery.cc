@@ -148,9 +148,9 @@ void ResetHalfStartedRuns(Store& store) {
   std::set<std::string> with_a_scheduler;
   for (const OpenAttempt& open : store.OpenAttempts()) with_a_scheduler.insert(open.run_id);
   std::vector<std::string> half_started;
-  for (const auto& [run_id, record] : store.Runs()) {
+  for (const auto& [run_id, state] : store.States()) {
     if (with_a_scheduler.contains(run_id)) continue;
-    if (record.state == RunState::kSubmitting || record.state == RunState::kRunning)
+    if (state == RunState::kSubmitting || state == RunState::kRunning)
       half_started.push_back(run_id);
   }
   if (half_started.empty()) return;
@@ -193,7 +193,7 @@ void RebuildDatabase(const std::filesystem::path& root, std::vector<std::string>
   }
   const std::unique_ptr<Store> store = OpenForWriting(root, notes);
   StoreTransaction transaction(*store);
-  for (const auto& [run_id, record] : store->Runs()) {
+  for (const auto& [run_id, state] : store->States()) {
     const IngestedRun ingested = IngestRun(*store, transaction, run_id);
     notes.insert(notes.end(), ingested.warnings.begin(), ingested.warnings.end());
   }

@@ -19,8 +19,7 @@ bool IsFinal(RunState state, bool retry_failed) {
   }
 }
 
-std::vector<const EvaluationRequest*> MissingEvaluations(const RunRow& run,
-                                                         const std::set<std::string>& finished) {
+std::vector<const EvaluationRequest*> MissingEvaluations(const RunRow& run, const IdSet& finished) {
   std::vector<const EvaluationRequest*> missing;
   for (const EvaluationRequest& evaluation : run.evaluations) {
     if (!finished.contains(evaluation.eval_id)) missing.push_back(&evaluation);
@@ -31,14 +30,14 @@ std::vector<const EvaluationRequest*> MissingEvaluations(const RunRow& run,
 }  // namespace
 
 RunPlan::RunPlan(const SweepRow& sweep,
-                 const std::map<std::string, RunRecord>& records,
-                 const std::set<std::string>& finished_evaluations,
+                 const RunStates& states,
+                 const IdSet& finished_evaluations,
                  bool retry_failed)
     : sweep_(sweep), total_runs_(sweep.runs.size()) {
   std::set<std::string> trained;
   for (const RunRow& run : sweep.runs) {
-    const auto record = records.find(run.run_id);
-    const RunState state = record == records.end() ? RunState::kPlanned : record->second.state;
+    const auto known = states.find(run.run_id);
+    const RunState state = known == states.end() ? RunState::kPlanned : known->second;
     if (state == RunState::kCompleted) trained.insert(run.run_id);
     RunWork work{&run, !IsFinal(state, retry_failed), {}};
     if (work.train || state == RunState::kCompleted) {
@@ -105,7 +104,7 @@ void RunPlan::PutBack(const RunWork& work) {
   ready_.emplace(work.run->compute_gmacs, work);
 }
 
-bool RunPlan::Retry(const std::string& run_id, const std::set<std::string>& finished_evaluations) {
+bool RunPlan::Retry(const std::string& run_id, const IdSet& finished_evaluations) {
   const auto is_it = [&](const auto& entry) { return entry.second.run->run_id == run_id; };
   const auto run = std::find_if(sweep_.runs.begin(), sweep_.runs.end(), [&](const RunRow& row) {
     return row.run_id == run_id;

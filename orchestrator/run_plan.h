@@ -24,8 +24,8 @@ class RunPlan {
   /// `sweep` must outlive the plan. Runs that failed or diverged earlier are left as they are
   /// unless `retry_failed`; cancelled runs likewise.
   RunPlan(const SweepRow& sweep,
-          const std::map<std::string, RunRecord>& records,
-          const std::set<std::string>& finished_evaluations,
+          const RunStates& states,
+          const IdSet& finished_evaluations,
           bool retry_failed);
 
   /// The ready work with the most compute, so that the longest run does not start last; nullopt
@@ -43,8 +43,7 @@ class RunPlan {
 
   /// Wants a run of this sweep that had failed; false for any other run, and for one that is wanted
   /// already.
-  [[nodiscard]] bool Retry(const std::string& run_id,
-                           const std::set<std::string>& finished_evaluations);
+  [[nodiscard]] bool Retry(const std::string& run_id, const IdSet& finished_evaluations);
 
   /// Nothing is ready and nothing is out.
   [[nodiscard]] bool Finished() const { return ready_.empty() && taken_.empty(); }

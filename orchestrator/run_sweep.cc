@@ -38,8 +38,7 @@ void PredictCost(const Store& store,
                  const RunPlan& plan,
                  const std::optional<double>& most_hours,
                  SweepJob& job) {
-  const TrainRates rates(
-      WorkplaceOf(job.executor, job.trainer, ""), store.AttemptRates(), LoadProbes(store.root()));
+  const TrainRates rates = KnownRates(WorkplaceOf(job.executor, job.trainer, ""), store);
   const PlanCost cost = CostOf(plan.Remaining(), job, rates);
   if (most_hours) RequireBudget(cost, rates.workplace(), *most_hours);
   for (const auto& [run_id, run] : cost.runs)
@@ -136,7 +135,7 @@ SweepReport RunSweep(const RunSweepOptions& options) {
   const SweepFile file = ReadSweepFile(options.sweep_file, LoadCatalog(DataPath("")));
   SweepJob job = MakeJob(file, options);
   const std::unique_ptr<Store> store = OpenStore(options.store);
-  RunPlan plan(job.sweep, store->Runs(), store->FinishedEvaluations(), options.retry_failed);
+  RunPlan plan(job.sweep, store->States(), store->FinishedEvaluations(), options.retry_failed);
   PredictCost(*store, plan, options.most_hours, job);
   AddSweepToStore(*store, job.sweep);
 

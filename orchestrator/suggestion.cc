@@ -93,14 +93,14 @@ double HoursOf(const RunRow& run, const TrainRates& rates) {
 }  // namespace
 
 CandidateRuns FindCandidates(const ExpandedSweep& sweep,
-                             const std::map<std::string, RunRecord>& records,
+                             const RunStates& states,
                              const TrainRates& rates,
                              const Json& group,
                              const PointQuery& query,
                              const Law& law) {
   const auto state_of = [&](const RunRow& run) {
-    const auto record = records.find(run.run_id);
-    return record == records.end() ? RunState::kPlanned : record->second.state;
+    const auto known = states.find(run.run_id);
+    return known == states.end() ? RunState::kPlanned : known->second;
   };
   std::vector<const RunRow*> open;
   for (const RunRow& run : sweep.runs) {

@@ -23,7 +23,7 @@ struct CandidateRuns {
 /// question is about, found by `query` for `law`; runs of other curves and rows that `query` leaves
 /// out are no candidates either. `sweep` must outlive the result.
 [[nodiscard]] CandidateRuns FindCandidates(const ExpandedSweep& sweep,
-                                           const std::map<std::string, RunRecord>& records,
+                                           const RunStates& states,
                                            const TrainRates& rates,
                                            const Json& group,
                                            const PointQuery& query,

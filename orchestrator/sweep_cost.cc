@@ -52,7 +52,7 @@ SweepCost CostSoFar(const Store& store, const std::vector<RunSpending>& runs) {
     if (!latest || span.started_at > latest->started_at) latest = span;
   }
 
-  const TrainRates rates(PlaceOf(latest), store.AttemptRates(), LoadProbes(store.root()));
+  const TrainRates rates = KnownRates(PlaceOf(latest), store);
   const auto devices = static_cast<double>(rates.workplace().devices);
   RangedEstimate seconds;
   for (const RunSpending& run : runs) {

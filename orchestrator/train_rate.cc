@@ -90,18 +90,17 @@ Workplace WorkplaceOf(const ExecutorSettings& executor,
 }
 
 TrainRates::TrainRates(Workplace workplace,
-                       const std::vector<AttemptRate>& attempts,
+                       const std::vector<MeasuredRates>& measured,
                        const std::vector<Probe>& probes)
     : workplace_(std::move(workplace)) {
   if (workplace_.imagined) return;
-  for (const AttemptRate& attempt : attempts) {
-    const bool here = attempt.executor == workplace_.executor && attempt.host == workplace_.host;
-    const bool alike = (attempt.threads == 0 || attempt.threads == workplace_.threads) &&
-                       attempt.processes == workplace_.processes &&
-                       (attempt.device.empty() || IsGpu(attempt.device) == workplace_.gpu);
-    if (here && alike)
-      measured_[{attempt.model, attempt.precision, attempt.reduction}].push_back(
-          attempt.samples_per_second);
+  for (const MeasuredRates& rates : measured) {
+    const bool alike = (rates.threads == 0 || rates.threads == workplace_.threads) &&
+                       rates.processes == workplace_.processes &&
+                       (rates.device.empty() || IsGpu(rates.device) == workplace_.gpu);
+    if (!alike) continue;
+    std::vector<double>& all = measured_[{rates.model, rates.precision, rates.reduction}];
+    all.insert(all.end(), rates.samples_per_second.begin(), rates.samples_per_second.end());
   }
   for (const Probe& probe : probes) {
     const bool here = workplace_.host.empty() || probe.host == workplace_.host;
@@ -137,6 +136,10 @@ TrainRate TrainRates::For(const RunSpec& spec) const {
     return rate;
   }
   return Assumed(spec);
+}
+
+TrainRates KnownRates(const Workplace& workplace, const Store& store) {
+  return {workplace, store.RatesAt(workplace.executor, workplace.host), LoadProbes(store.root())};
 }
 
 const Probe* TrainRates::ProbeOf(const RunSpec& spec) const {

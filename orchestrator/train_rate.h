@@ -7,6 +7,7 @@
 
 #include "core/run_spec.h"
 #include "db/records.h"
+#include "db/store.h"
 #include "orchestrator/accelerator.h"
 #include "orchestrator/probe.h"
 #include "orchestrator/sweep_file/sweep_file.h"
@@ -49,8 +50,9 @@ struct TrainRate {
 /// process, else the accelerator's assumed share of its peak.
 class TrainRates {
  public:
+  /// `measured` are those of the workplace's executor and host.
   TrainRates(Workplace workplace,
-             const std::vector<AttemptRate>& attempts,
+             const std::vector<MeasuredRates>& measured,
              const std::vector<Probe>& probes);
 
   [[nodiscard]] TrainRate For(const RunSpec& spec) const;
@@ -65,5 +67,8 @@ class TrainRates {
   std::map<SpeedKey, std::vector<double>> measured_;  // by model, precision, token reduction
   std::vector<Probe> probes_;
 };
+
+/// What the store's attempts and probes tell of a workplace.
+[[nodiscard]] TrainRates KnownRates(const Workplace& workplace, const Store& store);
 
 }  // namespace sweep

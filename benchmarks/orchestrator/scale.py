@@ -63,16 +63,18 @@ def complete_most(store):
                          "WHERE run_id = ?", [(run,) for run in done])
     database.executemany(
         "INSERT OR IGNORE INTO attempts (run_id, attempt, executor, host, pid, started_at, ended_at, outcome, exit_code, "
-        "predicted_seconds) VALUES (?, 1, 'local', 'here', 1, 1.0, 11.0, 'succeeded', 0, 9.0)", [(run,) for run in done])
+        "predicted_seconds) VALUES (?, 1, 'local', ?, 1, 1.0, 11.0, 'succeeded', 0, 9.0)", [(run, os.uname().nodename) for run in done])
+    (listed,) = os.listdir(f"{store}/sweeps")
+    with open(f"{store}/sweeps/{listed}") as file:
+        wanted = {run["run_id"]: run["evaluations"] for run in json.load(file)["sweep"]["runs"]}
     for run in done:
-        spec = json.dumps({"task": "zeroshot_classification"})
-        samples = database.execute("SELECT segment_samples_seen FROM runs WHERE run_id = ?", (run,)).fetchone()[0]
-        for number, (task, metric) in enumerate([("zeroshot_classification", "acc1"),
-                                                 ("zeroshot_retrieval", "image_retrieval_recall@5")]):
-            evaluation = f"{number}{run[1:]}"
+        for evaluation, metric in zip(wanted[run], ("acc1", "image_retrieval_recall@5")):
             database.execute("INSERT OR IGNORE INTO evaluations VALUES (?, ?, ?, ?, ?, ?, 1.0)",
-                             (evaluation, run, samples, task, f"set{number}", spec))
-            database.execute("INSERT OR IGNORE INTO measurements VALUES (?, ?, 0.5, 1000)", (evaluation, metric))
+                             (evaluation["eval_id"], run, evaluation["samples_seen"], evaluation["spec"]["task"],
+                              evaluation["eval_dataset"], json.dumps(evaluation["spec"])))
+            database.execute("INSERT OR IGNORE INTO measurements VALUES (?, ?, 0.5, 1000)", (evaluation["eval_id"], metric))
+        started = {"seq": 0, "at": 1.0, "type": "started", "device": "cpu", "threads": 1}
+        database.execute("INSERT OR IGNORE INTO events VALUES (?, 1, 0, 'started', ?)", (run, json.dumps(started)))
         for event in range(1, 3):
             database.execute("INSERT OR IGNORE INTO events VALUES (?, 1, ?, 'step', ?)",
                              (run, event, json.dumps({"seq": event, "at": 1.0 + event, "type": "step", "loss": 2.0,

@@ -37,7 +37,7 @@ int Rebuild(const GlobalOptions& global) {
   RebuildDatabase(global.store, notes);
   PrintNotes(notes);
   const Store store(global.store, Store::Access::kRead);
-  const size_t runs = store.Runs().size();
+  const size_t runs = store.States().size();
   const size_t evaluations = store.FinishedEvaluations().size();
   if (global.json) {
     fmt::print("{}\n",

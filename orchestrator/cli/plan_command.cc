@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 
@@ -51,15 +54,14 @@ struct PlanView {
 // Of more, nobody reads the rows.
 constexpr size_t kMostRunsListed = 1000;
 
-StoreComparison Compare(const SweepRow& sweep,
-                        const std::map<std::string, RunRecord>& known,
-                        std::set<std::string> orphaned) {
+StoreComparison Compare(const SweepRow& sweep, const RunStates& known, IdSet orphaned) {
   StoreComparison comparison;
   for (const RunRow& run : sweep.runs) {
     (known.contains(run.run_id) ? comparison.kept : comparison.fresh).push_back(run.run_id);
     orphaned.erase(run.run_id);
   }
   comparison.orphaned.assign(orphaned.begin(), orphaned.end());
+  std::sort(comparison.orphaned.begin(), comparison.orphaned.end());
   return comparison;
 }
 
@@ -84,17 +86,35 @@ void ProbeUnknown(const SweepJob& job,
   }
 }
 
+// Of the store, if there is one.
+struct StoreState {
+  RunStates known;
+  IdSet evaluated;
+  IdSet of_this_name;
+  std::vector<MeasuredRates> rates;
+};
+
+StoreState ReadStore(const std::string& root,
+                     const std::string& sweep_name,
+                     const Workplace& place) {
+  if (!Store::Exists(root)) return {};
+  const Store store(root, Store::Access::kRead);
+  return {store.States(),
+          store.FinishedEvaluations(),
+          store.RunsOfName(sweep_name),
+          store.RatesAt(place.executor, place.host)};
+}
+
 TrainRates RatesFor(const SweepJob& job,
+                    const Workplace& place,
                     const std::vector<RunWork>& remaining,
                     const PlanOptions& options,
-                    const Store* store,
+                    const std::vector<MeasuredRates>& measured,
                     const std::string& root) {
-  const Workplace place = WorkplaceOf(job.executor, job.trainer, options.accelerator);
-  const auto attempts = store != nullptr ? store->AttemptRates() : std::vector<AttemptRate>();
-  const TrainRates rates(place, attempts, LoadProbes(root));
+  const TrainRates rates(place, measured, LoadProbes(root));
   if (!options.probe) return rates;
   ProbeUnknown(job, remaining, rates, root);
-  return {place, attempts, LoadProbes(root)};
+  return {place, measured, LoadProbes(root)};
 }
 
 std::string RangeText(const RangedEstimate& seconds) {
@@ -275,27 +295,22 @@ Json PlanJson(const PlanView& view) {
 int Plan(const GlobalOptions& global, const PlanOptions& options) {
   const SweepFile file = ReadSweepFile(options.sweep_file, LoadCatalog(DataPath("")));
   CheckFitRequests(file.fits);
+  const Workplace place = WorkplaceOf(file.executor, file.trainer, options.accelerator);
+  auto reading =
+      std::async(std::launch::async, ReadStore, global.store, file.name, std::cref(place));
   const SweepJob job = SweepJob{Expand(file), file.executor, file.trainer};
-  std::unique_ptr<Store> store;
-  if (Store::Exists(global.store))
-    store = std::make_unique<Store>(global.store, Store::Access::kRead);
-  std::map<std::string, RunRecord> known;
-  std::set<std::string> evaluated, orphaned;
-  if (store) {
-    known = store->Runs();
-    evaluated = store->FinishedEvaluations();
-    orphaned = store->RunsOfName(job.sweep.name);
-  }
-  const RunPlan plan(job.sweep, known, evaluated, options.retry_failed);
+  StoreState stored = reading.get();
+  const RunPlan plan(job.sweep, stored.known, stored.evaluated, options.retry_failed);
 
   PlanView view{job,
                 plan,
                 file.profiles,
                 plan.Remaining(),
-                Compare(job.sweep, known, std::move(orphaned)),
+                Compare(job.sweep, stored.known, std::move(stored.of_this_name)),
                 {},
                 {}};
-  const TrainRates rates = RatesFor(job, view.remaining, options, store.get(), global.store);
+  const TrainRates rates =
+      RatesFor(job, place, view.remaining, options, stored.rates, global.store);
   view.list_runs = options.list_runs;
   view.workplace = rates.workplace();
   view.cost = CostOf(view.remaining, job, rates);

@@ -20,9 +20,10 @@ struct RetryOptions {
 // Diverged runs are results: they are tried again only where they are named.
 std::vector<std::string> FailedRuns(const Store& store) {
   std::vector<std::string> runs;
-  for (const auto& [run_id, run] : store.Runs()) {
-    if (run.state == RunState::kFailed || run.state == RunState::kCancelled) runs.push_back(run_id);
+  for (const auto& [run_id, state] : store.States()) {
+    if (state == RunState::kFailed || state == RunState::kCancelled) runs.push_back(run_id);
   }
+  std::sort(runs.begin(), runs.end());
   return runs;
 }
 

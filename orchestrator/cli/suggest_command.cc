@@ -198,11 +198,10 @@ int Suggest(const GlobalOptions& global, const SuggestWords& words) {
 
   const std::vector<PointGroup> groups = GroupsToAsk(LoadRows(global, words.fit), words, file, law);
   const Store store(global.store, Store::Access::kRead);
-  const TrainRates rates(WorkplaceOf(file.executor, file.trainer, words.accelerator),
-                         store.AttemptRates(),
-                         LoadProbes(store.root()));
+  const TrainRates rates =
+      KnownRates(WorkplaceOf(file.executor, file.trainer, words.accelerator), store);
   const CandidateRuns runs =
-      FindCandidates(sweep, store.Runs(), rates, groups.front().group, words.fit.query, law);
+      FindCandidates(sweep, store.States(), rates, groups.front().group, words.fit.query, law);
   if (runs.runs.size() == runs.under_way.size())
     throw Failure(FailureCode::kData,
                   fmt::format("{}: no run of this curve is left to choose", words.sweep_file));

@@ -9,6 +9,7 @@
 
 #include "core/failure.h"
 #include "core/files.h"
+#include "core/json_fields.h"
 #include "tests/support/environment_variable.h"
 #include "tests/support/sample_rows.h"
 #include "tests/support/temporary_directory.h"
@@ -52,7 +53,7 @@ TEST_CASE("A reader waits for a store that is being made") {
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
     const Store store(directory.path(), Store::Access::kWrite);
   });
-  CHECK(Store(directory.path(), Store::Access::kRead).Runs().empty());
+  CHECK(Store(directory.path(), Store::Access::kRead).States().empty());
 }
 
 TEST_CASE("On a network file system readers get a snapshot while the writer holds the database") {
@@ -61,13 +62,13 @@ TEST_CASE("On a network file system readers get a snapshot while the writer hold
   const RunRow run = SampleRunRow();
   {
     Store writer(directory.path(), Store::Access::kWrite);
-    CHECK(Store(directory.path(), Store::Access::kRead).Runs().empty());
+    CHECK(Store(directory.path(), Store::Access::kRead).States().empty());
     AddOneRun(writer, run);
   }
   Store writer(directory.path(), Store::Access::kWrite);
   Move(writer, run.run_id, RunState::kSubmitting);
   const Store reader(directory.path(), Store::Access::kRead);
-  CHECK(reader.Runs().size() == 1);
+  CHECK(reader.States().size() == 1);
   CHECK(reader.FindRun(run.run_id)->state == RunState::kPlanned);  // a moment ago
   CHECK_FALSE(std::filesystem::exists(directory.path() / "sweep.db-wal"));
 }
@@ -155,7 +156,7 @@ TEST_CASE("A writer that lost the store to another one commits nothing") {
   CHECK_THROWS_WITH(AddOneRun(store, SampleRunRow()), Catch::Contains("has taken it over"));
   CHECK_THROWS_AS(store.RequireHeld(), Failure);
   AddOneRun(other, SampleRunRow());
-  CHECK(other.Runs().size() == 1);
+  CHECK(other.States().size() == 1);
 }
 
 TEST_CASE("A second writer is told who holds the store, a reader may look") {
@@ -201,6 +202,69 @@ TEST_CASE("Ingesting the same evaluation and events twice changes nothing") {
   CHECK(store.Query("SELECT count(*) FROM events").rows[0][0] == "1");
   CHECK(store.EventOffset(run.run_id, 1) == 90);
   CHECK(store.LatestProgress(run.run_id)->loss == 4.5);
+}
+
+namespace {
+
+// An attempt here, and what its trainer said: it was queued again and so started twice.
+void AddAttempt(Store& store, const RunRow& run, int64_t attempt, const std::string& host) {
+  StoreTransaction transaction(store);
+  transaction.StartAttempt({run.run_id, attempt, "local", host, 1, "", std::nullopt, {}});
+  const Json start = {{"device", "cpu"}, {"threads", 3}, {"type", "started"}};
+  const auto step = [](int64_t seq, double at, int64_t samples) -> Json {
+    return {{"seq", seq}, {"type", "step"}, {"at", at}, {"samples_seen", samples}};
+  };
+  Json first_start = start, second_start = start;
+  first_start.update({{"seq", 1}, {"at", 10.0}});
+  second_start.update({{"seq", 4}, {"at", 60.0}, {"threads", 4}});
+  transaction.RecordEvents(
+      run.run_id,
+      attempt,
+      {first_start, step(2, 20, 100), step(3, 30, 400), second_start, step(5, 70, 600)},
+      90);
+  transaction.Commit();
+}
+
+}  // namespace
+
+TEST_CASE("Rates of attempts are from their first to their last step, by workload and place") {
+  const TemporaryDirectory directory;
+  Store store(directory.path(), Store::Access::kWrite);
+  const RunRow run = SampleRunRow();
+  AddOneRun(store, run);
+  AddAttempt(store, run, 1, "here");
+  AddAttempt(store, run, 2, "here");
+  AddAttempt(store, run, 3, "there");
+  const std::vector<MeasuredRates> rates = store.RatesAt("local", "here");
+  REQUIRE(rates.size() == 1);
+  CHECK(rates[0].samples_per_second == std::vector<double>{10, 10});
+  CHECK(rates[0].model == CanonicalDump(FieldsToJson(run.spec.model)));
+  CHECK(rates[0].precision == "fp32");
+  CHECK(rates[0].device == "cpu");
+  CHECK(rates[0].threads == 3);
+  CHECK(rates[0].processes == 1);
+  CHECK(store.RatesAt("slurm", "here").empty());
+  CHECK(store.AttemptSpans(100).at(0).seconds == 90);  // from the trainer's own start
+}
+
+TEST_CASE("A store of the version before keeps its rates") {
+  const TemporaryDirectory directory;
+  const RunRow run = SampleRunRow();
+  {
+    Store store(directory.path(), Store::Access::kWrite);
+    AddOneRun(store, run);
+    AddAttempt(store, run, 1, "here");
+  }
+  SQLite::Database((directory.path() / "sweep.db").string(), SQLite::OPEN_READWRITE)
+      .exec(
+          "DROP TRIGGER attempt_work_of_event; DROP VIEW run_workloads; DROP TABLE attempt_work; "
+          "DROP TABLE workloads; PRAGMA user_version = 7");
+  const Store store(directory.path(), Store::Access::kWrite);
+  const std::vector<MeasuredRates> rates = store.RatesAt("local", "here");
+  REQUIRE(rates.size() == 1);
+  CHECK(rates[0].samples_per_second == std::vector<double>{10});
+  CHECK(rates[0].threads == 3);
+  CHECK(store.AttemptSpans(100).at(0).seconds == 90);
 }
 
 TEST_CASE("The points view gives one row a measurement with its coordinates") {

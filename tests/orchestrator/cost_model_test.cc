@@ -21,17 +21,15 @@ Workplace Here() {
   return place;
 }
 
-AttemptRate RateOf(const RunSpec& spec, double samples_per_second) {
-  AttemptRate rate;
-  rate.model = CanonicalDump(FieldsToJson(spec.model));
-  rate.precision = spec.precision;
-  rate.reduction = CanonicalDump(FieldsToJson(spec.reduction));
-  rate.executor = "local";
-  rate.host = "here";
-  rate.device = "cpu";
-  rate.threads = 1;
-  rate.samples_per_second = samples_per_second;
-  return rate;
+MeasuredRates RatesOf(const RunSpec& spec, std::vector<double> samples_per_second) {
+  MeasuredRates rates;
+  rates.model = CanonicalDump(FieldsToJson(spec.model));
+  rates.precision = spec.precision;
+  rates.reduction = CanonicalDump(FieldsToJson(spec.reduction));
+  rates.device = "cpu";
+  rates.threads = 1;
+  rates.samples_per_second = std::move(samples_per_second);
+  return rates;
 }
 
 Probe ProbeOf(const RunSpec& spec, double samples_per_second) {
@@ -149,30 +147,31 @@ TEST_CASE("A rate is measured before it is probed before it is assumed") {
   const TrainRate probed = TrainRates(Here(), {}, {ProbeOf(spec, 70)}).For(spec);
   CHECK(probed.source == RateSource::kProbed);
   CHECK(probed.samples_per_second.middle == Approx(70));
-  const std::vector<AttemptRate> attempts = {RateOf(spec, 40), RateOf(spec, 60), RateOf(spec, 50)};
-  const TrainRate measured = TrainRates(Here(), attempts, {ProbeOf(spec, 70)}).For(spec);
+  MeasuredRates unsaid = RatesOf(spec, {50});
+  unsaid.device.clear();
+  const TrainRate measured =
+      TrainRates(Here(), {RatesOf(spec, {40, 60}), unsaid}, {ProbeOf(spec, 70)}).For(spec);
   CHECK(measured.source == RateSource::kMeasured);
   CHECK(measured.samples_per_second.low == 40);
   CHECK(measured.samples_per_second.middle == 50);
   CHECK(measured.samples_per_second.high == 60);
 }
 
-TEST_CASE("What was measured elsewhere, otherwise or for another model is no measurement") {
+TEST_CASE("What was measured otherwise or for another model is no measurement") {
   const RunSpec spec = SampleRunSpec();
-  std::vector<AttemptRate> others(5, RateOf(spec, 40));
-  others[0].host = "there";
-  others[1].executor = "slurm";
-  others[2].threads = 2;
-  others[3].device = "cuda:0";
-  others[4].precision = "bf16";
+  std::vector<MeasuredRates> others(4, RatesOf(spec, {40}));
+  others[0].processes = 2;
+  others[1].threads = 2;
+  others[2].device = "cuda:0";
+  others[3].precision = "bf16";
   RunSpec wider = spec;
   wider.model.embed_dim *= 2;
-  others.push_back(RateOf(wider, 40));
-  for (const AttemptRate& other : others)
+  others.push_back(RatesOf(wider, {40}));
+  for (const MeasuredRates& other : others)
     CHECK(TrainRates(Here(), {other}, {}).For(spec).source == RateSource::kAssumed);
   Workplace imagined = Here();
   imagined.imagined = true;
-  CHECK(TrainRates(imagined, {RateOf(spec, 40)}, {}).For(spec).source == RateSource::kAssumed);
+  CHECK(TrainRates(imagined, {RatesOf(spec, {40})}, {}).For(spec).source == RateSource::kAssumed);
 }
 
 TEST_CASE("A run that drops patches is as fast as such runs were, or as its probe by its FLOPs") {
@@ -181,10 +180,11 @@ TEST_CASE("A run that drops patches is as fast as such runs were, or as its prob
   half.reduction.patch_dropout = 0.5;
   const double work = TrainFlopsPerSample(half) / TrainFlopsPerSample(full);
   REQUIRE(work < 0.8);
-  const TrainRate probed = TrainRates(Here(), {RateOf(full, 40)}, {ProbeOf(full, 70)}).For(half);
+  const TrainRate probed = TrainRates(Here(), {RatesOf(full, {40})}, {ProbeOf(full, 70)}).For(half);
   CHECK(probed.source == RateSource::kProbed);
   CHECK(probed.samples_per_second.middle == Approx(70 / work));
-  const TrainRate measured = TrainRates(Here(), {RateOf(half, 50)}, {ProbeOf(full, 70)}).For(half);
+  const TrainRate measured =
+      TrainRates(Here(), {RatesOf(half, {50})}, {ProbeOf(full, 70)}).For(half);
   CHECK(measured.samples_per_second.middle == 50);
   const StepSize step{128, 0, false};
   CHECK(EstimateTrainMemory(half.model, step, half.reduction).activations <
@@ -199,14 +199,14 @@ TEST_CASE("A plan's hours are all runs', its time that of its slots or of its lo
   child.run_id = RunId(child.spec);
   const SweepJob job = JobOf({parent, child});
   // 1,024 samples at 1 a second, single measurements being good to a factor.
-  const PlanCost cost = CostOfAll(job, {Here(), {RateOf(parent.spec, 1)}, {}});
+  const PlanCost cost = CostOfAll(job, {Here(), {RatesOf(parent.spec, {1})}, {}});
   CHECK(cost.device_hours.middle == Approx(2 * 1024 / kSecondsPerHour));
   CHECK(cost.device_hours.low < cost.device_hours.middle);
   CHECK(cost.device_hours.high > cost.device_hours.middle);
   REQUIRE(cost.elapsed_seconds);
   CHECK(cost.elapsed_seconds->middle == Approx(2 * 1024));  // one after the other
   const PlanCost apart =
-      CostOfAll(JobOf({parent, SampleRunRow(3)}), {Here(), {RateOf(parent.spec, 1)}, {}});
+      CostOfAll(JobOf({parent, SampleRunRow(3)}), {Here(), {RatesOf(parent.spec, {1})}, {}});
   CHECK(apart.elapsed_seconds->middle == Approx(1024));  // side by side
 }
 
@@ -227,13 +227,13 @@ TEST_CASE("A plan's memory is that of a process with its share of what the proce
 TEST_CASE("Disk is for the checkpoints that are kept") {
   RunRow run = SampleRunRow(1);
   const double one = CheckpointBytes(run.spec.model);
-  CHECK(CostOfAll(JobOf({run}), {Here(), {RateOf(run.spec, 1e6)}, {}}).disk_bytes == one);
+  CHECK(CostOfAll(JobOf({run}), {Here(), {RatesOf(run.spec, {1e6})}, {}}).disk_bytes == one);
   // 1,024 s: one before the last was due too.
-  CHECK(CostOfAll(JobOf({run}), {Here(), {RateOf(run.spec, 1)}, {}}).disk_bytes == 2 * one);
+  CHECK(CostOfAll(JobOf({run}), {Here(), {RatesOf(run.spec, {1})}, {}}).disk_bytes == 2 * one);
   EvaluationRequest half;
   half.samples_seen = run.spec.samples_seen / 2;
   run.evaluations = {half};
-  CHECK(CostOfAll(JobOf({run}), {Here(), {RateOf(run.spec, 1e6)}, {}}).disk_bytes == 2 * one);
+  CHECK(CostOfAll(JobOf({run}), {Here(), {RatesOf(run.spec, {1e6})}, {}}).disk_bytes == 2 * one);
 }
 
 TEST_CASE("A budget is for the upper end of what a plan may cost") {

@@ -60,7 +60,7 @@ Invocation RunOnce(const std::filesystem::path& root,
   job.trainer.sharding = "weights";
   AddSweepToStore(*store, job.sweep);
   RunPlan plan(
-      job.sweep, store->Runs(job.sweep.sweep_id), store->FinishedEvaluations(), retry_failed);
+      job.sweep, store->States(job.sweep.sweep_id), store->FinishedEvaluations(), retry_failed);
   FakeExecutor executor(2, script);
   executor.cause = cause;
   executor.on_start = on_start;
@@ -327,10 +327,10 @@ TEST_CASE("The intents of all starts of a cycle are in the store before the firs
   std::vector<size_t> submitting;  // seen at each start
   const auto count = [&](const AttemptJob& /*job*/) {
     const Store store(directory.path(), Store::Access::kRead);
-    const auto runs = store.Runs();
+    const RunStates runs = store.States();
     submitting.push_back(
         static_cast<size_t>(std::count_if(runs.begin(), runs.end(), [](const auto& run) {
-          return run.second.state == RunState::kSubmitting;
+          return run.second == RunState::kSubmitting;
         })));
   };
   const SweepOutcome outcome = RunOnce(directory.path(),
