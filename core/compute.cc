@@ -1,6 +1,7 @@
 #include "core/compute.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace sweep {
 namespace {
@@ -152,6 +153,12 @@ ForwardGmacs CountForwardGmacs(const ModelSpec& model, const TokenReductionSpec&
 
 double TrainFlopsPerSample(const RunSpec& spec) {
   return kTrainFlopsPerGmac * CountForwardGmacs(spec.model, spec.reduction).total();
+}
+
+double TrainFlopsPerSample(const RunSpec& spec, double text_tokens) {
+  RunSpec shorter = spec;
+  shorter.model.text.context_length = std::llround(text_tokens);
+  return TrainFlopsPerSample(shorter);
 }
 
 TrainMemory EstimateTrainMemory(const ModelSpec& model,

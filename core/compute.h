@@ -38,8 +38,13 @@ struct ForwardGmacs {
 /// twice forward.
 inline constexpr double kTrainFlopsPerGmac = 6e9;
 
-/// Floating-point operations of training per sample.
+/// Floating-point operations of training per sample, as published tables count them: with the
+/// text's padding.
 [[nodiscard]] double TrainFlopsPerSample(const RunSpec& spec);
+
+/// Those that are done where texts have so many tokens on average, and padding is left out: what a
+/// utilisation is counted from.
+[[nodiscard]] double TrainFlopsPerSample(const RunSpec& spec, double text_tokens);
 
 /// Bytes that training holds at its peak, by what they are.
 struct TrainMemory {

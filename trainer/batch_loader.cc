@@ -53,9 +53,8 @@ void BatchLoader::Work() {
       if (stop_ || failure_) return;
       const Piece piece = TakePiece();
       lock.unlock();
-      const int64_t longest = Fill(piece);
+      Fill(piece);
       lock.lock();
-      piece.slot->batch.longest = std::max(piece.slot->batch.longest, longest);
       piece.slot->done += piece.end - piece.begin;
       if (piece.slot->done == options_.batch_size) changed_.notify_all();
     }
@@ -83,7 +82,6 @@ BatchLoader::Piece BatchLoader::TakePiece() {
     slot.batch.images_BCSS.resize(size * static_cast<size_t>(source_.channels()) * side * side);
     slot.batch.tokens_BT.resize(size * static_cast<size_t>(options_.context_length));
     slot.batch.kept_BK.resize(size * static_cast<size_t>(reducer_.kept_patches()));
-    slot.batch.longest = 0;
     slot.first_sample = next_sample_;
     next_sample_ += options_.stride > 0 ? options_.stride : options_.batch_size;
   }
@@ -93,13 +91,12 @@ BatchLoader::Piece BatchLoader::TakePiece() {
   return {&slot, begin, slot.taken};
 }
 
-int64_t BatchLoader::Fill(const Piece& piece) const {
+void BatchLoader::Fill(const Piece& piece) const {
   Batch& batch = piece.slot->batch;
   const auto context = static_cast<size_t>(options_.context_length);
   const auto side = static_cast<size_t>(source_.image_size());
   const size_t pixels = static_cast<size_t>(source_.channels()) * side * side;
   const auto kept = static_cast<size_t>(reducer_.kept_patches());
-  int64_t longest = 0;
   for (int64_t b = piece.begin; b < piece.end; ++b) {
     const int64_t sample = piece.slot->first_sample + b;
     const auto at = static_cast<size_t>(b);
@@ -110,10 +107,9 @@ int64_t BatchLoader::Fill(const Piece& piece) const {
                      order_.AugmentationOf(sample),
                      std::span(batch.images_BCSS).subspan(at * pixels, pixels));
     const auto tokens = std::span(batch.tokens_BT).subspan(at * context, context);
-    longest = std::max(longest, reducer_.Encode(sample, caption, tokens));
+    (void)reducer_.Encode(sample, caption, tokens);
     if (kept > 0) reducer_.Patches(sample, std::span(batch.kept_BK).subspan(at * kept, kept));
   }
-  return longest;
 }
 
 }  // namespace sweep

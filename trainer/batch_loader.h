@@ -18,7 +18,6 @@ struct Batch {
   std::vector<uint8_t> images_BCSS;
   std::vector<int64_t> tokens_BT;
   std::vector<int64_t> kept_BK;  ///< patches that stay, K an image; empty: all
-  int64_t longest = 0;           ///< tokens of the longest caption, padding left out
 };
 
 /// Makes the batches of a run ahead of time, in threads of its own. What a batch holds does not
@@ -65,8 +64,7 @@ class BatchLoader {
   void Work();
   [[nodiscard]] bool HasPiece() const;
   Piece TakePiece();
-  // Fills the piece's places; returns the tokens of its longest caption.
-  [[nodiscard]] int64_t Fill(const Piece& piece) const;
+  void Fill(const Piece& piece) const;  // its places in the batch
 
   const PairSource& source_;
   const SampleOrder& order_;

@@ -1,8 +1,9 @@
 #include "trainer/bench.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/from_blob.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "core/compute.h"
@@ -47,24 +49,33 @@ RunSpec SpecOf(const BenchOptions& options) {
   return spec;
 }
 
-DeviceBatch SyntheticBatch(const RunSpec& spec, at::Device device) {
-  Random random(1);
-  const int64_t side = spec.model.vision.image_size;
+at::Tensor SyntheticTexts(const RunSpec& spec, const BenchOptions& options, Random& random) {
   const int64_t context = spec.model.text.context_length;
   const int64_t end = spec.model.text.vocab_size - 1;
-  std::vector<uint8_t> pixels(static_cast<size_t>(spec.global_batch_size * 3 * side * side));
-  for (uint8_t& pixel : pixels) pixel = static_cast<uint8_t>(random.Below(256));
-  std::vector<int64_t> tokens(static_cast<size_t>(spec.global_batch_size * context));
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    const bool last = (i + 1) % static_cast<size_t>(context) == 0;
-    tokens[i] = last ? end : 1 + random.Below(end - 1);
+  auto [least, most] = options.text_tokens;
+  if (most == 0) least = most = context;
+  if (least < 1 || least > most || most > context)
+    throw Failure(
+        FailureCode::kUsage,
+        fmt::format("texts of {} to {} tokens do not fit a context of {}", least, most, context));
+  at::Tensor tokens_BT = at::zeros({spec.global_batch_size, context}, at::kLong);
+  auto token = tokens_BT.accessor<int64_t, 2>();
+  for (int64_t b = 0; b < spec.global_batch_size; ++b) {
+    const int64_t length = least + random.Below(most - least + 1);
+    for (int64_t t = 0; t + 1 < length; ++t) token[b][t] = 1 + random.Below(end - 1);
+    token[b][length - 1] = end;
   }
-  return {at::from_blob(pixels.data(), {spec.global_batch_size, 3, side, side}, at::kByte)
-              .clone()
-              .to(device),
-          at::from_blob(tokens.data(), {spec.global_batch_size, context}, at::kLong)
-              .clone()
-              .to(device)};
+  return tokens_BT;
+}
+
+DeviceBatch SyntheticBatch(const RunSpec& spec, const BenchOptions& options, at::Device device) {
+  Random random(1);
+  const int64_t side = spec.model.vision.image_size;
+  at::Tensor images_BCSS = at::empty({spec.global_batch_size, 3, side, side}, at::kByte);
+  for (uint8_t& pixel :
+       std::span(images_BCSS.mutable_data_ptr<uint8_t>(), static_cast<size_t>(images_BCSS.numel())))
+    pixel = static_cast<uint8_t>(random.Below(256));
+  return {images_BCSS.to(device), SyntheticTexts(spec, options, random)};
 }
 
 double Median(std::vector<double> values) {
@@ -165,7 +176,10 @@ void RunBench(const BenchOptions& options, char* const* argv) {
                    options.bucket_bytes},
                   peers);
   learner.parameters().Initialize(0);
-  const DeviceBatch batch = ShareOf(SyntheticBatch(spec, device), peers);
+  const DeviceBatch all = SyntheticBatch(spec, options, device);
+  const double text_tokens = static_cast<double>(CountTextTokens(all.tokens_BT)) /
+                             static_cast<double>(spec.global_batch_size);
+  const DeviceBatch batch = ShareOf(all, peers);
   int64_t step = 0;
   for (; step < options.warmup_steps; ++step) (void)learner.Step(batch, step).item<float>();
   std::vector<double> seconds;
@@ -209,7 +223,8 @@ void RunBench(const BenchOptions& options, char* const* argv) {
                     {"communication_wait", wait / total},
                     {"images_per_second", rate},
                     {"images_per_cpu_second", images / cpu_seconds},
-                    {"model_flops_per_second", rate * TrainFlopsPerSample(spec)},
+                    {"text_tokens", text_tokens},
+                    {"model_flops_per_second", rate * TrainFlopsPerSample(spec, text_tokens)},
                     {"peak_memory_bytes", static_cast<int64_t>(peak_bytes)}};
   std::printf("%s\n", report.dump().c_str());
 }

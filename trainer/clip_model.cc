@@ -2,7 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/_upsample_bilinear2d_aa.h>
-#include <ATen/ops/arange.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
@@ -20,11 +19,6 @@ constexpr std::array<double, 3> kDeviation = {0.26862954, 0.26130258, 0.27577711
 
 LayerNorm NormAt(const ParameterStore& parameters, const std::string& name) {
   return {&parameters.Get(name + ".weight"), &parameters.Get(name + ".bias")};
-}
-
-// Row of each sample's first token.
-at::Tensor FirstRows(int64_t batch, int64_t tokens, at::Device device) {
-  return at::arange(0, batch * tokens, tokens, at::TensorOptions().device(device).dtype(at::kLong));
 }
 
 }  // namespace
@@ -71,7 +65,8 @@ at::Tensor VisionTower::Patches(const at::Tensor& images_BCSS, const at::Tensor&
                            .permute({0, 2, 4, 1, 3, 5})
                            .reshape({batch * grid * grid, 3 * p * p});
   if (kept_BK.defined()) {
-    const at::Tensor first_B1 = FirstRows(batch, grid * grid, kept_BK.device()).unsqueeze(1);
+    const at::Tensor first_B1 =
+        EqualSequences(batch, grid * grid, kept_BK.device()).starts_B.unsqueeze(1);
     patches = patches.index_select(0, (kept_BK + first_B1).flatten());
   }
   return patches.to(parameters_.compute_type());
@@ -120,9 +115,10 @@ at::Tensor VisionTower::Forward(const at::Tensor& images_BCSS,
   keep.embedded_RW = Embed(keep);
   const at::Tensor x_RW = ln_pre_.Forward(keep.embedded_RW, keep.ln_pre);
   parameters_.Release(embeddings_);
-  const Readout class_token{FirstRows(keep.batch, x_RW.size(0) / keep.batch, x_RW.device()), {}};
-  keep.pooled_BW =
-      transformer_.Forward(x_RW, class_token, saved != nullptr ? &keep.blocks : nullptr);
+  const Sequences sequences = EqualSequences(keep.batch, x_RW.size(0) / keep.batch, x_RW.device());
+  const at::Tensor& class_tokens_B = sequences.starts_B;
+  keep.pooled_BW = transformer_.Forward(
+      x_RW, sequences, class_tokens_B, saved != nullptr ? &keep.blocks : nullptr);
   parameters_.Gather(head_);
   keep.normed_BW = ln_post_.Forward(keep.pooled_BW, keep.ln_post);
   keep.features_BE = Normalize(Project(parameters_.Get("visual.proj"), keep.normed_BW));
@@ -162,18 +158,15 @@ TextTower::TextTower(ParameterStore& parameters, const ModelSpec& model, Recompu
 at::Tensor TextTower::Forward(const at::Tensor& tokens_BT, Saved* saved) const {
   Saved unused;
   Saved& keep = saved != nullptr ? *saved : unused;
-  const int64_t tokens = tokens_BT.size(1);
-  keep.batch = tokens_BT.size(0);
-  keep.tokens_BT = tokens_BT;
+  keep.texts = PackTexts(tokens_BT, parameters_.device());
   parameters_.Gather(embeddings_);
-  const at::Tensor& positions_TW = parameters_.Get("positional_embedding").compute;
-  at::Tensor x_RW = at::embedding(parameters_.Get("token_embedding.weight").compute, tokens_BT)
-                        .add_(positions_TW.narrow(0, 0, tokens))
-                        .view({-1, spec_.width});
+  const at::Tensor x_RW =
+      at::embedding(parameters_.Get("token_embedding.weight").compute, keep.texts.tokens_R)
+          .add_(at::embedding(parameters_.Get("positional_embedding").compute,
+                              keep.texts.positions_R));
   parameters_.Release(embeddings_);
-  const at::Tensor ends_B = tokens_BT.argmax(1);
-  const Readout end_token{ends_B + FirstRows(keep.batch, tokens, x_RW.device()), ends_B + 1};
-  keep.pooled_BW = transformer_.Forward(x_RW, end_token, saved != nullptr ? &keep.blocks : nullptr);
+  keep.pooled_BW = transformer_.Forward(
+      x_RW, keep.texts.sequences, keep.texts.ends_B, saved != nullptr ? &keep.blocks : nullptr);
   parameters_.Gather(head_);
   keep.normed_BW = ln_final_.Forward(keep.pooled_BW, keep.ln_final);
   keep.features_BE = Normalize(Project(parameters_.Get("text_projection"), keep.normed_BW));
@@ -187,12 +180,10 @@ void TextTower::Backward(const at::Tensor& gradient_BE, Saved& saved) const {
   g = ProjectBackward(parameters_.Get("text_projection"), saved.normed_BW, g);
   g = ln_final_.Backward(saved.pooled_BW, saved.ln_final, g);
   parameters_.ReduceGradients(head_);
-  const int64_t tokens = saved.tokens_BT.size(1);
   const at::Tensor g_RW = transformer_.Backward(g, saved.blocks);
   parameters_.GatherForBackward(embeddings_);
-  AddColumnSums(parameters_.Get("positional_embedding").gradient.narrow(0, 0, tokens),
-                g_RW.view({saved.batch, tokens * spec_.width}));
-  AddToRows(parameters_.Get("token_embedding.weight").gradient, saved.tokens_BT.flatten(), g_RW);
+  AddToRows(parameters_.Get("positional_embedding").gradient, saved.texts.positions_R, g_RW);
+  AddToRows(parameters_.Get("token_embedding.weight").gradient, saved.texts.tokens_R, g_RW);
   parameters_.ReduceGradients(embeddings_);
 }
 

@@ -45,21 +45,21 @@ class VisionTower {
 };
 
 /// Causal text transformer tower of open_clip: tokens -> positions -> blocks -> the end-of-text
-/// token -> ln_final -> projection -> unit length. T tokens.
+/// token -> ln_final -> projection -> unit length.
 class TextTower {
  public:
   TextTower(ParameterStore& parameters, const ModelSpec& model, Recompute recompute);
 
   struct Saved {
-    int64_t batch = 0;
-    at::Tensor tokens_BT, pooled_BW, normed_BW;
+    TextRows texts;
+    at::Tensor pooled_BW, normed_BW;
     LayerNorm::Saved ln_final;
     Transformer::Saved blocks;
     Normalized features_BE;
   };
 
-  /// `tokens_BT` may be cut to the longest text of the batch: padding after the end-of-text token
-  /// changes nothing under a causal mask. Returns fp32 features_BE of unit length.
+  /// `tokens_BT` are int64 on the CPU; what is after a text's end-of-text token is not looked at.
+  /// Returns fp32 features_BE of unit length; `saved` may be null.
   [[nodiscard]] at::Tensor Forward(const at::Tensor& tokens_BT, Saved* saved) const;
   void Backward(const at::Tensor& gradient_BE, Saved& saved) const;
 

@@ -79,6 +79,11 @@ CLI::App* AddBench(CLI::App& app, sweep::BenchOptions& options) {
   bench->add_option("--precision", options.precision, "fp32, bf16, fp16 or tf32")
       ->check(CLI::IsMember({"fp32", "bf16", "fp16", "tf32"}));
   bench->add_option("--device", options.device, "auto, cpu or cuda");
+  bench
+      ->add_option("--text-tokens",
+                   options.text_tokens,
+                   "Least and most tokens of a text, drawn evenly; all texts are full without it")
+      ->type_name("LEAST MOST");
   bench->add_option("--batch", options.batch_size, "Pairs a step");
   bench->add_option("--micro-batch", options.micro_batch, "Pairs encoded at a time; 0: all");
   bench->add_option("--recompute", options.recompute, "none, cheap or blocks");

@@ -13,13 +13,13 @@ inline constexpr int64_t kLanes = 16;
 inline constexpr int64_t kMostAttentionKeys = 96;
 inline constexpr int64_t kMostHeadWidth = 128;
 
-/// softmax(q k' / sqrt(D)) v for each sample and head; rows of a sample follow one another. Strides
-/// are elements from row to row.
+/// softmax(q k' / sqrt(D)) v for each sample and head; rows of a sample follow one another. A
+/// sample has as many queries as keys, or one. Strides are elements from row to row.
 template <class T>
 struct AttentionTask {
   int64_t heads = 0;
-  int64_t queries = 0;     ///< a sample
-  int64_t keys = 0;        ///< a sample
+  int64_t queries = 0;     ///< of the longest sample
+  int64_t keys = 0;        ///< of the longest sample
   int64_t head_width = 0;  ///< D
   const T* query = nullptr;
   int64_t query_stride = 0;
@@ -27,9 +27,11 @@ struct AttentionTask {
   const T* value = nullptr;
   int64_t key_stride = 0;            ///< of key and value
   bool causal = false;               ///< query i sees keys 0 to i
-  const int64_t* visible = nullptr;  ///< keys a sample's queries see; null: all
-  float* probability = nullptr;      ///< [sample, head, query, PaddedKeys(keys)]
-  T* output = nullptr;               ///< rows of heads * D
+  const int64_t* starts = nullptr;   ///< first row of each sample's keys
+  const int64_t* lengths = nullptr;  ///< its number of keys; null: `keys` each
+  float* probability = nullptr;  ///< queries * PaddedKeys(keys) numbers a sample and head, of which
+                                 ///< a sample's [query, PaddedKeys(its keys)] come first
+  T* output = nullptr;           ///< rows of heads * D
 };
 
 template <class T>

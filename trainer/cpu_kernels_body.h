@@ -298,10 +298,28 @@ SWEEP_INLINE void Transpose(
 constexpr int64_t kBlock = kMostAttentionKeys * kMostHeadWidth;
 constexpr int64_t kScores = kMostAttentionKeys * kMostAttentionKeys;
 
+// One sample and head of a task: where its numbers are and how many.
+struct Piece {
+  int64_t column;  // of the head in a row
+  int64_t queries, first_query;
+  int64_t keys, first_key;  // rows
+  int64_t padded;           // keys
+  int64_t probability;      // its first
+};
+
 template <class T>
-SWEEP_INLINE int64_t Visible(const AttentionTask<T>& t, int64_t sample, int64_t query) {
-  if (t.visible != nullptr) return t.visible[sample];
-  return t.causal ? query + 1 : t.keys;
+SWEEP_INLINE Piece PieceOf(const AttentionTask<T>& t, int64_t piece) {
+  const int64_t sample = piece / t.heads;
+  Piece p;
+  p.column = piece % t.heads * t.head_width;
+  p.keys = t.lengths != nullptr ? t.lengths[sample] : t.keys;
+  p.first_key = t.starts[sample];
+  p.padded = PaddedKeys(p.keys);
+  const bool one = t.queries == 1;
+  p.queries = one ? 1 : p.keys;
+  p.first_query = one ? sample : p.first_key;
+  p.probability = piece * t.queries * PaddedKeys(t.keys);
+  return p;
 }
 
 // In place: scores of one query to probabilities, 0 for keys it does not see.
@@ -330,30 +348,27 @@ void Attention(const AttentionTask<T>& t, int64_t begin, int64_t end) {
   alignas(64) float key[kBlock];
   alignas(64) float transposed[kBlock];
   const int64_t width = t.head_width;
-  const int64_t padded = PaddedKeys(t.keys);
+  const int64_t out_stride = t.heads * width;
   const float scale = 1.0F / __builtin_sqrtf(static_cast<float>(width));
   for (int64_t piece = begin; piece < end; ++piece) {
-    const int64_t sample = piece / t.heads;
-    const int64_t column = piece % t.heads * width;
-    const int64_t first_key = sample * t.keys * t.key_stride + column;
-    float* scores = t.probability + piece * t.queries * padded;
-    CopyIn(t.query + sample * t.queries * t.query_stride + column,
+    const Piece p = PieceOf(t, piece);
+    const int64_t keys_at = p.first_key * t.key_stride + p.column;
+    float* scores = t.probability + p.probability;
+    CopyIn(t.query + p.first_query * t.query_stride + p.column,
            t.query_stride,
-           t.queries,
+           p.queries,
            width,
            query);
-    for (int64_t i = 0; i < t.queries * width; i += kLanes)
+    for (int64_t i = 0; i < p.queries * width; i += kLanes)
       Store(query + i, Load(query + i) * scale);
-    CopyIn(t.key + first_key, t.key_stride, t.keys, width, key);
-    Transpose(key, t.keys, width, padded, transposed);
-    SmallProduct(query, width, 1, transposed, t.queries, padded, width, scores);
-    for (int64_t q = 0; q < t.queries; ++q)
-      Softmax(scores + q * padded, Visible(t, sample, q), padded);
-    CopyIn(t.value + first_key, t.key_stride, t.keys, width, key);
-    SmallProduct(scores, padded, 1, key, t.queries, width, t.keys, query);
-    const int64_t out_stride = t.heads * width;
-    CopyOut(
-        query, t.queries, width, t.output + sample * t.queries * out_stride + column, out_stride);
+    CopyIn(t.key + keys_at, t.key_stride, p.keys, width, key);
+    Transpose(key, p.keys, width, p.padded, transposed);
+    SmallProduct(query, width, 1, transposed, p.queries, p.padded, width, scores);
+    for (int64_t q = 0; q < p.queries; ++q)
+      Softmax(scores + q * p.padded, t.causal ? q + 1 : p.keys, p.padded);
+    CopyIn(t.value + keys_at, t.key_stride, p.keys, width, key);
+    SmallProduct(scores, p.padded, 1, key, p.queries, width, p.keys, query);
+    CopyOut(query, p.queries, width, t.output + p.first_query * out_stride + p.column, out_stride);
   }
 }
 
@@ -366,45 +381,48 @@ void AttentionBackward(const AttentionGradientTask<T>& task, int64_t begin, int6
   alignas(64) float g_scores[kScores];
   const AttentionTask<T>& t = task.forward;
   const int64_t width = t.head_width;
-  const int64_t padded = PaddedKeys(t.keys);
   const int64_t out_stride = t.heads * width;
   const float scale = 1.0F / __builtin_sqrtf(static_cast<float>(width));
   for (int64_t piece = begin; piece < end; ++piece) {
-    const int64_t sample = piece / t.heads;
-    const int64_t column = piece % t.heads * width;
-    const int64_t first_query = sample * t.queries;
-    const int64_t first_key = sample * t.keys;
-    const float* probability = t.probability + piece * t.queries * padded;
-    CopyIn(
-        task.gradient + first_query * out_stride + column, out_stride, t.queries, width, gradient);
+    const Piece p = PieceOf(t, piece);
+    const int64_t keys_at = p.first_key * t.key_stride + p.column;
+    const float* probability = t.probability + p.probability;
+    CopyIn(task.gradient + p.first_query * out_stride + p.column,
+           out_stride,
+           p.queries,
+           width,
+           gradient);
     // value' gradient = probability' @ gradient
-    SmallProduct(probability, 1, padded, gradient, t.keys, width, t.queries, buffer);
-    const int64_t key_gradient_at = first_key * task.key_gradient_stride + column;
-    CopyOut(buffer, t.keys, width, task.value_gradient + key_gradient_at, task.key_gradient_stride);
+    SmallProduct(probability, 1, p.padded, gradient, p.keys, width, p.queries, buffer);
+    const int64_t key_gradient_at = p.first_key * task.key_gradient_stride + p.column;
+    CopyOut(buffer, p.keys, width, task.value_gradient + key_gradient_at, task.key_gradient_stride);
     // scores' gradient = P * (gradient @ value' - rowsum(P * (gradient @ value'))) * scale
-    CopyIn(t.value + first_key * t.key_stride + column, t.key_stride, t.keys, width, key);
-    Transpose(key, t.keys, width, padded, buffer);
-    SmallProduct(gradient, width, 1, buffer, t.queries, padded, width, g_scores);
-    for (int64_t q = 0; q < t.queries; ++q) {
-      float* row = g_scores + q * padded;
-      const float* p = probability + q * padded;
+    CopyIn(t.value + keys_at, t.key_stride, p.keys, width, key);
+    Transpose(key, p.keys, width, p.padded, buffer);
+    SmallProduct(gradient, width, 1, buffer, p.queries, p.padded, width, g_scores);
+    for (int64_t q = 0; q < p.queries; ++q) {
+      float* row = g_scores + q * p.padded;
+      const float* of_query = probability + q * p.padded;
       Vec dot{};
-      for (int64_t k = 0; k < padded; k += kLanes) dot += Load(row + k) * Load(p + k);
+      for (int64_t k = 0; k < p.padded; k += kLanes) dot += Load(row + k) * Load(of_query + k);
       const float along = Sum(dot);
-      for (int64_t k = 0; k < padded; k += kLanes)
-        Store(row + k, (Load(row + k) - along) * Load(p + k) * scale);
+      for (int64_t k = 0; k < p.padded; k += kLanes)
+        Store(row + k, (Load(row + k) - along) * Load(of_query + k) * scale);
     }
-    CopyIn(t.key + first_key * t.key_stride + column, t.key_stride, t.keys, width, key);
-    SmallProduct(g_scores, padded, 1, key, t.queries, width, t.keys, buffer);
+    CopyIn(t.key + keys_at, t.key_stride, p.keys, width, key);
+    SmallProduct(g_scores, p.padded, 1, key, p.queries, width, p.keys, buffer);
     CopyOut(buffer,
-            t.queries,
+            p.queries,
             width,
-            task.query_gradient + first_query * task.query_gradient_stride + column,
+            task.query_gradient + p.first_query * task.query_gradient_stride + p.column,
             task.query_gradient_stride);
-    CopyIn(
-        t.query + first_query * t.query_stride + column, t.query_stride, t.queries, width, query);
-    SmallProduct(g_scores, 1, padded, query, t.keys, width, t.queries, buffer);
-    CopyOut(buffer, t.keys, width, task.key_gradient + key_gradient_at, task.key_gradient_stride);
+    CopyIn(t.query + p.first_query * t.query_stride + p.column,
+           t.query_stride,
+           p.queries,
+           width,
+           query);
+    SmallProduct(g_scores, 1, p.padded, query, p.keys, width, p.queries, buffer);
+    CopyOut(buffer, p.keys, width, task.key_gradient + key_gradient_at, task.key_gradient_stride);
   }
 }
 

@@ -11,10 +11,10 @@
 
 namespace sweep {
 
-/// One step's pairs on the device that trains.
+/// One step's pairs, images on the device that trains.
 struct DeviceBatch {
   at::Tensor images_BCSS;   ///< bytes
-  at::Tensor tokens_BT;     ///< int64
+  at::Tensor tokens_BT;     ///< int64, on the CPU
   at::Tensor kept_BK = {};  ///< int64, patches that stay; undefined: all
 };
 

@@ -303,7 +303,8 @@ class TrainingRun {
         at::from_blob(batch_.images_BCSS.data(), {batch, channels_, side_, side_}, at::kByte);
     const at::Tensor tokens =
         at::from_blob(batch_.tokens_BT.data(), {batch, spec_.model.text.context_length}, at::kLong);
-    DeviceBatch on_device{images.to(device_), tokens.narrow(1, 0, batch_.longest).to(device_)};
+    DeviceBatch on_device{images.to(device_), tokens};
+    text_tokens_ += CountTextTokens(tokens);
     if (kept_patches_ > 0) {
       on_device.kept_BK =
           at::from_blob(batch_.kept_BK.data(), {batch, kept_patches_}, at::kLong).to(device_);
@@ -322,10 +323,15 @@ class TrainingRun {
                {"samples_per_second", rate},
                {"data_wait", wait_seconds_ / seconds},
                {"mfu", nullptr}};
-    if (peak_flops_) event["mfu"] = rate * TrainFlopsPerSample(spec_) / *peak_flops_;
+    if (peak_flops_) {
+      const double mean_tokens =
+          static_cast<double>(text_tokens_) / static_cast<double>(steps_since_event_ * batch_size_);
+      event["mfu"] = rate * TrainFlopsPerSample(spec_, mean_tokens) / *peak_flops_;
+    }
     context_.events.Write("step", std::move(event));
     since_event_.Restart();
     steps_since_event_ = 0;
+    text_tokens_ = 0;
     wait_seconds_ = 0;
   }
 
@@ -445,6 +451,7 @@ class TrainingRun {
   Stopwatch run_watch_, since_checkpoint_, since_event_;
   double wait_seconds_ = 0;
   int64_t steps_since_event_ = 0;
+  int64_t text_tokens_ = 0;  // of this process, since the last event
 };
 
 }  // namespace

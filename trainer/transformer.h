@@ -27,13 +27,7 @@ struct TransformerShape {
   Recompute recompute = Recompute::kNothing;
 };
 
-/// The one token a sample whose feature is read after the last block.
-struct Readout {
-  at::Tensor rows_B;     ///< its row among all rows
-  at::Tensor visible_B;  ///< how many keys of its sample it sees; undefined: all
-};
-
-/// What one block's backward pass needs. R rows = batch x tokens, W width, M hidden width, S rows
+/// What one block's backward pass needs. R rows of tokens, W width, M hidden width, S rows
 /// that go on: R, or B in the last block.
 struct BlockSaved {
   at::Tensor x_RW;  ///< the block's input
@@ -51,27 +45,27 @@ class Block {
  public:
   Block(const ParameterStore& parameters, const std::string& prefix, const TransformerShape& shape);
 
-  /// With `readout`, only its rows go through what follows the keys and values: after the last
-  /// block no other row is looked at. Returns [S, W].
+  /// With `read_B`, the row of one token a sample, only those go through what follows the keys and
+  /// values: after the last block no other row is looked at. Returns [S, W].
   [[nodiscard]] at::Tensor Forward(const at::Tensor& x_RW,
-                                   int64_t batch,
-                                   const Readout* readout,
+                                   const Sequences& sequences,
+                                   const at::Tensor* read_B,
                                    BlockSaved& saved) const;
   /// Adds the parameters' gradients and returns that of the input. Frees what `saved` holds.
   [[nodiscard]] at::Tensor Backward(const at::Tensor& gradient_SW,
-                                    int64_t batch,
-                                    const Readout* readout,
+                                    const Sequences& sequences,
+                                    const at::Tensor* read_B,
                                     BlockSaved& saved) const;
 
  private:
-  void ProjectRows(const Readout* readout, BlockSaved& saved) const;
+  void ProjectRows(const at::Tensor* read_B, BlockSaved& saved) const;
   [[nodiscard]] at::Tensor AttentionBackward(const at::Tensor& gradient_SW,
-                                             int64_t batch,
-                                             const Readout* readout,
+                                             const Sequences& sequences,
+                                             const at::Tensor* read_B,
                                              const BlockSaved& saved) const;
-  void Compute(int64_t batch, const Readout* readout, BlockSaved& saved) const;
+  void Compute(const Sequences& sequences, const at::Tensor* read_B, BlockSaved& saved) const;
   void Forget(BlockSaved& saved) const;
-  void Restore(int64_t batch, const Readout* readout, BlockSaved& saved) const;
+  void Restore(const Sequences& sequences, const at::Tensor* read_B, BlockSaved& saved) const;
 
   // residual + linear(x), scaled where there is a layer scale, which then keeps linear(x) in
   // `added`; and from the sum's gradient to that of x.
@@ -101,12 +95,16 @@ class Transformer {
   Transformer(ParameterStore& parameters, const TransformerShape& shape);
 
   struct Saved {
-    Readout readout;
+    Sequences sequences;
+    at::Tensor read_B;
     std::vector<BlockSaved> blocks;
   };
-  /// Returns the read tokens, [B, W]. `saved` may be null: then nothing is kept for a backward
-  /// pass.
-  [[nodiscard]] at::Tensor Forward(at::Tensor x_RW, const Readout& readout, Saved* saved) const;
+  /// Returns rows `read_B` (int64), one of each sample, [B, W]. Where the blocks are causal it is
+  /// the sample's last. `saved` may be null: then nothing is kept for a backward pass.
+  [[nodiscard]] at::Tensor Forward(at::Tensor x_RW,
+                                   const Sequences& sequences,
+                                   const at::Tensor& read_B,
+                                   Saved* saved) const;
   /// From the gradient of the read tokens to that of the input.
   [[nodiscard]] at::Tensor Backward(at::Tensor gradient_BW, Saved& saved) const;
 

@@ -40,18 +40,14 @@ at::Tensor ZeroShot::ImageFeatures(const EvaluationImages& images) const {
 at::Tensor ZeroShot::TextFeatures(const std::vector<std::string>& texts) const {
   const auto context = static_cast<size_t>(context_length_);
   std::vector<int64_t> tokens(texts.size() * context);
-  int64_t longest = 0;
-  for (size_t i = 0; i < texts.size(); ++i) {
-    longest = std::max(
-        longest, tokenizer_.Encode(texts[i], std::span(tokens).subspan(i * context, context)));
-  }
+  for (size_t i = 0; i < texts.size(); ++i)
+    (void)tokenizer_.Encode(texts[i], std::span(tokens).subspan(i * context, context));
   const auto count = static_cast<int64_t>(texts.size());
-  const at::Tensor all =
-      at::from_blob(tokens.data(), {count, context_length_}, at::kLong).narrow(1, 0, longest);
+  const at::Tensor all = at::from_blob(tokens.data(), {count, context_length_}, at::kLong);
   std::vector<at::Tensor> features;
   for (int64_t first = 0; first < count; first += kBatch) {
     const int64_t size = std::min(kBatch, count - first);
-    features.push_back(model_.text.Forward(all.narrow(0, first, size).to(device_), nullptr));
+    features.push_back(model_.text.Forward(all.narrow(0, first, size), nullptr));
   }
   return at::cat(features);
 }

@@ -6,8 +6,9 @@
 Runs the two programs alternately, each in a process of its own, on synthetic data without I/O, and prints images per
 second and the ratio for each precision. Both do the whole step: forward, contrastive loss, backward, AdamW, clamp. A
 second ratio is per CPU second, which other work on the machine distorts less. The fractions are model FLOPs (three
-forward passes, every token) a CPU second over those of a 2048^3 product in the same precision and threads, measured in
-the same run. Environment: scripts/parity-setup.
+forward passes, every token but padding) a CPU second over those of a 2048^3 product in the same precision and threads,
+measured in the same run. `--text-tokens LEAST MOST` gives both texts of so many tokens in place of full ones: clip_train
+does not compute what is after a text's end, open_clip does. Environment: scripts/parity-setup.
 """
 import argparse
 import json
@@ -58,8 +59,12 @@ def open_clip_worker(args):
     model = open_clip.CLIP(spec["embed_dim"], spec["vision"], spec["text"])
     vision, text = spec["vision"], spec["text"]
     images = torch.randn(args.batch, 3, vision["image_size"], vision["image_size"])
-    tokens = torch.randint(1, text["vocab_size"] - 1, (args.batch, text["context_length"]))
-    tokens[:, -1] = text["vocab_size"] - 1
+    tokens = torch.zeros(args.batch, text["context_length"], dtype=torch.long)
+    least, most = args.text_tokens or [text["context_length"]] * 2
+    for row in tokens:
+        length = torch.randint(least, most + 1, ()).item()
+        row[:length] = torch.randint(1, text["vocab_size"] - 1, (length,))
+        row[length - 1] = text["vocab_size"] - 1
     decayed = [p for p in model.parameters() if p.ndim >= 2]
     others = [p for p in model.parameters() if p.ndim < 2]
     optimizer = torch.optim.AdamW([dict(params=others, weight_decay=0.0), dict(params=decayed, weight_decay=0.2)],
@@ -100,16 +105,20 @@ def run(command):
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.decode().splitlines()[-1])
 
 
+def text_tokens(args):
+    return ["--text-tokens", *map(str, args.text_tokens)] if args.text_tokens else []
+
+
 def ours(args, precision):
     return run([args.clip_train, "bench", "--model", args.models, "--name", args.model, "--precision", precision,
                 "--device", "cpu", "--batch", str(args.batch), "--threads", str(args.threads),
-                "--seconds", str(args.seconds)])
+                "--seconds", str(args.seconds)] + text_tokens(args))
 
 
 def theirs(args, precision):
     return run([sys.executable, __file__, "--worker", "--models", args.models, "--model", args.model, "--precision",
                 precision, "--batch", str(args.batch), "--threads", str(args.threads), "--seconds", str(args.seconds)]
-               + (["--compile"] if args.compile else []))
+               + text_tokens(args) + (["--compile"] if args.compile else []))
 
 
 def cpu_name():
@@ -129,6 +138,7 @@ def compare(args, precision):
     fraction = lambda side: statistics.median(
         r[side]["images_per_cpu_second"] * flops_per_image / r[1]["matmul_flops_per_cpu_second"] for r in rounds)
     result = dict(model=args.model, precision=precision, threads=args.threads, batch=args.batch, rounds=args.rounds,
+                  text_tokens=rounds[0][0]["text_tokens"], compiled=args.compile,
                   ours=rounds[0][0]["program"], theirs=rounds[0][1]["program"],
                   ours_images_per_second=round(median(0, "images_per_second"), 1),
                   theirs_images_per_second=round(median(1, "images_per_second"), 1),
@@ -152,6 +162,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--text-tokens", type=int, nargs=2, metavar=("LEAST", "MOST"))
     parser.add_argument("--precision", choices=["fp32", "bf16", "both"], default="both")
     parser.add_argument("--compile", action="store_true", help="compare with open_clip under torch.compile")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)

@@ -55,7 +55,7 @@ DeviceBatch RandomBatch(const RunSpec& spec, at::Device device) {
       tokens.data_ptr<int64_t>()[b * context + t] = 1 + random.Below(last - 1);
     tokens.data_ptr<int64_t>()[b * context + end] = last;
   }
-  return {images.to(device), tokens.to(device)};
+  return {images.to(device), tokens};
 }
 
 struct Outcome {

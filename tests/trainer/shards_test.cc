@@ -352,7 +352,6 @@ TEST_CASE(
     four.Next(b);
     CHECK(a.images_BCSS == b.images_BCSS);
     CHECK(a.tokens_BT == b.tokens_BT);
-    CHECK(a.longest == b.longest);
     images.emplace(a.images_BCSS.begin(), a.images_BCSS.end());
     if (step < 3) continue;
     later.Next(c);
