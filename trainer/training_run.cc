@@ -32,6 +32,7 @@ namespace sweep {
 namespace {
 
 constexpr double kSecondsBetweenStepEvents = 2;
+constexpr double kTolerableDataWait = 0.05;  // share of the time
 constexpr size_t kStepsInFinalLoss = 100;
 
 class Stopwatch {
@@ -191,6 +192,7 @@ class TrainingRun {
   // To the end of the run, or to a rewind.
   void TrainOn(BatchLoader& loader, PairSource& source) {
     const int64_t first = step_;
+    steps_since_loader_ = 0;
     while (Unfinished()) {
       const bool went_on = OneStep(loader);
       if (!went_on) return;
@@ -206,7 +208,7 @@ class TrainingRun {
   bool OneStep(BatchLoader& loader) {
     const Stopwatch wait;
     loader.Next(batch_);
-    wait_seconds_ += wait.Seconds();
+    if (steps_since_loader_++ > 0) wait_seconds_ += wait.Seconds();  // the first is start-up
     const auto loss = learner_->Gradients(ToDevice()).item<float>();
     const StepProblem problem = TakeStep(loss);
     if (problem != StepProblem::kNone && rewinds() && Rewind(problem)) return false;
@@ -329,10 +331,30 @@ class TrainingRun {
       event["mfu"] = rate * TrainFlopsPerSample(spec_, mean_tokens) / *peak_flops_;
     }
     context_.events.Write("step", std::move(event));
+    NoteSlowData(seconds);
     since_event_.Restart();
     steps_since_event_ = 0;
     text_tokens_ = 0;
     wait_seconds_ = 0;
+  }
+
+  // Once an attempt: whether the model waits for its data, and what helps.
+  void NoteSlowData(double seconds) {
+    data_wait_ += wait_seconds_;
+    data_watched_ += seconds;
+    const double share = data_wait_ / data_watched_;
+    if (slow_data_ || data_watched_ < kSecondsBetweenStepEvents || share <= kTolerableDataWait)
+      return;
+    slow_data_ = true;
+    context_.events.Write(
+        "slow_data",
+        {{"step", step_}, {"data_wait", share}, {"data_threads", context_.request.data_threads}});
+    std::fprintf(
+        stderr,
+        "clip_train: the model waits for data %.0f %% of the time with %lld data thread(s): "
+        "raise trainer.data_threads, or store smaller images\n",
+        100 * share,
+        static_cast<long long>(context_.request.data_threads));
   }
 
   struct Decision {
@@ -449,7 +471,10 @@ class TrainingRun {
   std::filesystem::path checkpoint_;
   double seconds_before_ = 0;
   Stopwatch run_watch_, since_checkpoint_, since_event_;
-  double wait_seconds_ = 0;
+  double wait_seconds_ = 0;                  // for data, since the last event
+  double data_wait_ = 0, data_watched_ = 0;  // seconds, up to the last event
+  bool slow_data_ = false;
+  int64_t steps_since_loader_ = 0;
   int64_t steps_since_event_ = 0;
   int64_t text_tokens_ = 0;  // of this process, since the last event
 };

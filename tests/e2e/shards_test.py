@@ -3,14 +3,26 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import unittest
+import zlib
 
 from harness import SweepTest, SWEEP
 
 CLIP_TRAIN = os.path.join(os.path.dirname(SWEEP), "clip_train")
 FASHION = "/usr/share/datasets/fashion-mnist"
 PAIRS = 600
+
+
+def write_noise_png(path, side):
+    """A colour picture of noise: nothing a decoder could do quickly."""
+    rows = b"".join(b"\0" + os.urandom(3 * side) for _ in range(side))
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    with open(path, "wb") as out:
+        out.write(b"\x89PNG\r\n\x1a\n")
+        for name, content in ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b"")):
+            out.write(struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content)))
 
 
 @unittest.skipUnless(os.path.exists(CLIP_TRAIN), "clip_train was not built")
@@ -36,10 +48,12 @@ class ShardsTest(SweepTest):
             "trainer": {"checkpoint_every_seconds": 0.01, **trainer},
         }
 
-    def events(self, store=None):
+    def only_run(self, store=None):
         runs = os.path.join(store or self.store, "runs")
-        path = os.path.join(runs, os.listdir(runs)[0], "attempts/1/events.jsonl")
-        with open(path) as lines:
+        return os.path.join(runs, os.listdir(runs)[0])
+
+    def events(self, store=None):
+        with open(os.path.join(self.only_run(store), "attempts/1/events.jsonl")) as lines:
             return [json.loads(line) for line in lines]
 
     def test_pictures_become_shards_and_a_run(self):
@@ -88,6 +102,28 @@ class ShardsTest(SweepTest):
         unusable = [event for event in self.events() if event["type"] == "unusable_pair"]
         self.assertEqual(len(unusable), 1)
         self.assertIn("00000.tar: 000000000.png", unusable[0]["name"])
+
+    def test_a_model_that_waits_for_its_data_says_so(self):
+        """Pictures of two million pixels for a model of milliseconds."""
+        folder = self.path("large")
+        os.makedirs(folder)
+        for i in range(4):
+            write_noise_png(os.path.join(folder, f"{i}.png"), 1400)
+            with open(os.path.join(folder, f"{i}.txt"), "w") as caption:
+                caption.write("a bag")
+        made = subprocess.run([CLIP_TRAIN, "make_shards", "--folder", folder, self.path("shards")], capture_output=True,
+                              text=True, check=True)
+        dataset = {**json.loads(made.stdout), "tokenizer": {"kind": "word", "file": "vocabularies/fashion_scenes.json"}}
+        sweep = self.sweep_of(dataset)
+        sweep["fixed"].update(data_scale=4, global_batch_size=4, samples_seen=400)
+        sweep["evaluations"] = []
+        sweep["trainer"]["checkpoint_every_seconds"] = 1000
+        self.sweep("run", self.write_sweep(sweep))
+        (slow,) = [event for event in self.events() if event["type"] == "slow_data"]
+        self.assertGreater(slow["data_wait"], 0.05)
+        self.assertEqual(slow["data_threads"], 1)
+        with open(os.path.join(self.only_run(), "attempts/1/stderr.log")) as log:
+            self.assertIn("raise trainer.data_threads", log.read())
 
     def test_mistakes_are_named_with_their_place(self):
         sweep = self.sweep_of(self.make_shards())
