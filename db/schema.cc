@@ -349,7 +349,8 @@ CREATE VIEW run_workloads AS
 SELECT run_id, json_extract(spec, '$.model') AS model, coalesce(json_extract(spec, '$.precision'), 'fp32') AS precision,
   coalesce(json_extract(spec, '$.reduction'), '{}') AS reduction FROM runs;
 
--- What the events of an attempt say of its speed, so that nobody has to read them all.
+-- What the events of an attempt say of its speed, so that nobody has to read them all. Whatever a trainer writes there
+-- is taken, so values are cast.
 CREATE TABLE attempt_work (
   run_id TEXT NOT NULL REFERENCES runs(run_id),
   attempt INTEGER NOT NULL,
@@ -373,23 +374,26 @@ CREATE TRIGGER attempt_work_of_event AFTER INSERT ON events WHEN NEW.type IN ('s
   SELECT run_id, NEW.attempt, workload_id FROM run_workloads JOIN workloads USING (model, precision, reduction)
   WHERE run_id = NEW.run_id
     AND NOT EXISTS (SELECT 1 FROM attempt_work WHERE run_id = NEW.run_id AND attempt = NEW.attempt);
-  UPDATE attempt_work SET device = coalesce(json_extract(NEW.body, '$.device'), ''),
-    threads = coalesce(json_extract(NEW.body, '$.threads'), 0),
-    processes = coalesce(json_extract(NEW.body, '$.processes'), 1),
-    started_at = json_extract(NEW.body, '$.at')
+  UPDATE attempt_work SET device = coalesce(CAST(json_extract(NEW.body, '$.device') AS TEXT), ''),
+    threads = coalesce(CAST(json_extract(NEW.body, '$.threads') AS INTEGER), 0),
+    processes = coalesce(CAST(json_extract(NEW.body, '$.processes') AS INTEGER), 1),
+    started_at = CAST(json_extract(NEW.body, '$.at') AS REAL)
   WHERE run_id = NEW.run_id AND attempt = NEW.attempt AND NEW.type = 'started' AND started_at IS NULL;
-  UPDATE attempt_work SET first_step_at = coalesce(first_step_at, json_extract(NEW.body, '$.at')),
-    first_step_samples = coalesce(first_step_samples, json_extract(NEW.body, '$.samples_seen')),
-    last_step_at = json_extract(NEW.body, '$.at'), last_step_samples = json_extract(NEW.body, '$.samples_seen')
+  UPDATE attempt_work SET first_step_at = coalesce(first_step_at, CAST(json_extract(NEW.body, '$.at') AS REAL)),
+    first_step_samples = coalesce(first_step_samples, CAST(json_extract(NEW.body, '$.samples_seen') AS INTEGER)),
+    last_step_at = CAST(json_extract(NEW.body, '$.at') AS REAL),
+    last_step_samples = CAST(json_extract(NEW.body, '$.samples_seen') AS INTEGER)
   WHERE run_id = NEW.run_id AND attempt = NEW.attempt AND NEW.type = 'step';
 END;
 
 INSERT INTO workloads (model, precision, reduction) SELECT DISTINCT model, precision, reduction FROM run_workloads;
 INSERT INTO attempt_work
-SELECT told.run_id, told.attempt, workload_id, coalesce(json_extract(started.body, '$.device'), ''),
-  coalesce(json_extract(started.body, '$.threads'), 0), coalesce(json_extract(started.body, '$.processes'), 1),
-  json_extract(started.body, '$.at'), json_extract(first.body, '$.at'), json_extract(first.body, '$.samples_seen'),
-  json_extract(last.body, '$.at'), json_extract(last.body, '$.samples_seen')
+SELECT told.run_id, told.attempt, workload_id, coalesce(CAST(json_extract(started.body, '$.device') AS TEXT), ''),
+  coalesce(CAST(json_extract(started.body, '$.threads') AS INTEGER), 0),
+  coalesce(CAST(json_extract(started.body, '$.processes') AS INTEGER), 1),
+  CAST(json_extract(started.body, '$.at') AS REAL), CAST(json_extract(first.body, '$.at') AS REAL),
+  CAST(json_extract(first.body, '$.samples_seen') AS INTEGER),
+  CAST(json_extract(last.body, '$.at') AS REAL), CAST(json_extract(last.body, '$.samples_seen') AS INTEGER)
 FROM (SELECT run_id, attempt, min(seq) FILTER (WHERE type = 'started') AS start, min(seq) FILTER (WHERE type = 'step') AS first,
     max(seq) FILTER (WHERE type = 'step') AS last FROM events GROUP BY run_id, attempt) AS told
 JOIN run_workloads USING (run_id) JOIN workloads USING (model, precision, reduction)

@@ -8,7 +8,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <utility>
 
 #include "core/failure.h"
 #include "core/files.h"
@@ -36,6 +35,7 @@ struct ChildPlan {
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != plan.parent)
     ::_exit(kCannotExecute);  // sweep died before the line above took effect
+  ::signal(SIGINT, SIG_IGN);  // forgets a Ctrl-C that came before the group was our own
   ::signal(SIGINT, SIG_DFL);
   ::signal(SIGTERM, SIG_DFL);
   ::sigprocmask(SIG_SETMASK, &plan.blocked, nullptr);
@@ -49,18 +49,27 @@ struct ChildPlan {
 }
 
 // As exec takes them: the words must outlive it.
-std::vector<char*> Pointers(std::vector<std::string>& words) {
+std::vector<char*> Pointers(const std::vector<std::string>& words) {
   std::vector<char*> pointers;
-  for (std::string& word : words) pointers.push_back(word.data());
+  for (const std::string& word : words) pointers.push_back(const_cast<char*>(word.c_str()));
   pointers.push_back(nullptr);
   return pointers;
 }
 
-int OpenLog(const std::filesystem::path& path) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (fd < 0) ThrowFileError("cannot open", path, errno);
-  return fd;
-}
+class Log {
+ public:
+  explicit Log(const std::filesystem::path& path)
+      : fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)) {
+    if (fd_ < 0) ThrowFileError("cannot open", path, errno);
+  }
+  ~Log() { ::close(fd_); }
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+  [[nodiscard]] int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
 
 // No handler of ours may run in the child while it has our memory.
 class SignalsBlocked {
@@ -80,39 +89,14 @@ class SignalsBlocked {
 
 }  // namespace
 
-Launch::Launch(std::vector<std::string> argv,
-               std::vector<std::string> environment,
-               const std::filesystem::path& stdout_log,
-               const std::filesystem::path& stderr_log)
-    : argv_(std::move(argv)),
-      environment_(std::move(environment)),
-      stdout_fd_(OpenLog(stdout_log)) {
-  try {
-    stderr_fd_ = OpenLog(stderr_log);
-  } catch (...) {
-    ::close(stdout_fd_);
-    throw;
-  }
-}
-
-Launch::~Launch() {
-  for (const int fd : {stdout_fd_, stderr_fd_}) {
-    if (fd >= 0) ::close(fd);
-  }
-}
-
-Launch::Launch(Launch&& other) noexcept
-    : argv_(std::move(other.argv_)),
-      environment_(std::move(other.environment_)),
-      stdout_fd_(std::exchange(other.stdout_fd_, -1)),
-      stderr_fd_(std::exchange(other.stderr_fd_, -1)) {}
-
-pid_t Launch::Start(const sigset_t& blocked) {
+pid_t Launch::Start(const sigset_t& blocked) const {
+  const Log out(stdout_log);
+  const Log err(stderr_log);
   ChildPlan plan;
-  plan.argv = Pointers(argv_);
-  plan.environment = Pointers(environment_);
-  plan.stdout_fd = stdout_fd_;
-  plan.stderr_fd = stderr_fd_;
+  plan.argv = Pointers(argv);
+  plan.environment = Pointers(environment);
+  plan.stdout_fd = out.fd();
+  plan.stderr_fd = err.fd();
   plan.blocked = blocked;
   plan.parent = ::getpid();
   const SignalsBlocked quiet;
@@ -123,7 +107,7 @@ pid_t Launch::Start(const sigset_t& blocked) {
   if (error == 0) return pid;
   if (pid > 0) ::waitpid(pid, nullptr, 0);
   throw Failure(FailureCode::kUsage,
-                fmt::format("cannot start the trainer '{}': {}", argv_[0], std::strerror(error)));
+                fmt::format("cannot start the trainer '{}': {}", argv[0], std::strerror(error)));
 }
 
 }  // namespace sweep

@@ -9,29 +9,18 @@
 
 namespace sweep {
 
-/// A program about to be started as a child process, its output going to files. Moves, and closes
-/// its files when it goes.
-class Launch {
- public:
-  /// Opens the files. Throws Failure(kDatabase) or Failure(kDiskFull) when that fails.
-  Launch(std::vector<std::string> argv,
-         std::vector<std::string> environment,
-         const std::filesystem::path& stdout_log,
-         const std::filesystem::path& stderr_log);
-  ~Launch();
-  Launch(Launch&& other) noexcept;
-  Launch& operator=(Launch&&) = delete;
+/// A program to start as a child process, its output going to files.
+struct Launch {
+  std::vector<std::string> argv;
+  std::vector<std::string> environment;
+  std::filesystem::path stdout_log;
+  std::filesystem::path stderr_log;
 
   /// Starts it with the signals of `blocked` blocked, in a process group of its own, so that Ctrl-C
   /// does not reach it; the kernel asks it to stop (SIGTERM) when the calling thread ends. Returns
-  /// its process id. Throws Failure(kUsage) when the program cannot be executed.
-  [[nodiscard]] pid_t Start(const sigset_t& blocked);
-
- private:
-  std::vector<std::string> argv_;
-  std::vector<std::string> environment_;
-  int stdout_fd_ = -1;
-  int stderr_fd_ = -1;
+  /// its process id. Throws Failure: kUsage when the program cannot be executed, kDatabase or
+  /// kDiskFull when a file cannot be opened.
+  [[nodiscard]] pid_t Start(const sigset_t& blocked) const;
 };
 
 }  // namespace sweep

@@ -100,7 +100,7 @@ bool LocalExecutor::Reserve(const std::string& run_id, double memory_bytes) {
 AttemptHandle LocalExecutor::Start(const AttemptJob& job) {
   std::vector<std::string> gpus = std::move(reserved_[job.run_id]);
   reserved_.erase(job.run_id);
-  Launch launch(job.argv, EnvironmentWith(gpus), job.stdout_log, job.stderr_log);
+  Launch launch{job.argv, EnvironmentWith(gpus), job.stdout_log, job.stderr_log};
   {
     const std::lock_guard lock(mutex_);
     waiting_.push_back({job.run_id, job.attempt, std::move(gpus), std::move(launch)});
@@ -125,7 +125,7 @@ std::vector<AttemptNews> LocalExecutor::Poll(std::chrono::milliseconds timeout) 
   std::vector<AttemptNews> news;
   {
     const std::lock_guard lock(mutex_);
-    if (broken_) std::rethrow_exception(broken_);
+    if (broken_ && news_.empty()) std::rethrow_exception(broken_);
     news = std::exchange(news_, {});
   }
   for (const AttemptNews& item : news) {

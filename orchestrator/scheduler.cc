@@ -176,7 +176,9 @@ AttemptRequest Scheduler::RequestFor(const RunWork& work) const {
     request.micro_batch = smaller->second;
   request.data_threads = job_.trainer.data_threads;
   request.checkpoint_every_seconds = job_.trainer.checkpoint_every_seconds;
-  if (executor_.OutlivesSweep()) request.lock_wait_seconds = kLockWaitSeconds;
+  // Recovery waits for a trainer that a killed `sweep` left behind, but knows of none that
+  // evaluates.
+  if (executor_.OutlivesSweep() || !work.train) request.lock_wait_seconds = kLockWaitSeconds;
   request.locations = LocationsFor(run);
   const std::set<int64_t>& needed = checkpoints_needed_.at(run.run_id);
   request.keep_at = {needed.begin(), needed.end()};

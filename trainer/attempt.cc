@@ -17,6 +17,7 @@
 
 #include "core/failure.h"
 #include "core/files.h"
+#include "trainer/device.h"
 #include "trainer/evaluation.h"
 #include "trainer/process_group.h"
 #include "trainer/training_run.h"
@@ -149,7 +150,9 @@ void Train(AttemptContext& context, const Rank& rank, char* const* argv) {
   }
   std::optional<LocalPeers> others;
   if (!IsLaunched(rank.size)) others.emplace(argv, rank.size);
-  const auto peers = JoinPeers(MeetingPlace(context.directory, context.request.attempt), rank);
+  const auto peers = JoinPeers(MeetingPlace(context.directory, context.request.attempt),
+                               rank,
+                               ChooseDevice(context.request.device, rank.local_rank));
   context.peers = peers.get();
   context.local_rank = rank.local_rank;
   TrainToResult(context);

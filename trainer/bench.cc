@@ -103,7 +103,7 @@ int64_t PeakMemoryBytes() {
 // The processes that measure together; none where there is one.
 class BenchPeers {
  public:
-  BenchPeers(int64_t processes, char* const* argv) {
+  BenchPeers(int64_t processes, const std::string& device, char* const* argv) {
     if (processes == 1) return;
     const Rank rank = FindRank(processes);
     // Rank 0 starts the others, or a launcher all of them: so all know this number.
@@ -111,7 +111,9 @@ class BenchPeers {
     const pid_t common = launched ? ::getppid() : ::getpid();
     if (!launched) others_.emplace(argv, processes);
     peers_ = JoinPeers(
-        std::filesystem::temp_directory_path() / fmt::format("clip_train-bench.{}", common), rank);
+        std::filesystem::temp_directory_path() / fmt::format("clip_train-bench.{}", common),
+        rank,
+        ChooseDevice(device, rank.local_rank));
   }
   [[nodiscard]] Peers* get() const { return peers_.get(); }
 
@@ -163,7 +165,7 @@ void RunBench(const BenchOptions& options, char* const* argv) {
   using Clock = std::chrono::steady_clock;
   const at::NoGradGuard no_autograd;
   const RunSpec spec = SpecOf(options);
-  const BenchPeers processes(options.processes, argv);
+  const BenchPeers processes(options.processes, options.device, argv);
   Peers* const peers = processes.get();
   const at::Device device = ChooseDevice(options.device, peers != nullptr ? peers->rank() : 0);
   SetThreads(options.threads);

@@ -20,8 +20,7 @@ namespace sweep {
 namespace {
 
 bool LoadCuda() {
-  return ::dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) != nullptr &&
-         at::globalContext().hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0;
+  return ::dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) != nullptr && GpuCount() > 0;
 }
 
 // Asks the driver itself: this program links nothing of CUDA.
@@ -77,13 +76,17 @@ c10::Device ChooseDevice(const std::string& name, int64_t local_rank) {
                   fmt::format("attempt.json: device is '{}', expected auto, cpu or cuda", name));
   }
   if (LoadCuda()) {
-    const auto gpu = local_rank % at::detail::getCUDAHooks().deviceCount();
+    const int64_t gpu = local_rank % GpuCount();
     return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(gpu));
   }
   if (name == "auto") return c10::Device(c10::kCPU);
   throw Failure(FailureCode::kUsage,
                 "attempt.json: device is 'cuda', but there is no CUDA device or LibTorch's CUDA "
                 "libraries cannot be loaded");
+}
+
+int64_t GpuCount() {
+  return at::globalContext().hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
 }
 
 std::optional<double> PeakFlops(c10::Device device, const std::string& precision) {

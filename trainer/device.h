@@ -14,6 +14,9 @@ namespace sweep {
 /// Of several GPUs, process `local_rank` of a machine takes the one of its number.
 [[nodiscard]] c10::Device ChooseDevice(const std::string& name, int64_t local_rank = 0);
 
+/// GPUs that this process sees; 0 before ChooseDevice has found one.
+[[nodiscard]] int64_t GpuCount();
+
 /// Dense matrix rate of the device in FLOP/s for `precision`, by its maker's data sheet; nullopt
 /// where it is not known.
 [[nodiscard]] std::optional<double> PeakFlops(c10::Device device, const std::string& precision);

@@ -1,5 +1,6 @@
 #include "trainer/process_group.h"
 
+#include <dlfcn.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -8,17 +9,22 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <functional>
 #include <optional>
 #include <string>
 
 #include "core/failure.h"
+#include "trainer/device.h"
+#include "trainer/nccl/nccl_peers.h"
 
 #ifdef SWEEP_HAS_GLOO
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/tensor.h>
 
 #include <torch/csrc/distributed/c10d/FileStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -63,7 +69,7 @@ Rank FindRank(int64_t size) {
   return found;
 }
 
-LocalPeers::LocalPeers(char* const* argv, int64_t size) {
+LocalPeers::LocalPeers(char* const* argv, int64_t size) : exceptions_(std::uncaught_exceptions()) {
   const pid_t parent = ::getpid();
   for (int64_t rank = 1; rank < size; ++rank) {
     const std::string variable = fmt::format("{}", rank);
@@ -84,7 +90,12 @@ LocalPeers::LocalPeers(char* const* argv, int64_t size) {
   }
 }
 
+// Where this process failed, the others may wait for it in a collective of NCCL, which does not see
+// that it has gone. They write nothing.
 LocalPeers::~LocalPeers() {
+  if (std::uncaught_exceptions() > exceptions_) {
+    for (const int pid : pids_) ::kill(pid, SIGKILL);
+  }
   for (const int pid : pids_) {
     while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
     }
@@ -116,7 +127,7 @@ class GlooPending : public Pending {
   double& seconds_;  // of the peers: they outlive what is under way
 };
 
-// Tensors of a GPU go through the host's memory: Gloo computes there.
+// A GPU's tensors go through the host's memory: Gloo computes there.
 class GlooPeers : public Peers {
  public:
   GlooPeers(const std::filesystem::path& meeting, const Rank& rank) : rank_(rank) {
@@ -182,15 +193,72 @@ class GlooPeers : public Peers {
   double wait_seconds_ = 0;
 };
 
+// Tensors of GPUs by one way, all others by another.
+class PeersByDevice : public Peers {
+ public:
+  PeersByDevice(std::unique_ptr<Peers> host, std::unique_ptr<Peers> gpus)
+      : host_(std::move(host)), gpus_(std::move(gpus)) {}
+
+  int64_t rank() const override { return host_->rank(); }
+  int64_t size() const override { return host_->size(); }
+  double wait_seconds() const override { return host_->wait_seconds() + gpus_->wait_seconds(); }
+  at::Tensor AllGather(const at::Tensor& mine) override { return For(mine).AllGather(mine); }
+  std::unique_ptr<Pending> StartAllReduce(const at::Tensor& tensor) override {
+    return For(tensor).StartAllReduce(tensor);
+  }
+  std::unique_ptr<Pending> StartReduceScatter(const at::Tensor& whole,
+                                              const at::Tensor& part) override {
+    return For(whole).StartReduceScatter(whole, part);
+  }
+  std::unique_ptr<Pending> StartAllGather(const at::Tensor& part,
+                                          const at::Tensor& whole) override {
+    return For(whole).StartAllGather(part, whole);
+  }
+
+ private:
+  Peers& For(const at::Tensor& tensor) { return tensor.is_cuda() ? *gpus_ : *host_; }
+
+  std::unique_ptr<Peers> host_, gpus_;
+};
+
+// Null where it cannot be had; dlerror says why.
+NcclPeersAt LoadNccl() {
+  std::error_code unreadable;
+  const auto beside =
+      std::filesystem::read_symlink("/proc/self/exe", unreadable).parent_path() / kNcclLibrary;
+  void* const library = ::dlopen(beside.c_str(), RTLD_NOW);
+  if (library == nullptr) return nullptr;
+  return reinterpret_cast<NcclPeersAt>(::dlsym(library, kNcclEntry));
+}
+
 }  // namespace
 
-std::unique_ptr<Peers> JoinPeers(const std::filesystem::path& meeting, const Rank& rank) {
-  return std::make_unique<GlooPeers>(meeting, rank);
+std::unique_ptr<Peers> JoinPeers(const std::filesystem::path& meeting,
+                                 const Rank& rank,
+                                 at::Device device) {
+  auto gloo = std::make_unique<GlooPeers>(meeting, rank);
+  // All vote, also one that found no GPU where the others did.
+  const bool own_gpu = device.is_cuda() && rank.local_rank < GpuCount();
+  const NcclPeersAt nccl = own_gpu ? LoadNccl() : nullptr;
+  const char* const problem = own_gpu && nccl == nullptr ? ::dlerror() : nullptr;
+  const at::Tensor able = at::tensor({nccl != nullptr ? 1.0F : 0.0F});
+  gloo->AllReduce(able);
+  if (able.item<float>() < static_cast<float>(rank.size)) {
+    if (device.is_cuda() && rank.rank == 0) {
+      std::fprintf(stderr,
+                   "clip_train: GPUs' tensors go through the host's memory: %s\n",
+                   problem != nullptr ? problem : "some process has no GPU of its own");
+    }
+    return gloo;
+  }
+  return std::make_unique<PeersByDevice>(
+      std::move(gloo),
+      std::unique_ptr<Peers>(nccl((meeting.string() + ".nccl").c_str(), rank.rank, rank.size)));
 }
 
 #else
 
-std::unique_ptr<Peers> JoinPeers(const std::filesystem::path&, const Rank&) {
+std::unique_ptr<Peers> JoinPeers(const std::filesystem::path&, const Rank&, at::Device) {
   throw Failure(FailureCode::kUsage,
                 "attempt.json: processes is more than 1, but clip_train was built without Gloo's "
                 "headers (Debian: libgloo-dev)");

@@ -29,19 +29,24 @@ class LocalPeers {
  public:
   /// Starts ranks 1 to size - 1. `argv` is this process's command line. Throws Failure(kInternal).
   LocalPeers(char* const* argv, int64_t size);
-  /// Waits for them to end.
+  /// Waits for them to end; ends them where an exception is on its way.
   ~LocalPeers();
   LocalPeers(const LocalPeers&) = delete;
   LocalPeers& operator=(const LocalPeers&) = delete;
 
  private:
   std::vector<int> pids_;
+  int exceptions_;  // on their way when it was made
 };
 
 /// Meets the other ranks through a file at `meeting`, which all of them can reach, and joins them
-/// by LibTorch's Gloo. Waits for the others; a rank that dies, or that is silent for ten minutes,
-/// makes every later call throw. Throws Failure(kUsage) where the program was built without Gloo.
+/// by LibTorch's Gloo, and for tensors of GPUs by its NCCL where this program was built with it and
+/// each rank's `device` is a GPU of its own. Waits for the others; a rank that dies, or that is
+/// silent for ten minutes, makes every later call throw (NCCL does not see a death: after ten
+/// minutes it ends the process). Throws Failure(kUsage) where the program
+/// was built without Gloo.
 [[nodiscard]] std::unique_ptr<Peers> JoinPeers(const std::filesystem::path& meeting,
-                                               const Rank& rank);
+                                               const Rank& rank,
+                                               at::Device device = at::kCPU);
 
 }  // namespace sweep

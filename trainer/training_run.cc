@@ -208,12 +208,17 @@ class TrainingRun {
   bool OneStep(BatchLoader& loader) {
     const Stopwatch wait;
     loader.Next(batch_);
-    if (steps_since_loader_++ > 0) wait_seconds_ += wait.Seconds();  // the first is start-up
+    if (steps_since_loader_++ > 0) {
+      wait_seconds_ += wait.Seconds();
+    } else if (steps_since_event_ == 0) {
+      since_event_.Restart();  // start-up is over
+    }
     const auto loss = learner_->Gradients(ToDevice()).item<float>();
     const StepProblem problem = TakeStep(loss);
     if (problem != StepProblem::kNone && rewinds() && Rewind(problem)) return false;
     ++step_;
     ++steps_since_event_;
+    text_tokens_ += CountTextTokens(Tokens());
     losses_.push_back(loss);
     return true;
   }
@@ -299,14 +304,17 @@ class TrainingRun {
     return true;
   }
 
+  // Of the batch, in its memory.
+  at::Tensor Tokens() {
+    return at::from_blob(
+        batch_.tokens_BT.data(), {batch_size_, spec_.model.text.context_length}, at::kLong);
+  }
+
   DeviceBatch ToDevice() {
     const int64_t batch = batch_size_;
     const at::Tensor images =
         at::from_blob(batch_.images_BCSS.data(), {batch, channels_, side_, side_}, at::kByte);
-    const at::Tensor tokens =
-        at::from_blob(batch_.tokens_BT.data(), {batch, spec_.model.text.context_length}, at::kLong);
-    DeviceBatch on_device{images.to(device_), tokens};
-    text_tokens_ += CountTextTokens(tokens);
+    DeviceBatch on_device{images.to(device_), Tokens()};
     if (kept_patches_ > 0) {
       on_device.kept_BK =
           at::from_blob(batch_.kept_BK.data(), {batch, kept_patches_}, at::kLong).to(device_);
@@ -349,6 +357,7 @@ class TrainingRun {
     context_.events.Write(
         "slow_data",
         {{"step", step_}, {"data_wait", share}, {"data_threads", context_.request.data_threads}});
+    if (!leads()) return;
     std::fprintf(
         stderr,
         "clip_train: the model waits for data %.0f %% of the time with %lld data thread(s): "

@@ -247,6 +247,24 @@ TEST_CASE("Rates of attempts are from their first to their last step, by workloa
   CHECK(store.AttemptSpans(100).at(0).seconds == 90);  // from the trainer's own start
 }
 
+TEST_CASE("Events that say odd things of speed are taken in all the same") {
+  const TemporaryDirectory directory;
+  Store store(directory.path(), Store::Access::kWrite);
+  const RunRow run = SampleRunRow();
+  AddOneRun(store, run);
+  StoreTransaction transaction(store);
+  transaction.RecordEvents(
+      run.run_id,
+      1,
+      {{{"seq", 1}, {"type", "started"}, {"at", "noon"}, {"threads", "auto"}, {"device", {1, 2}}},
+       {{"seq", 2}, {"type", "step"}, {"at", Json()}, {"samples_seen", 3.5}},
+       {{"seq", 3}, {"type", "step"}, {"samples_seen", "many"}}},
+      90);
+  transaction.Commit();
+  CHECK(store.Query("SELECT count(*) FROM events").rows[0][0] == "3");
+  CHECK(store.RatesAt("local", "here").empty());
+}
+
 TEST_CASE("A store of the version before keeps its rates") {
   const TemporaryDirectory directory;
   const RunRow run = SampleRunRow();

@@ -25,6 +25,12 @@ AttemptJob Named(AttemptJob job, const std::string& run_id) {
   return job;
 }
 
+// What it has written so far.
+std::string OutputIn(const TemporaryDirectory& directory) {
+  const std::filesystem::path out = directory.path() / "out";
+  return std::filesystem::exists(out) ? ReadFile(out) : "";
+}
+
 // The next so many news of the kind.
 std::vector<AttemptNews> WaitFor(LocalExecutor& executor, AttemptNews::Kind kind, size_t count) {
   std::vector<AttemptNews> found;
@@ -66,8 +72,7 @@ TEST_CASE("Stop asks a child to end and it may save first") {
   LocalExecutor executor(1);
   executor.Start(Shell(
       directory, "trap 'echo saved; exit 130' TERM; echo ready; while :; do read -t 1 x; done"));
-  while (ReadFile(directory.path() / "out") != "ready\n")
-    (void)executor.Poll(std::chrono::milliseconds(5));
+  while (OutputIn(directory) != "ready\n") (void)executor.Poll(std::chrono::milliseconds(5));
   executor.Stop(Executor::StopMode::kCheckpoint);
   CHECK(WaitForEnd(executor).exit_code == 130);
   CHECK(ReadFile(directory.path() / "out") == "ready\nsaved\n");
@@ -98,7 +103,7 @@ TEST_CASE("The next attempt starts when one ends, whoever is busy meanwhile") {
   LocalExecutor executor(1);
   for (const char* run : {"a", "b"})
     (void)executor.Start(Named(Shell(directory, std::string("echo ") + run), run));
-  while (ReadFile(directory.path() / "out") != "a\nb\n")  // nobody asks for news
+  while (OutputIn(directory) != "a\nb\n")  // nobody asks for news
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   CHECK(WaitFor(executor, AttemptNews::Kind::kEnded, 2)[1].run_id == "b");
 }
