@@ -99,6 +99,24 @@ std::map<std::string, SlurmTask> ParseSqueue(std::string_view text) {
   return tasks;
 }
 
+std::map<std::string, SlurmTask> ParseSacct(std::string_view text) {
+  std::map<std::string, SlurmTask> tasks;
+  while (!text.empty()) {
+    const std::vector<std::string_view> parts = Split(NextLine(text), '|');
+    if (parts.size() < 3 || !parts[0].starts_with(kTokenPrefix)) continue;
+    const size_t underscore = parts[1].find('_');
+    if (underscore == std::string_view::npos) continue;
+    const auto array = ParseNumber(parts[1].substr(0, underscore));
+    const auto index = ParseNumber(parts[1].substr(underscore + 1));
+    if (!array || !index || *array <= 0 || *index < 0) continue;
+    // "CANCELLED by 1000"
+    const std::string_view state = parts[2].substr(0, parts[2].find(' '));
+    tasks[BatchTaskName(std::string(parts[0]), *index)] = {
+        std::string(parts[1]), std::string(state), ""};
+  }
+  return tasks;
+}
+
 ListedTask::Phase PhaseOf(const SlurmTask& task) {
   if (IsOneOf(task.state, kQueuedStates)) return ListedTask::Phase::kQueued;
   if (IsOneOf(task.state, kRunningStates)) return ListedTask::Phase::kRunning;
@@ -116,14 +134,19 @@ std::string CauseOf(const SlurmTask& task) {
   return "";
 }
 
-std::optional<int64_t> SlurmConfigValue(std::string_view config, std::string_view name) {
+std::optional<std::string> SlurmConfigWord(std::string_view config, std::string_view name) {
   while (!config.empty()) {
     const std::string_view line = NextLine(config);
     const size_t equals = line.find('=');
     if (equals == std::string_view::npos || Trimmed(line.substr(0, equals)) != name) continue;
-    return ParseNumber(Trimmed(line.substr(equals + 1)));
+    return std::string(Trimmed(line.substr(equals + 1)));
   }
   return std::nullopt;
+}
+
+std::optional<int64_t> SlurmConfigValue(std::string_view config, std::string_view name) {
+  const std::optional<std::string> word = SlurmConfigWord(config, name);
+  return word ? ParseNumber(*word) : std::nullopt;
 }
 
 SubmitAnswer ReadSbatchAnswer(std::optional<int> exit_code,

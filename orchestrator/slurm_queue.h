@@ -23,13 +23,20 @@ struct SlurmTask {
 inline constexpr const char* kSqueueFormat = "%j|%F|%K|%T|%r";
 [[nodiscard]] std::map<std::string, SlurmTask> ParseSqueue(std::string_view text);
 
+/// Reads `sacct --noheader --parsable2 --allocations --format=kSacctFormat`, likewise: what the
+/// accounting of a cluster still knows of tasks that squeue has forgotten.
+inline constexpr const char* kSacctFormat = "JobName,JobID,State";
+[[nodiscard]] std::map<std::string, SlurmTask> ParseSacct(std::string_view text);
+
 /// What a task's state means for its attempt.
 [[nodiscard]] ListedTask::Phase PhaseOf(const SlurmTask& task);
 
 /// Why a task ended, in the words of AttemptNews::cause; empty where the trainer's own exit says.
 [[nodiscard]] std::string CauseOf(const SlurmTask& task);
 
-/// An integer of `scontrol show config`, as MaxArraySize.
+/// A word of `scontrol show config`, as AccountingStorageType; an integer, as MaxArraySize.
+[[nodiscard]] std::optional<std::string> SlurmConfigWord(std::string_view config,
+                                                         std::string_view name);
 [[nodiscard]] std::optional<int64_t> SlurmConfigValue(std::string_view config,
                                                       std::string_view name);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "core/failure.h"
 #include "orchestrator/slurm_queue.h"
@@ -103,6 +104,25 @@ std::map<std::string, SlurmTask> AskQueue(std::chrono::milliseconds timeout) {
   return ParseSqueue(result.out);
 }
 
+// Tasks of ours that have ended, by the accounts. What these call running may have been lost by
+// them, so it is no news; and without an answer there is none either.
+std::map<std::string, SlurmTask> AskAccounts(const std::set<std::string>& tokens,
+                                             std::chrono::milliseconds timeout) {
+  const CommandResult result = RunCommand({"sacct",
+                                           "--noheader",
+                                           "--parsable2",
+                                           "--allocations",
+                                           "--starttime=now-30days",
+                                           fmt::format("--name={}", fmt::join(tokens, ",")),
+                                           fmt::format("--format={}", kSacctFormat)},
+                                          timeout);
+  if (!result.ok()) return {};
+  std::map<std::string, SlurmTask> ended = ParseSacct(result.out);
+  std::erase_if(ended,
+                [](const auto& task) { return PhaseOf(task.second) != ListedTask::Phase::kEnded; });
+  return ended;
+}
+
 }  // namespace
 
 SlurmSystem::SlurmSystem(const ExecutorSettings& settings)
@@ -116,6 +136,8 @@ void SlurmSystem::Prepare() {
   const int64_t array_size =
       SlurmConfigValue(config.out, "MaxArraySize").value_or(kDefaultArraySize);
   const int64_t job_count = SlurmConfigValue(config.out, "MaxJobCount").value_or(kDefaultJobCount);
+  const std::string accounts = SlurmConfigWord(config.out, "AccountingStorageType").value_or("");
+  has_accounts_ = accounts == "accounting_storage/slurmdbd";
   // Indices go up to MaxArraySize - 1; the queue is shared with others.
   most_in_array_ = static_cast<size_t>(std::max<int64_t>(1, array_size - 1));
   most_at_once_ =
@@ -130,9 +152,15 @@ SubmitAnswer SlurmSystem::Submit(const BatchSubmission& submission) {
   return ReadSbatchAnswer(result.exit_code, result.out, result.error);
 }
 
-std::map<std::string, ListedTask> SlurmSystem::List(const std::vector<std::string>& /*names*/) {
+std::map<std::string, ListedTask> SlurmSystem::List(const std::vector<std::string>& names) {
+  std::map<std::string, SlurmTask> tasks = AskQueue(answer_timeout_);
+  std::set<std::string> forgotten;  // submissions
+  for (const std::string& name : names) {
+    if (!tasks.contains(name)) forgotten.insert(TokenOf(name));
+  }
+  if (has_accounts_ && !forgotten.empty()) tasks.merge(AskAccounts(forgotten, answer_timeout_));
   std::map<std::string, ListedTask> listed;
-  for (const auto& [name, task] : AskQueue(answer_timeout_))
+  for (const auto& [name, task] : tasks)
     listed[name] = {task.job, task.state, PhaseOf(task), CauseOf(task)};
   return listed;
 }

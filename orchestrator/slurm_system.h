@@ -10,7 +10,8 @@
 
 namespace sweep {
 
-/// Slurm: a submission is a job array; one squeue asks for all of them.
+/// Slurm: a submission is a job array; one squeue asks for all of them, and one sacct, where the
+/// cluster keeps accounts, for those that squeue has forgotten.
 class SlurmSystem : public BatchSystem {
  public:
   explicit SlurmSystem(const ExecutorSettings& settings);
@@ -29,6 +30,7 @@ class SlurmSystem : public BatchSystem {
   std::chrono::milliseconds answer_timeout_;
   size_t most_in_array_ = 0;
   size_t most_at_once_ = 0;
+  bool has_accounts_ = false;
 };
 
 }  // namespace sweep

@@ -6,7 +6,8 @@
 
 Synthetic data on the device, the whole step. `mfu` is model FLOPs a second (tokens processed alone) over the data
 sheet's dense peak; `of_matmul` the same over a large product measured in the same run. Where open_clip can be
-imported, it trains the same model and batch, eager and compiled, and the ratios are ours / theirs.
+imported, it trains the same model and batch, eager and compiled, and the ratios are ours / theirs. `--text-tokens LEAST
+MOST` gives clip_train texts of so many tokens in place of full ones; open_clip computes the whole context anyway.
 """
 import argparse
 import importlib.util
@@ -98,7 +99,8 @@ def train_open_clip(spec, batch, device, seconds, compiled):
 def bench(args, models_file, name, batch):
     done = subprocess.run([args.clip_train, "bench", "--model", models_file, "--name", name, "--precision", "bf16",
                            "--device", args.device, "--batch", str(batch), "--threads", "1", "--seconds",
-                           str(args.seconds)], capture_output=True, text=True)
+                           str(args.seconds)] + (["--text-tokens", *map(str, args.text_tokens)] if args.text_tokens else []),
+                          capture_output=True, text=True)
     if done.returncode != 0:
         return dict(error=(done.stderr.strip().splitlines() or ["no message"])[-1])
     return json.loads(done.stdout.splitlines()[-1])
@@ -157,6 +159,7 @@ def main():
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--batch", type=int, default=0, help="of every model (default: each its own)")
     parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--text-tokens", type=int, nargs=2, metavar=("LEAST", "MOST"))
     parser.add_argument("--report", default="gpu_models.json")
     parser.add_argument("--table", metavar="REPORT", help="print a report as a table")
     args = parser.parse_args()

@@ -370,6 +370,41 @@ exec {' '.join(TINY_TRAINER)} "$@"
         self.assertIn("no probe", self.last_stderr)
 
 
+class AccountsTest(SweepTest):
+    """A Slurm of scripts, whose squeue has forgotten a job: its accounts know how it ended."""
+
+    def tools(self, accounts, state):
+        scripts = {
+            "scontrol": f"echo 'MaxArraySize = 1001'; echo 'AccountingStorageType = accounting_storage/{accounts}'",
+            "sbatch": "echo 4711",
+            "squeue": "",
+            "sacct": f"""echo "$*" >> {self.path('asked')}
+for token in $(ls {self.store}/submissions); do echo "$token|4711_0|{state}"; done""",
+        }
+        for name, script in scripts.items():
+            environment = self.program_first_on_path(name, script)
+        return environment
+
+    def failure(self, accounts, state):
+        sweep = tiny_sweep(grid={"model": ["w32"], "samples_seen": [1024]}, evaluations=[],
+                           executor={"kind": "slurm", "poll_every": 0.05, "answer_timeout": 5, "max_attempts": 1})
+        self.sweep("run", self.write_sweep(sweep), expect=3, env=self.tools(accounts, state))
+        (run,) = self.sweep_json("status")["sweeps"][0]["runs"]
+        return run["failure_class"], run["state"]
+
+    def test_a_job_that_squeue_has_forgotten_ends_as_its_accounts_say(self):
+        self.assertEqual(self.failure("slurmdbd", "OUT_OF_MEMORY")[0], "out_of_memory")
+        with open(self.path("asked")) as asked:
+            self.assertIn("--allocations", asked.read())
+
+    def test_a_cancelled_one_is_not_tried_again(self):
+        self.assertEqual(self.failure("slurmdbd", "CANCELLED by 1000")[1], "cancelled")
+
+    def test_without_accounts_it_is_lost(self):
+        self.assertNotEqual(self.failure("none", "OUT_OF_MEMORY")[0], "out_of_memory")
+        self.assertFalse(os.path.exists(self.path("asked")))
+
+
 class ManyRunsTest(SweepTest):
     def test_status_tells_many_runs_as_a_whole_and_counts_as_run_by_run(self):
         grid = {"model": ["w32", "w64"], "samples_seen": [1024, 4096], "seed": list(range(260))}

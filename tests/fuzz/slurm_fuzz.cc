@@ -14,6 +14,7 @@ void Read(std::string_view text) {
         (void)PhaseOf(task);
         (void)CauseOf(task);
       }
+      (void)ParseSacct(answer);
       return;
     case 1:
       (void)SlurmConfigValue(answer, "MaxArraySize");

@@ -39,12 +39,28 @@ TEST_CASE("Only states that end a job end an attempt, each with its cause") {
   CHECK(PhaseOf({"1_0", "", ""}) == ListedTask::Phase::kUnknown);
 }
 
+TEST_CASE("ParseSacct finds our tasks by their own names among others") {
+  const auto tasks = ParseSacct(
+      "sweep-0a1b2c3d4e5f|4711_0|OUT_OF_MEMORY\n"
+      "sweep-0a1b2c3d4e5f|4711_1|CANCELLED by 1000\n"
+      "sweep-0a1b2c3d4e5f|4711_[2-9%4]|PENDING\n"
+      "sweep-0a1b2c3d4e5f|4711_0.batch|COMPLETED\n"
+      "wrap|4712|COMPLETED\n"
+      "sacct: error: slurmdbd is away");
+  REQUIRE(tasks.size() == 2);
+  CHECK(tasks.at("sweep-0a1b2c3d4e5f_0").job == "4711_0");
+  CHECK(CauseOf(tasks.at("sweep-0a1b2c3d4e5f_0")) == "out_of_memory");
+  CHECK(CauseOf(tasks.at("sweep-0a1b2c3d4e5f_1")) == "cancelled");
+}
+
 TEST_CASE("SlurmConfigValue reads scontrol's table") {
   const char* config =
       "Configuration data as of 2026-11-22T14:00:00\n"
       "MaxArraySize            = 1001\n"
       "MaxJobCount             = 10000 \n"
-      "MaxStepCount            = many\n";
+      "MaxStepCount            = many\n"
+      "AccountingStorageType   = accounting_storage/slurmdbd\n";
+  CHECK(SlurmConfigWord(config, "AccountingStorageType") == "accounting_storage/slurmdbd");
   CHECK(SlurmConfigValue(config, "MaxArraySize") == 1001);
   CHECK(SlurmConfigValue(config, "MaxJobCount") == 10000);
   CHECK(SlurmConfigValue(config, "MaxStepCount") == std::nullopt);
@@ -78,6 +94,8 @@ TEST_CASE("Whatever a scheduler prints, it is read or left out") {
     std::string text(random() % 80, ' ');
     for (char& c : text) c = alphabet[random() % alphabet.size()];
     for (const auto& [name, task] : ParseSqueue("sweep-1|1|" + text))
+      CHECK(name.starts_with("sweep-"));
+    for (const auto& [name, task] : ParseSacct("sweep-1|1_" + text))
       CHECK(name.starts_with("sweep-"));
     (void)SlurmConfigValue(text, "MaxArraySize");
     (void)ReadSbatchAnswer(static_cast<int>(random() % 2), text, text);
