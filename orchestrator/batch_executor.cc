@@ -34,6 +34,7 @@ BatchExecutor::BatchExecutor(std::unique_ptr<BatchSystem> system,
                              const ExecutorSettings& settings,
                              std::filesystem::path submissions)
     : system_(Prepared(std::move(system))),
+      settings_(settings),
       submissions_(std::move(submissions)),
       most_at_once_(settings.slots ? static_cast<size_t>(*settings.slots)
                                    : system_->most_at_once()),
@@ -49,16 +50,23 @@ size_t BatchExecutor::Room() const {
 }
 
 AttemptHandle BatchExecutor::Start(const AttemptJob& job) {
-  if (pending_.empty() || pending_.back().size() >= system_->most_in_submission())
-    pending_.emplace_back(submissions_);
-  const std::string name = pending_.back().Add(job);
+  BatchSubmission& submission = PendingOf(LimitsOf(settings_, job.needs));
+  const std::string name = submission.Add(job);
   Task& task = tasks_[name];
   task.run_id = job.run_id;
   task.attempt = job.attempt;
   task.run_directory = job.run_directory;
-  task.token = pending_.back().token();
+  task.token = submission.token();
   task.since = Clock::now();
   return {"", 0, name};
+}
+
+BatchSubmission& BatchExecutor::PendingOf(const JobLimits& limits) {
+  const auto with_room =
+      std::find_if(pending_.begin(), pending_.end(), [&](const BatchSubmission& submission) {
+        return submission.limits() == limits && submission.size() < system_->most_in_submission();
+      });
+  return with_room != pending_.end() ? *with_room : pending_.emplace_back(submissions_, limits);
 }
 
 void BatchExecutor::Adopt(const AttemptJob& job, const AttemptHandle& handle) {

@@ -51,6 +51,8 @@ class BatchExecutor : public Executor {
   };
   using Tasks = std::map<std::string, Task>;  // by our name
 
+  // One that waits to be submitted and takes another task of these limits.
+  BatchSubmission& PendingOf(const JobLimits& limits);
   void SubmitPending();
   void Submit(const BatchSubmission& submission);
   void TakeInExits();
@@ -64,6 +66,7 @@ class BatchExecutor : public Executor {
   void Note(const std::string& line);
 
   std::unique_ptr<BatchSystem> system_;
+  ExecutorSettings settings_;
   std::filesystem::path submissions_;
   size_t most_at_once_;
   Clock::duration poll_every_;

@@ -46,8 +46,10 @@ await_child() {
 }
 )sh";
 
-BatchSubmission::BatchSubmission(const std::filesystem::path& submissions)
-    : BatchSubmission(submissions, NewToken()) {}
+BatchSubmission::BatchSubmission(const std::filesystem::path& submissions, const JobLimits& limits)
+    : BatchSubmission(submissions, NewToken()) {
+  limits_ = limits;
+}
 
 BatchSubmission::BatchSubmission(const std::filesystem::path& submissions, std::string token)
     : folder_(std::filesystem::absolute(submissions) / token), token_(std::move(token)) {}

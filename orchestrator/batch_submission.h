@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "orchestrator/executor.h"
+#include "orchestrator/job_limits.h"
 
 namespace sweep {
 
@@ -15,13 +16,14 @@ namespace sweep {
 /// became of a submission whose answer was lost can be asked for.
 class BatchSubmission {
  public:
-  /// An empty one with a new token.
-  explicit BatchSubmission(const std::filesystem::path& submissions);
+  /// An empty one with a new token, of tasks that ask for the same.
+  BatchSubmission(const std::filesystem::path& submissions, const JobLimits& limits);
   /// One that was written before.
   BatchSubmission(const std::filesystem::path& submissions, std::string token);
 
   [[nodiscard]] const std::string& token() const { return token_; }
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
+  [[nodiscard]] const JobLimits& limits() const { return limits_; }
   [[nodiscard]] size_t size() const { return jobs_.size(); }
   [[nodiscard]] std::filesystem::path script() const { return folder_ / "job.sh"; }
 
@@ -43,6 +45,7 @@ class BatchSubmission {
  private:
   std::filesystem::path folder_;
   std::string token_;
+  JobLimits limits_;
   std::vector<AttemptJob> jobs_;
 };
 
@@ -50,8 +53,9 @@ class BatchSubmission {
 [[nodiscard]] std::string BatchTaskName(const std::string& token, int64_t index);
 [[nodiscard]] std::string TokenOf(const std::string& task_name);
 
-/// Shell functions of the scripts: `write_exit CODE [CAUSE]` leaves in the attempt's `folder` how its
-/// trainer ended; `await_child` sets `code` to the exit code of `child`, whatever traps come between.
+/// Shell functions of the scripts: `write_exit CODE [CAUSE]` leaves in the attempt's `folder` how
+/// its trainer ended; `await_child` sets `code` to the exit code of `child`, whatever traps come
+/// between.
 extern const char* const kJobShell;
 
 /// How the trainer of an attempt ended, as its job's script left it in the attempt's folder.

@@ -115,11 +115,13 @@ SubmitAnswer CommandSystem::Submit(const BatchSubmission& submission) {
   using Kind = SubmitAnswer::Kind;
   submission.Write("", std::string(kJobShell) + kBody);
   WriteFileAtomic(submission.folder() / kCancelFile, Json(settings_.cancel).dump() + "\n");
-  const std::vector<std::string> words =
-      FillIn(settings_.submit,
-             SubmitValues(
-                 settings_,
-                 {submission.token(), submission.script().string(), submission.folder().string()}));
+  const std::vector<std::string> words = FillIn(settings_.submit,
+                                                SubmitValues(settings_,
+                                                             {submission.token(),
+                                                              submission.script().string(),
+                                                              submission.folder().string(),
+                                                              submission.limits().seconds,
+                                                              submission.limits().memory_bytes}));
   const CommandResult result = RunCommand(words, answer_timeout_);
   if (!result.ok() && !result.timed_out) {
     // Not said in words that we know: a mistake, a limit, a lost answer? Should it have been taken

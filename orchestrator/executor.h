@@ -9,6 +9,12 @@
 
 namespace sweep {
 
+/// What an attempt takes, by the plan; 0: not known.
+struct AttemptNeeds {
+  double seconds = 0;       ///< at most
+  double memory_bytes = 0;  ///< on each of its devices
+};
+
 /// One attempt to start: a command whose output goes to files.
 struct AttemptJob {
   std::string run_id;
@@ -17,6 +23,7 @@ struct AttemptJob {
   std::vector<std::string> argv;  ///< with the run's folder and the attempt as its last two words
   std::filesystem::path stdout_log;
   std::filesystem::path stderr_log;
+  AttemptNeeds needs = {};
 };
 
 /// What identifies a started attempt, recorded with it.

@@ -42,7 +42,8 @@ void PredictCost(const Store& store,
   const PlanCost cost = CostOf(plan.Remaining(), job, rates);
   if (most_hours) RequireBudget(cost, rates.workplace(), *most_hours);
   for (const auto& [run_id, run] : cost.runs)
-    job.predictions[run_id] = {run.train_seconds.middle, run.memory.total()};
+    job.predictions[run_id] = {
+        run.train_seconds.middle, run.train_seconds.high, run.memory.total()};
 }
 
 double ComputeToSpend(const std::vector<RunWork>& remaining) {

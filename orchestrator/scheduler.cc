@@ -198,6 +198,8 @@ AttemptJob Scheduler::JobFor(const std::string& run_id, int64_t attempt) const {
   job.argv.push_back(std::to_string(attempt));
   job.stdout_log = directory.attempt(attempt) / "stdout.log";
   job.stderr_log = directory.attempt(attempt) / "stderr.log";
+  if (const auto predicted = job_.predictions.find(run_id); predicted != job_.predictions.end())
+    job.needs = {predicted->second.most_seconds, predicted->second.memory_bytes};
   return job;
 }
 

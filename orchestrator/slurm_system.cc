@@ -67,8 +67,12 @@ std::vector<std::string> SbatchCommand(const BatchSubmission& submission,
   words.push_back(array);
   if (settings.gpus_per_run.value_or(0) > 0)
     words.push_back(fmt::format("--gres=gpu:{}", *settings.gpus_per_run / settings.nodes_per_run));
-  if (settings.time_limit_seconds) {
-    const auto seconds = static_cast<int64_t>(std::ceil(*settings.time_limit_seconds));
+  if (const auto memory = submission.limits().memory_bytes) {
+    constexpr double kMegabyte = 1 << 20;
+    words.push_back(fmt::format("--mem={}M", static_cast<int64_t>(std::ceil(*memory / kMegabyte))));
+  }
+  if (const auto limit = submission.limits().seconds) {
+    const auto seconds = static_cast<int64_t>(std::ceil(*limit));
     words.push_back(fmt::format("--time={}", (seconds + 59) / 60));
     words.push_back(fmt::format("--signal=B:USR1@{}", std::min(kMostWarning, seconds / 2)));
   }

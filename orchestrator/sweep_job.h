@@ -15,6 +15,7 @@ namespace sweep {
 /// What training a run was said to take before it started.
 struct RunPrediction {
   double seconds = 0;       ///< recorded at its start, to be compared with later
+  double most_seconds = 0;  ///< the longest it may take
   double memory_bytes = 0;  ///< on each of its devices
 };
 

@@ -74,6 +74,7 @@ void ReadExecutor(const FieldReader& reader, const Json& document, ExecutorSetti
   CheckNodes(reader, executor);
   SetIfGiven(read, "max_attempts", executor.max_attempts);
   SetIfGiven(read, "time_limit", executor.time_limit_seconds);
+  SetIfGiven(read, "resources_from", executor.resources_from);
   SetIfGiven(read, "max_running", executor.max_running);
   SetIfGiven(read, "fits_every", executor.fits_every_seconds);
   SetIfGiven(read, "poll_every", executor.poll_every_seconds);
@@ -139,7 +140,9 @@ std::map<std::string, std::string> SubmitValues(const ExecutorSettings& executor
                                                 const SubmittedScript& job) {
   const int64_t nodes = executor.nodes_per_run;
   const int64_t gpus = executor.gpus_per_run.value_or(0);
-  const auto limit = static_cast<int64_t>(std::ceil(executor.time_limit_seconds.value_or(0)));
+  constexpr double kMegabyte = 1 << 20;
+  const auto limit = static_cast<int64_t>(std::ceil(job.seconds.value_or(0)));
+  const auto megabytes = static_cast<int64_t>(std::ceil(job.memory_bytes.value_or(0) / kMegabyte));
   return {
       {"name", job.name},
       {"script", job.script},
@@ -151,6 +154,7 @@ std::map<std::string, std::string> SubmitValues(const ExecutorSettings& executor
       {"cores_per_node", std::to_string(executor.threads_per_run * executor.processes() / nodes)},
       {"gpus", std::to_string(gpus)},
       {"gpus_per_node", std::to_string(gpus / nodes)},
+      {"memory_mb", std::to_string(megabytes)},
       {"minutes", std::to_string((limit + 59) / 60)},
       {"walltime", fmt::format("{:02}:{:02}:{:02}", limit / 3600, limit / 60 % 60, limit % 60)}};
 }
@@ -168,6 +172,11 @@ void CheckWholeExecutor(const FieldReader& reader, const ExecutorSettings& execu
   const bool needs_limit = Uses(executor.submit, "minutes") || Uses(executor.submit, "walltime");
   if (needs_limit && !executor.time_limit_seconds)
     reader.Error("/executor", "{minutes} and {walltime} in submit need a time_limit");
+  const bool knows_memory =
+      executor.resources_from == "plan" && executor.gpus_per_run.value_or(0) == 0;
+  if (Uses(executor.submit, "memory_mb") && !knows_memory)
+    reader.Error("/executor",
+                 "{memory_mb} in submit needs resources_from \"plan\" and runs without GPUs");
 }
 
 void ReadWorkSettings(const FieldReader& reader,

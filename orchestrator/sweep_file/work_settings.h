@@ -23,6 +23,7 @@ struct ExecutorSettings {
   int64_t nodes_per_run = 1;
   int64_t max_attempts = 2;
   std::optional<double> time_limit_seconds;
+  std::string resources_from = "settings";  ///< or `plan`: see LimitsOf
   std::optional<int64_t> max_running;
   double fits_every_seconds = 60;
   double poll_every_seconds = 30;
@@ -48,7 +49,9 @@ struct ExecutorSettings {
 struct SubmittedScript {
   std::string name;  ///< of the job
   std::string script;
-  std::string folder;  ///< where the scheduler's logs may go
+  std::string folder;                       ///< where the scheduler's logs may go
+  std::optional<double> seconds = {};       ///< its time limit
+  std::optional<double> memory_bytes = {};  ///< of the host, on each of its nodes
 };
 
 /// What the {names} in `submit` stand for.

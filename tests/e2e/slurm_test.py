@@ -86,6 +86,17 @@ class SlurmTest(ClusterTest):
         self.assertIn("slurm job", transitions)
         self.assertIn("queued", transitions)
 
+    def test_jobs_ask_for_what_the_plan_says_of_their_runs(self):
+        grid = {"model": ["w32"], "samples_seen": [1024, 1 << 40]}
+        file = self.write_sweep(slurm_sweep(executor={"resources_from": "plan"}, grid=grid, evaluations=[]))
+        process = self.start_sweep(file, SLOW)
+        self.wait_until(lambda: len(self.jobs()) == 2)
+        asked = subprocess.run(["squeue", "--noheader", "--array", "--format=%l %m"], check=True,
+                               capture_output=True, text=True).stdout.split("\n")
+        process.kill()
+        self.assertIn("15:00 1G", [line.strip() for line in asked])
+        self.assertEqual(len([line for line in asked if "-" in line.split(" ")[0]]), 1)  # days
+
     def test_linked_runs_wait_for_their_parents(self):
         sweep = slurm_sweep(grid={"model": ["w32"], "samples_seen": [1024]},
                             include=[{"model": "w32", "samples_seen": 2048,

@@ -1,6 +1,7 @@
 """`sweep` as a user meets it, with a trainer of one's own in place of clip_train."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -403,6 +404,50 @@ for token in $(ls {self.store}/submissions); do echo "$token|4711_0|{state}"; do
     def test_without_accounts_it_is_lost(self):
         self.assertNotEqual(self.failure("none", "OUT_OF_MEMORY")[0], "out_of_memory")
         self.assertFalse(os.path.exists(self.path("asked")))
+
+
+class ResourcesTest(SweepTest):
+    """A Slurm of scripts that takes every job and runs none."""
+
+    def submissions(self, executor):
+        scripts = {"scontrol": "echo MaxArraySize = 1001", "squeue": "",
+                   "sbatch": f"echo \"$*\" >> {self.path('submitted')}; echo 4711"}
+        for name, script in scripts.items():
+            environment = self.program_first_on_path(name, script)
+        grid = {"model": ["w32"], "samples_seen": [1024, 4096, 1 << 40]}
+        file = self.write_sweep(tiny_sweep(grid=grid, evaluations=[], executor={"kind": "slurm", **executor}))
+        process = subprocess.Popen(self.command("run", file), env={**os.environ, **environment},
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+
+        def jobs():
+            if not os.path.exists(self.path("submitted")):
+                return []
+            with open(self.path("submitted")) as log:
+                return log.read().splitlines()
+
+        self.wait_until(lambda: sum(int(re.search(r"--array=0-(\d+)", line)[1]) + 1 for line in jobs()) == 3)
+        return jobs()
+
+    def test_jobs_ask_for_what_the_plan_says_of_their_runs(self):
+        large, small = self.submissions({"resources_from": "plan"})
+        self.assertIn("--array=0-0", large)
+        self.assertIn("--array=0-1", small)
+        minutes = [int(re.search(r"--time=(\d+)", line)[1]) for line in (large, small)]
+        self.assertGreater(minutes[0], 24 * 60)
+        self.assertEqual(minutes[1], 15)
+        for line in (large, small):
+            self.assertIn("--mem=1024M", line)
+
+    def test_the_time_limit_is_the_most_they_ask_for(self):
+        lines = self.submissions({"resources_from": "plan", "time_limit": "2h"})
+        self.assertEqual([re.search(r"--time=(\d+)", line)[1] for line in lines], ["120", "15"])
+
+    def test_without_the_plan_all_are_one_submission(self):
+        (line,) = self.submissions({"time_limit": "2h"})
+        self.assertIn("--time=120", line)
+        self.assertNotIn("--mem", line)
 
 
 class ManyRunsTest(SweepTest):

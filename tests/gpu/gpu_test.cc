@@ -2,6 +2,7 @@
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
@@ -13,8 +14,10 @@
 #include <optional>
 
 #include "core/failure.h"
+#include "tests/support/temporary_directory.h"
 #include "trainer/device.h"
 #include "trainer/learner.h"
+#include "trainer/process_group.h"
 #include "trainer/random.h"
 
 namespace sweep {
@@ -125,6 +128,25 @@ TEST_CASE("Twenty steps on the GPU follow the CPU's") {
     const double cuda = on_gpu.Step(for_gpu, step).item<double>();
     INFO("step " << step);
     CHECK(cuda == Approx(cpu).epsilon(1e-3));
+  }
+}
+
+// Of one rank, which is all that one GPU allows: that the library loads, joins and answers in
+// place.
+TEST_CASE("Tensors of a GPU go through NCCL where its library was built, and others through Gloo") {
+  const std::optional<at::Device> gpu = Gpu();
+  if (!gpu) return;
+  const TemporaryDirectory directory;
+  const auto peers = JoinPeers(directory.path() / "meeting", {0, 1, 0}, *gpu);
+  for (const at::Device device : {*gpu, at::Device(at::kCPU)}) {
+    const at::Tensor whole = at::tensor({1.0F, 2.0F, 3.0F}).to(device);
+    const at::Tensor expected = whole.clone();
+    peers->AllReduce(whole);
+    CHECK(at::equal(whole, expected));
+    CHECK(at::equal(peers->AllGather(whole), expected));
+    peers->StartReduceScatter(whole, whole)->Wait();
+    peers->StartAllGather(whole, whole)->Wait();
+    CHECK(at::equal(whole, expected));
   }
 }
 
