@@ -8,6 +8,7 @@ namespace {
 constexpr double kTimeMargin = 1.5;
 constexpr double kStartUpSeconds = 600;  // and evaluations, which the plan leaves out
 constexpr double kTimeClass = 600;
+constexpr double kMostSeconds = 365.0 * 24 * 3600;  // schedulers count in few bits
 constexpr double kMemoryMargin = 1.25;
 constexpr double kProgramBytes = 600.0 * (1 << 20);  // LibTorch itself, and data on its way
 constexpr double kMemoryClass = 1 << 30;
@@ -28,7 +29,7 @@ JobLimits LimitsOf(const ExecutorSettings& settings, const AttemptNeeds& needs) 
   if (settings.resources_from != "plan") return limits;
   if (needs.seconds > 0) {
     const double asked = RoundedUp(needs.seconds * kTimeMargin + kStartUpSeconds, kTimeClass);
-    limits.seconds = std::min(asked, limits.seconds.value_or(asked));
+    limits.seconds = std::min({asked, kMostSeconds, limits.seconds.value_or(kMostSeconds)});
   }
   if (needs.memory_bytes > 0 && settings.gpus_per_run.value_or(0) == 0) {
     const auto processes_here =

@@ -95,7 +95,7 @@ class SlurmTest(ClusterTest):
                                capture_output=True, text=True).stdout.split("\n")
         process.kill()
         self.assertIn("15:00 1G", [line.strip() for line in asked])
-        self.assertEqual(len([line for line in asked if "-" in line.split(" ")[0]]), 1)  # days
+        self.assertEqual(len([line for line in asked if "-" in line.split(" ")[0]]), 1, asked)  # days
 
     def test_linked_runs_wait_for_their_parents(self):
         sweep = slurm_sweep(grid={"model": ["w32"], "samples_seen": [1024]},

@@ -21,6 +21,7 @@ TEST_CASE("By the plan a job asks for its run's time and memory with a margin, i
   CHECK(LimitsOf(settings, {20 * minute, 0}).seconds == 40 * minute);  // 30 and 10
   CHECK(LimitsOf(settings, {21 * minute, 0}).seconds == 60 * minute);  // the next class
   CHECK(LimitsOf(settings, {100 * minute, 0}).seconds == 160 * minute);
+  CHECK(LimitsOf(settings, {1e30, 0}).seconds == 365 * 24 * 60 * minute);
   CHECK(LimitsOf(settings, {1, 1e6}).memory_bytes == 1 * gib);
   CHECK(LimitsOf(settings, {1, 1 * gib}).memory_bytes == 2 * gib);
   settings.processes_per_run = 4;
