@@ -19,16 +19,24 @@
 namespace sweep {
 namespace {
 
+int64_t GpuCount() {
+  return at::globalContext().hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
+}
+
 bool LoadCuda() {
   return ::dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) != nullptr && GpuCount() > 0;
 }
 
-// Asks the driver itself: this program links nothing of CUDA.
+// Of the driver itself, which is asked because this program links nothing of CUDA; null without it.
+template <class Function>
+Function DriverFunction(const char* name) {
+  void* const driver = ::dlopen("libcuda.so.1", RTLD_NOW);
+  return driver == nullptr ? nullptr : reinterpret_cast<Function>(::dlsym(driver, name));
+}
+
 std::string CudaDeviceName(int index) {
-  void* driver = ::dlopen("libcuda.so.1", RTLD_NOW);
-  if (driver == nullptr) return "";
   using NameFunction = int (*)(char*, int, int);
-  const auto get_name = reinterpret_cast<NameFunction>(::dlsym(driver, "cuDeviceGetName"));
+  const auto get_name = DriverFunction<NameFunction>("cuDeviceGetName");
   std::array<char, 256> name{};
   if (get_name == nullptr || get_name(name.data(), static_cast<int>(name.size()), index) != 0)
     return "";
@@ -85,8 +93,14 @@ c10::Device ChooseDevice(const std::string& name, int64_t local_rank) {
                 "libraries cannot be loaded");
 }
 
-int64_t GpuCount() {
-  return at::globalContext().hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
+std::array<int64_t, 2> GpuIdentity(c10::Device gpu) {
+  std::array<int64_t, 2> identity{};
+  using UuidFunction = int (*)(char*, int);
+  const auto get_uuid = DriverFunction<UuidFunction>("cuDeviceGetUuid");
+  std::array<char, sizeof(identity)> uuid{};
+  if (get_uuid != nullptr && get_uuid(uuid.data(), gpu.index()) == 0)
+    std::memcpy(identity.data(), uuid.data(), sizeof(identity));
+  return identity;
 }
 
 std::optional<double> PeakFlops(c10::Device device, const std::string& precision) {

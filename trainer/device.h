@@ -2,6 +2,8 @@
 
 #include <c10/core/Device.h>
 
+#include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -14,8 +16,9 @@ namespace sweep {
 /// Of several GPUs, process `local_rank` of a machine takes the one of its number.
 [[nodiscard]] c10::Device ChooseDevice(const std::string& name, int64_t local_rank = 0);
 
-/// GPUs that this process sees; 0 before ChooseDevice has found one.
-[[nodiscard]] int64_t GpuCount();
+/// What tells a GPU from every other (its UUID), whatever number it has in this process; zeros
+/// where its driver does not say.
+[[nodiscard]] std::array<int64_t, 2> GpuIdentity(c10::Device gpu);
 
 /// Dense matrix rate of the device in FLOP/s for `precision`, by its maker's data sheet; nullopt
 /// where it is not known.

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -15,7 +16,9 @@
 #include <exception>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 
 #include "core/failure.h"
 #include "trainer/device.h"
@@ -231,29 +234,38 @@ NcclPeersAt LoadNccl() {
   return reinterpret_cast<NcclPeersAt>(::dlsym(library, kNcclEntry));
 }
 
+// What each rank tells the others of its GPU: whether it can be shared by NCCL, and which one it
+// is. Ranks without one take part.
+bool AllHaveGpusOfTheirOwn(Peers& host, bool able, at::Device device) {
+  const auto [high, low] = device.is_cuda() ? GpuIdentity(device) : std::array<int64_t, 2>{};
+  const at::Tensor all = host.AllGather(at::tensor({int64_t{able}, high, low}, at::kLong));
+  const auto said = all.accessor<int64_t, 1>();
+  std::set<std::pair<int64_t, int64_t>> gpus;
+  for (int64_t i = 0; i < all.size(0); i += 3) {
+    if (said[i] != 0) gpus.emplace(said[i + 1], said[i + 2]);
+  }
+  return static_cast<int64_t>(gpus.size()) == host.size();
+}
+
 }  // namespace
 
 std::unique_ptr<Peers> JoinPeers(const std::filesystem::path& meeting,
                                  const Rank& rank,
                                  at::Device device) {
   auto gloo = std::make_unique<GlooPeers>(meeting, rank);
-  // All vote, also one that found no GPU where the others did.
-  const bool own_gpu = device.is_cuda() && rank.local_rank < GpuCount();
-  const NcclPeersAt nccl = own_gpu ? LoadNccl() : nullptr;
-  const char* const problem = own_gpu && nccl == nullptr ? ::dlerror() : nullptr;
-  const at::Tensor able = at::tensor({nccl != nullptr ? 1.0F : 0.0F});
-  gloo->AllReduce(able);
-  if (able.item<float>() < static_cast<float>(rank.size)) {
-    if (device.is_cuda() && rank.rank == 0) {
-      std::fprintf(stderr,
-                   "clip_train: GPUs' tensors go through the host's memory: %s\n",
-                   problem != nullptr ? problem : "some process has no GPU of its own");
-    }
-    return gloo;
+  const NcclPeersAt nccl = device.is_cuda() ? LoadNccl() : nullptr;
+  const char* const problem = device.is_cuda() && nccl == nullptr ? ::dlerror() : nullptr;
+  if (AllHaveGpusOfTheirOwn(*gloo, nccl != nullptr, device)) {
+    return std::make_unique<PeersByDevice>(
+        std::move(gloo),
+        std::unique_ptr<Peers>(nccl((meeting.string() + ".nccl").c_str(), rank.rank, rank.size)));
   }
-  return std::make_unique<PeersByDevice>(
-      std::move(gloo),
-      std::unique_ptr<Peers>(nccl((meeting.string() + ".nccl").c_str(), rank.rank, rank.size)));
+  if (device.is_cuda() && rank.rank == 0) {
+    std::fprintf(stderr,
+                 "clip_train: GPUs' tensors go through the host's memory: %s\n",
+                 problem != nullptr ? problem : "some process has no GPU of its own");
+  }
+  return gloo;
 }
 
 #else

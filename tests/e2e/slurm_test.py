@@ -6,7 +6,7 @@ import subprocess
 import sys
 import unittest
 
-from harness import SOURCE, SweepTest, tiny_sweep
+from harness import SOURCE, SweepTest, TINY_TRAINER, tiny_sweep
 
 sys.path.insert(0, os.path.join(SOURCE, "tests/support"))
 import slurm_cluster
@@ -272,6 +272,32 @@ class RealTrainingOnSlurmTest(ClusterTest):
         local = self.path("local")
         self.sweep("run", self.sweep_file({"kind": "local"}, "local.json"), store=local)
         self.assertEqual(self.points(), self.points(store=local))
+
+class GpuTest(ClusterTest):
+    """A node with two GPUs, which are null devices."""
+
+    def places(self, gpus_per_run, grid):
+        """Rank, rank on its node and GPUs of every process of every run, as a trainer sees them."""
+        trainer = self.path("trainer.sh")
+        with open(trainer, "w") as out:
+            out.write(f"""#!/bin/sh
+echo "$SLURM_PROCID $SLURM_LOCALID $CUDA_VISIBLE_DEVICES" >> {self.path('places')}
+[ "$SLURM_PROCID" = 0 ] || exit 0
+exec {' '.join(TINY_TRAINER)} "$@"
+""")
+        os.chmod(trainer, 0o755)
+        executor = {"partition": "gpus", "gpus_per_run": gpus_per_run}
+        file = self.write_sweep(slurm_sweep(executor=executor, grid=grid, evaluations=[], trainer={"command": [trainer]}))
+        self.assertEqual(self.sweep_json("run", file, env={"TINY_TRAINER_STEP_SECONDS": "0.3"})["failed"], 0)
+        with open(self.path("places")) as places:
+            return sorted(places.read().splitlines())
+
+    def test_each_process_of_a_run_has_a_gpu_of_its_number(self):
+        self.assertEqual(self.places(2, {"model": ["w32"], "samples_seen": [1024]}), ["0 0 0,1", "1 1 0,1"])
+
+    def test_runs_at_once_have_gpus_of_their_own(self):
+        self.assertEqual(self.places(1, {"model": ["w32", "w64"], "samples_seen": [1024]}), ["0 0 0", "0 0 1"])
+
 
 class NodeTest(ClusterTest):
     """Two real runs, and something happens to the node of one of them. In the end the results are those of an undisturbed

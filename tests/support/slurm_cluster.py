@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -43,9 +44,11 @@ SlurmdParameters=config_overrides
 MailProg=/bin/true
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
+GresTypes=gpu
 {nodes}
-PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1
-PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10
+PartitionName=main Nodes={names} Default=YES MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=urgent Nodes={names} MaxTime=INFINITE State=UP PriorityTier=10
+PartitionName=gpus Nodes={gpu_node} MaxTime=INFINITE State=UP PriorityTier=1
 """
 
 
@@ -91,21 +94,33 @@ class SlurmCluster:
         self.folder = tempfile.mkdtemp(prefix="slurm-")
         os.chmod(self.folder, 0o755)
         self.nodes = [f"n{i + 1}" for i in range(nodes)]
-        port = free_ports(nodes + 1)
+        self.gpu_node = "g1"  # in a partition of its own
+        port = free_ports(nodes + 2)
         host = socket.gethostname().split(".")[0]
         lines = [f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port + 1 + i} CPUs={cpus} RealMemory=2000"
                  for i, name in enumerate(self.nodes)]
+        lines.append(f"NodeName={self.gpu_node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port + 1 + nodes} CPUs=2 "
+                     "RealMemory=2000 Gres=gpu:2")
+        self.make_gpus(2)
         self.config = os.path.join(self.folder, "slurm.conf")
         with open(self.config, "w") as out:
             out.write(CONFIG.format(host=host, folder=self.folder, port=port, nodes="\n".join(lines),
+                                    names=",".join(self.nodes), gpu_node=self.gpu_node,
                                     max_array_size=max_array_size, min_job_age=min_job_age))
         os.environ["SLURM_CONF"] = self.config
         self.start_munge()
         self.start_controller()
-        for name in self.nodes:
+        for name in [*self.nodes, self.gpu_node]:
             os.makedirs(os.path.join(self.folder, f"spool.{name}"))
             self.start_node(name)
         self.wait_for_nodes()
+
+    def make_gpus(self, count):
+        """Null devices in their place: Slurm counts them and hands out their numbers."""
+        for i in range(count):
+            os.mknod(os.path.join(self.folder, f"gpu{i}"), 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+        with open(os.path.join(self.folder, "gres.conf"), "w") as out:
+            out.write(f"NodeName={self.gpu_node} Name=gpu File={self.folder}/gpu[0-{count - 1}]\n")
 
     def start_munge(self):
         os.makedirs(os.path.join(self.folder, "munge"), 0o755)
