@@ -146,6 +146,7 @@ SweepReport RunSweep(const RunSweepOptions& options) {
   report.total_runs = plan.total_runs();
   report.already_done = plan.already_done();
   report.outcome = Execute(*store, job, file.fits, plan);
+  report.training = CompletedTraining(*store, job.sweep.sweep_id);
   if (!report.outcome.interrupted && !report.outcome.disk_full)
     report.fits = FitSweep(*store, job.sweep.sweep_id, file.fits);
   return report;

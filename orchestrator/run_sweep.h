@@ -7,6 +7,7 @@
 
 #include "orchestrator/fit_sweep.h"
 #include "orchestrator/scheduler.h"
+#include "orchestrator/sweep_cost.h"
 
 namespace sweep {
 
@@ -28,6 +29,7 @@ struct SweepReport {
   size_t already_done = 0;
   SweepOutcome outcome;
   SweepFits fits;
+  TrainingTime training;  ///< of all completed runs of the sweep
 };
 
 /// The main job: sweep file to fitted laws. Progress goes to stderr. Throws Failure, as kBudget

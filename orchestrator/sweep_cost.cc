@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string>
+
+#include "orchestrator/progress.h"
 
 namespace sweep {
 namespace {
@@ -57,8 +60,8 @@ SweepCost CostSoFar(const Store& store, const std::vector<RunSpending>& runs) {
   RangedEstimate seconds;
   for (const RunSpending& run : runs) {
     if (run.state == RunState::kCompleted && run.train_seconds > 0 && run.predicted_seconds) {
-      cost.predicted_seconds += *run.predicted_seconds;
-      cost.actual_seconds += run.train_seconds;
+      cost.completed.predicted_seconds += *run.predicted_seconds;
+      cost.completed.actual_seconds += run.train_seconds;
     }
     if (MayStillEnd(run.state))
       seconds = Sum(seconds, Scaled(TrainSeconds(run.spec, rates), ShareLeft(store, run)));
@@ -67,6 +70,26 @@ SweepCost CostSoFar(const Store& store, const std::vector<RunSpending>& runs) {
   cost.hours_left = Scaled(seconds, devices / kSecondsPerHour);
   if (cost.at_work > 0) cost.seconds_left = Scaled(seconds, 1 / static_cast<double>(cost.at_work));
   return cost;
+}
+
+TrainingTime CompletedTraining(const Store& store, const std::string& sweep_id) {
+  const QueryTable sums = store.Query(
+      "SELECT total(predicted), total(train_seconds) FROM (SELECT train_seconds, "
+      "(SELECT predicted_seconds FROM attempts WHERE attempts.run_id = runs.run_id "
+      "AND predicted_seconds IS NOT NULL ORDER BY attempt LIMIT 1) AS predicted "
+      "FROM sweep_runs JOIN runs USING (run_id) "
+      "WHERE sweep_id = ?1 AND state = 'completed' AND train_seconds > 0) "
+      "WHERE predicted IS NOT NULL",
+      {sweep_id});
+  return {std::stod(sums.rows.at(0).at(0)), std::stod(sums.rows.at(0).at(1))};
+}
+
+std::string TookText(const TrainingTime& time) {
+  if (time.predicted_seconds <= 0) return "";
+  return fmt::format("training took {} of {} predicted ({:.2f} of it)",
+                     HumanSeconds(time.actual_seconds),
+                     HumanSeconds(time.predicted_seconds),
+                     time.actual_seconds / time.predicted_seconds);
 }
 
 std::string SpentText(const SweepCost& cost) {

@@ -34,6 +34,8 @@ Json ReportJson(const SweepReport& report) {
           {"interrupted", report.outcome.interrupted},
           {"disk_full", report.outcome.disk_full},
           {"problems", report.outcome.problems},
+          {"predicted_seconds", report.training.predicted_seconds},
+          {"actual_seconds", report.training.actual_seconds},
           {"fits", ToJson(report.fits.reports).at("fits")},
           {"fit_problems", report.fits.problems}};
 }
@@ -50,6 +52,7 @@ void PrintReport(const SweepReport& report) {
   if (outcome.blocked > 0) fmt::print(", {} waiting for a run that failed", outcome.blocked);
   fmt::print("\n");
   for (const std::string& problem : outcome.problems) fmt::print("  {}\n", problem);
+  if (const std::string took = TookText(report.training); !took.empty()) fmt::print("{}\n", took);
   if (!report.fits.reports.empty()) fmt::print("\n{}", FitTables(report.fits.reports));
   for (const std::string& problem : report.fits.problems) fmt::print("not fitted: {}\n", problem);
   if (outcome.disk_full)

@@ -128,12 +128,7 @@ SweepSummary SummariseCells(const Store& store, const Json& sweep_row) {
 
 void PrintCost(const SweepCost& cost) {
   fmt::print("cost so far: {}", SpentText(cost));
-  if (cost.predicted_seconds > 0) {
-    fmt::print("; training took {} of {} predicted ({:.2f} of it)",
-               HumanSeconds(cost.actual_seconds),
-               HumanSeconds(cost.predicted_seconds),
-               cost.actual_seconds / cost.predicted_seconds);
-  }
+  if (const std::string took = TookText(cost.completed); !took.empty()) fmt::print("; {}", took);
   if (cost.hours_left.high > 0) {
     fmt::print("\nleft: {:.3g} {} ({:.3g} to {:.3g})",
                cost.hours_left.middle,
@@ -154,8 +149,8 @@ void PrintCost(const SweepCost& cost) {
 Json CostJson(const SweepCost& cost) {
   Json json = {{"gpu_hours", cost.gpu_hours},
                {"core_hours", cost.core_hours},
-               {"predicted_seconds", cost.predicted_seconds},
-               {"actual_seconds", cost.actual_seconds},
+               {"predicted_seconds", cost.completed.predicted_seconds},
+               {"actual_seconds", cost.completed.actual_seconds},
                {"unit_left", cost.unit},
                {"hours_left", FieldsToJson(cost.hours_left)},
                {"at_work", cost.at_work}};

@@ -341,7 +341,9 @@ exec {' '.join(TINY_TRAINER)} "$@"
         file = self.write_sweep(sweep)
         self.sweep("plan", file, "--probe")
         sweep["trainer"]["command"] = ["/bin/sh", "-c", fails_on_w64]
-        self.sweep("run", self.write_sweep(sweep), expect=3, env={"TINY_TRAINER_STEP_SECONDS": "0.02"})
+        report = self.sweep_json("run", self.write_sweep(sweep), expect=3, env={"TINY_TRAINER_STEP_SECONDS": "0.02"})
+        self.assertAlmostEqual(report["predicted_seconds"], (1024 + 4096 + 16384) / 500)
+        self.assertIn(" predicted (", self.sweep("run", self.write_sweep(sweep)))
         (status,) = self.sweep_json("status")["sweeps"]
         self.assertEqual([run["predicted_seconds"] for run in status["runs"] if run["model"] == "w32"],
                          [samples / 500 for samples in (1024, 4096, 16384)])
