@@ -13,7 +13,7 @@ namespace sweep {
 /// One run of a sweep as its cost sees it.
 struct RunSpending {
   std::string run_id;
-  RunSpec spec;
+  RunSpec spec;  ///< looked at only while the run may still cost something
   RunState state = RunState::kPlanned;
   double train_seconds = 0;  ///< that its training took; 0 where it has not ended
   std::optional<double> predicted_seconds;

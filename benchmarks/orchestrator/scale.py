@@ -57,7 +57,8 @@ def add_sweep(sweep, file, store):
 
 def complete_most(store):
     database = sqlite3.connect(f"{store}/sweep.db")
-    runs = [row[0] for row in database.execute("SELECT run_id FROM runs WHERE state = 'planned' ORDER BY run_id")]
+    runs = [row[0] for row in database.execute("SELECT run_id FROM runs WHERE state = 'planned' AND "
+        "run_id NOT IN (SELECT run_id FROM attempts) ORDER BY run_id")]
     done = runs[len(runs) // 100:]
     database.executemany("UPDATE runs SET state = 'completed', final_loss = 1.5, train_seconds = 10, checkpoint = 'c' "
                          "WHERE run_id = ?", [(run,) for run in done])

@@ -20,12 +20,14 @@ struct StatusOptions {
   bool list_runs = false;
 };
 
+// The spec, which is long, of runs that may still cost something alone.
 constexpr const char* kRunsOfSweep =
     "SELECT sweeps.name AS sweep, sweeps.sweep_id, runs.run_id, sweep_runs.model, "
     "sweep_runs.dataset, "
     "runs.samples_seen, runs.seed, runs.compute_gmacs, runs.state, runs.failure_class, "
     "runs.message, "
-    "runs.final_loss, runs.train_seconds, runs.gmacs_per_sample, runs.spec, "
+    "runs.final_loss, runs.train_seconds, runs.gmacs_per_sample, "
+    "CASE WHEN state IN ('planned', 'submitting', 'queued', 'running') THEN runs.spec END AS spec, "
     "(SELECT predicted_seconds FROM attempts WHERE attempts.run_id = runs.run_id "
     "AND predicted_seconds IS NOT NULL ORDER BY attempt LIMIT 1) AS predicted_seconds, "
     "(SELECT max(attempt) FROM attempts WHERE attempts.run_id = runs.run_id) AS attempts, "
@@ -61,7 +63,8 @@ struct SweepSummary {
 RunSpending SpendingOf(Json& run) {
   RunSpending spending;
   spending.run_id = run.at("run_id");
-  spending.spec = ParseRunSpec(Json::parse(run.at("spec").get<std::string>()), "the store");
+  if (!run.at("spec").is_null())
+    spending.spec = ParseRunSpec(Json::parse(run.at("spec").get<std::string>()), "the store");
   spending.state = ParseRunState(run.at("state").get<std::string>());
   spending.train_seconds = run.at("train_seconds");
   if (!run.at("predicted_seconds").is_null())
@@ -99,7 +102,7 @@ SweepSummary Summarise(const Store& store, const Json& sweep_row) {
                           run.at("gmacs_per_sample"),
                           run.at("samples_seen"),
                           ParseRunState(state)});
-    sweep.runs.push_back(run);
+    sweep.runs.push_back(std::move(run));
   }
   sweep.cost = CostSoFar(store, sweep.spending);
   return sweep;
@@ -267,7 +270,7 @@ bool IsTooLongToList(const Json& sweep_row) {
   return !sweep_row.at("runs").is_null() && sweep_row.at("runs").get<int64_t>() > kMostRunsListed;
 }
 
-Json SummaryJson(const SweepSummary& sweep) {
+Json SummaryJson(SweepSummary sweep) {
   return {{"sweep_id", sweep.id},
           {"name", sweep.name},
           {"runs_by_state", sweep.runs_by_state},
@@ -275,8 +278,8 @@ Json SummaryJson(const SweepSummary& sweep) {
           {"compute_gmacs_completed", sweep.compute_done},
           {"train_seconds", sweep.train_seconds},
           {"cost", CostJson(sweep.cost)},
-          {"fits", sweep.fits},
-          {"runs", sweep.runs}};
+          {"fits", std::move(sweep.fits)},
+          {"runs", std::move(sweep.runs)}};
 }
 
 int Status(const GlobalOptions& global, const StatusOptions& options) {
@@ -289,7 +292,7 @@ int Status(const GlobalOptions& global, const StatusOptions& options) {
   if (global.json) {
     Json list = Json::array();
     for (const Json& sweep : sweeps) list.push_back(SummaryJson(Summarise(store, sweep)));
-    fmt::print("{}\n", Json{{"schema", "sweep.status/1"}, {"sweeps", list}}.dump(1));
+    fmt::print("{}\n", Json{{"schema", "sweep.status/1"}, {"sweeps", std::move(list)}}.dump(1));
     return 0;
   }
   if (sweeps.empty()) fmt::print("no sweep has been run in {}\n", global.store);
