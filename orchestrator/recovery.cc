@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "core/canonical_fields.h"
 #include "core/failure.h"
 #include "core/files.h"
 #include "core/hash.h"
@@ -203,15 +204,17 @@ void RebuildDatabase(const std::filesystem::path& root, std::vector<std::string>
 void AddSweepToStore(Store& store, ExpandedSweep& sweep) {
   SweepRow& row = sweep;
   row.sweep_id.clear();
-  row.sweep_id = ContentId(FieldsToJson(row));
+  row.sweep_id = ContentIdOfText(CanonicalFields(row));
   if (store.SweepIds().contains(sweep.sweep_id)) return;
   StoredSweep stored;
   stored.added_at = UnixTime();
   stored.source = sweep.source;
   stored.sweep = row;
   PublishFileOnce(store.sweeps_folder() / (sweep.sweep_id + ".json"),
-                  CanonicalDump(FieldsToJson(stored)) + "\n");
-  AddUnknownSweeps(store);
+                  CanonicalFields(stored) + "\n");
+  StoreTransaction transaction(store);
+  transaction.AddSweep(stored.sweep, stored.added_at);
+  transaction.Commit();
 }
 
 bool AddImportToStore(Store& store,
