@@ -167,7 +167,7 @@ exec {true} "$@"
         CLUSTER.kill_controller()
         self.wait_until(lambda: "squeue" in self.log())
         CLUSTER.start_controller()
-        self.assertEqual(process.wait(timeout=120), 0)
+        self.assertEqual(process.wait(timeout=300), 0)
         self.assertEqual(self.attempts(), [1] * 6)
         self.assert_same_as_a_local_run()
 

@@ -19,7 +19,7 @@ sweep_add_e2e(shards_e2e shards_test.py LABELS e2e TIMEOUT 300)
 sweep_add_e2e(command_e2e command_executor_test.py LABELS e2e TIMEOUT 300)
 # A real Slurm on this machine; skipped where its packages are missing or the user is not root.
 if(TARGET clip_train)
-  sweep_add_e2e(slurm slurm_test.py LABELS slurm TIMEOUT 1500 ENVIRONMENT "SLURM_TEST_SAMPLES=250000")
+  sweep_add_e2e(slurm slurm_test.py LABELS slurm TIMEOUT 1500 ENVIRONMENT "SLURM_TEST_SAMPLES=500000")
 endif()
 # A sanitized program cannot be preloaded into.
 if(NOT SWEEP_SANITIZE)
