@@ -9,6 +9,7 @@ with one attempt and two evaluations each. The scheduler is a set of scripts tha
 """
 import argparse
 import json
+import multiprocessing
 import os
 import resource
 import signal
@@ -149,7 +150,10 @@ def main():
         store = os.path.abspath(options.store or f"{folder}/store")
         if not os.path.exists(f"{store}/sweep.db"):
             add_sweep(sweep, file, store)
-            complete_most(store)
+            # In a process of its own: what is started by a large one would count as large.
+            filling = multiprocessing.Process(target=complete_most, args=(store,))
+            filling.start()
+            filling.join()
         print(f"load {os.getloadavg()[0]:.1f}; median of {options.repeats}")
         empty = f"{folder}/none"
         for name, words, where in [("validate", ["validate", file], empty), ("plan, new store", ["plan", file], empty),
