@@ -71,23 +71,17 @@ class Log {
   int fd_;
 };
 
-// No handler of ours may run in the child while it has our memory.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_{};
-};
-
 }  // namespace
+
+SignalsBlocked::SignalsBlocked() {
+  sigset_t all;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+}
+
+SignalsBlocked::~SignalsBlocked() {
+  ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+}
 
 pid_t Launch::Start(const sigset_t& blocked) const {
   const Log out(stdout_log);
@@ -99,7 +93,7 @@ pid_t Launch::Start(const sigset_t& blocked) const {
   plan.stderr_fd = err.fd();
   plan.blocked = blocked;
   plan.parent = ::getpid();
-  const SignalsBlocked quiet;
+  const SignalsBlocked quiet;  // no handler of ours may run in the child while it has our memory
   // posix_spawn cannot ask for PR_SET_PDEATHSIG.
   const pid_t pid = ::vfork();  // NOLINT(clang-analyzer-security.insecureAPI.vfork)
   if (pid == 0) BecomeProgram(plan);

@@ -9,6 +9,21 @@
 
 namespace sweep {
 
+/// Keeps all signals from this thread, and from threads and children that it starts meanwhile.
+class SignalsBlocked {
+ public:
+  SignalsBlocked();
+  ~SignalsBlocked();
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+  /// What was blocked before.
+  [[nodiscard]] const sigset_t& before() const { return before_; }
+
+ private:
+  sigset_t before_{};
+};
+
 /// A program to start as a child process, its output going to files.
 struct Launch {
   std::vector<std::string> argv;

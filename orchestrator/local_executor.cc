@@ -56,12 +56,9 @@ std::vector<std::string> EnvironmentWith(const std::vector<std::string>& gpus) {
 
 LocalExecutor::LocalExecutor(size_t slots, GpuPacking gpus)
     : slots_(slots), gpus_(std::move(gpus)), news_event_(MakeEvent()), work_event_(MakeEvent()) {
-  // Signals are for the user's thread: they end its wait.
-  sigset_t all;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &signals_);
+  const SignalsBlocked quiet;  // they are for the user's thread: they end its wait
+  signals_ = quiet.before();
   watcher_ = std::thread([this] { WatchChildren(); });
-  ::pthread_sigmask(SIG_SETMASK, &signals_, nullptr);
 }
 
 LocalExecutor::~LocalExecutor() {

@@ -83,36 +83,41 @@ constexpr std::array<std::string_view, 8> kBusyMessages = {"Unable to contact sl
 constexpr std::array<std::string_view, 4> kUncertainMessages = {
     "Socket timed out", "Zero Bytes were transmitted", "Transport endpoint", "Protocol"};
 
+using SlurmTasks = std::map<std::string, SlurmTask>;
+
+// One of ours, by our name; others, and lines that are not as expected, are left out.
+void AddTask(SlurmTasks& tasks,
+             std::string_view token,
+             std::string_view array_text,
+             std::string_view index_text,
+             std::string_view state,
+             std::string_view reason) {
+  const auto array = ParseNumber(array_text);
+  const auto index = ParseNumber(index_text);
+  if (!token.starts_with(kTokenPrefix) || !array || !index || *array <= 0 || *index < 0) return;
+  tasks[BatchTaskName(std::string(token), *index)] = {
+      fmt::format("{}_{}", *array, *index), std::string(state), std::string(reason)};
+}
+
 }  // namespace
 
 std::map<std::string, SlurmTask> ParseSqueue(std::string_view text) {
-  std::map<std::string, SlurmTask> tasks;
+  SlurmTasks tasks;
   while (!text.empty()) {
     const std::vector<std::string_view> parts = Split(NextLine(text), '|');
-    if (parts.size() < 5 || !parts[0].starts_with(kTokenPrefix)) continue;
-    const auto array = ParseNumber(parts[1]);
-    const auto index = ParseNumber(parts[2]);
-    if (!array || !index || *array <= 0 || *index < 0) continue;
-    tasks[BatchTaskName(std::string(parts[0]), *index)] = {
-        fmt::format("{}_{}", *array, *index), std::string(parts[3]), std::string(parts[4])};
+    if (parts.size() >= 5) AddTask(tasks, parts[0], parts[1], parts[2], parts[3], parts[4]);
   }
   return tasks;
 }
 
 std::map<std::string, SlurmTask> ParseSacct(std::string_view text) {
-  std::map<std::string, SlurmTask> tasks;
+  SlurmTasks tasks;
   while (!text.empty()) {
     const std::vector<std::string_view> parts = Split(NextLine(text), '|');
-    if (parts.size() < 3 || !parts[0].starts_with(kTokenPrefix)) continue;
-    const size_t underscore = parts[1].find('_');
-    if (underscore == std::string_view::npos) continue;
-    const auto array = ParseNumber(parts[1].substr(0, underscore));
-    const auto index = ParseNumber(parts[1].substr(underscore + 1));
-    if (!array || !index || *array <= 0 || *index < 0) continue;
-    // "CANCELLED by 1000"
-    const std::string_view state = parts[2].substr(0, parts[2].find(' '));
-    tasks[BatchTaskName(std::string(parts[0]), *index)] = {
-        std::string(parts[1]), std::string(state), ""};
+    if (parts.size() < 3) continue;
+    const std::vector<std::string_view> job = Split(parts[1], '_');
+    const std::string_view state = Split(parts[2], ' ').front();  // of "CANCELLED by 1000"
+    if (job.size() == 2) AddTask(tasks, parts[0], job[0], job[1], state, "");
   }
   return tasks;
 }
