@@ -4,9 +4,12 @@
 #include <charconv>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "core/json_fields.h"
+#include "core/text_source.h"
 
 namespace sweep {
 
@@ -15,15 +18,53 @@ namespace sweep {
 template <class Struct>
 [[nodiscard]] std::string CanonicalFields(const Struct& value);
 
+/// The same text in pieces, of a `value` that outlives the source.
+template <class Struct>
+[[nodiscard]] TextSource CanonicalFieldsInPieces(const Struct& value);
+
 namespace internal {
 
-class CanonicalFieldWriter {
+/// Canonical text in the making; with a sink it is handed on whenever enough has come together.
+class CanonicalText {
+ public:
+  CanonicalText() = default;
+  explicit CanonicalText(const TextSink& sink) : sink_(&sink) {}
+
+  CanonicalText& operator+=(char c) {
+    text_ += c;
+    return *this;
+  }
+  CanonicalText& operator+=(std::string_view text) {
+    text_ += text;
+    return *this;
+  }
+  /// Between two elements of a list: the only texts that are long are lists.
+  void HandOn() {
+    constexpr size_t kPiece = size_t{1} << 18;
+    if (sink_ != nullptr && text_.size() >= kPiece) Finish();
+  }
+  void Finish() {
+    (*sink_)(text_);
+    text_.clear();
+  }
+  [[nodiscard]] std::string Take() { return std::move(text_); }
+
+ private:
+  const TextSink* sink_ = nullptr;
+  std::string text_;
+};
+
+template <class T>
+void WriteCanonical(CanonicalText& out, const T& value);
+
+/// Collects a struct's fields, to write them in the order of their names.
+class CanonicalFieldList {
  public:
   template <class T>
   void operator()(const char* name, T& field) {
-    const size_t begin = values_.size();
-    Write(field);
-    members_.push_back({name, begin, values_.size()});
+    fields_.push_back({name, &field, [](CanonicalText& out, const void* value) {
+                         WriteCanonical(out, *static_cast<const T*>(value));
+                       }});
   }
   template <class T, class Default>
   void operator()(const char* name, T& field, const Default& frozen_default) {
@@ -34,84 +75,100 @@ class CanonicalFieldWriter {
     if (field) (*this)(name, *field);
   }
 
-  [[nodiscard]] std::string Text() {
-    std::sort(members_.begin(), members_.end(), [](const Member& a, const Member& b) {
+  void Write(CanonicalText& out) {
+    std::sort(fields_.begin(), fields_.end(), [](const Field& a, const Field& b) {
       return a.name < b.name;
     });
-    constexpr size_t kPunctuation = 4;  // around a member, less its name
-    size_t size = values_.size() + kPunctuation;
-    for (const Member& member : members_) size += member.name.size() + kPunctuation;
-    std::string text;
-    text.reserve(size);
-    text += '{';
-    for (const Member& member : members_) {
-      if (text.size() > 1) text += ',';
-      text.append("\"").append(member.name).append("\":");
-      text.append(values_, member.begin, member.end - member.begin);
+    out += '{';
+    for (const Field& field : fields_) {
+      if (&field != fields_.data()) out += ',';
+      out += '"';
+      out += field.name;
+      out += "\":";
+      field.write(out, field.value);
     }
-    return text + '}';
+    out += '}';
   }
 
  private:
-  struct Member {
+  struct Field {
     std::string_view name;
-    size_t begin, end;  // of its value in values_
+    const void* value;
+    void (*write)(CanonicalText&, const void*);
   };
-
-  template <class T>
-  void Write(const T& value) {
-    if constexpr (std::is_same_v<T, bool>) {
-      values_ += value ? "true" : "false";
-    } else if constexpr (std::is_integral_v<T>) {
-      char digits[24];
-      values_.append(digits, std::to_chars(digits, digits + sizeof(digits), value).ptr);
-    } else if constexpr (std::is_same_v<T, std::string>) {
-      WriteText(value);
-    } else if constexpr (std::is_floating_point_v<T> || std::is_same_v<T, Json>) {
-      values_ += CanonicalDump(Json(value));
-    } else if constexpr (IsVector<T>::value) {
-      values_ += '[';
-      for (size_t i = 0; i < value.size(); ++i) {
-        if (i > 0) values_ += ',';
-        Write(value[i]);
-      }
-      values_ += ']';
-    } else if constexpr (IsMap<T>::value) {
-      values_ += '{';
-      for (auto element = value.begin(); element != value.end(); ++element) {
-        if (element != value.begin()) values_ += ',';
-        WriteText(element->first);
-        values_ += ':';
-        Write(element->second);
-      }
-      values_ += '}';
-    } else {
-      values_ += CanonicalFields(value);
-    }
-  }
-
-  void WriteText(const std::string& text) {
-    const bool is_plain = std::all_of(text.begin(), text.end(), [](char c) {
-      return c >= ' ' && c <= '~' && c != '"' && c != '\\';
-    });
-    if (is_plain) {
-      values_.append("\"").append(text).append("\"");
-    } else {
-      values_ += Json(text).dump();
-    }
-  }
-
-  std::vector<Member> members_;
-  std::string values_;
+  std::vector<Field> fields_;
 };
+
+inline void WriteCanonicalText(CanonicalText& out, const std::string& text) {
+  const bool is_plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return c >= ' ' && c <= '~' && c != '"' && c != '\\';
+  });
+  if (!is_plain) {
+    out += Json(text).dump();
+    return;
+  }
+  out += '"';
+  out += text;
+  out += '"';
+}
+
+template <class T>
+concept MakesItsJson = requires(const T& value) { value.ToJson(); };
+
+template <class T>
+void WriteCanonical(CanonicalText& out, const T& value) {
+  if constexpr (std::is_same_v<T, bool>) {
+    out += value ? "true" : "false";
+  } else if constexpr (std::is_integral_v<T>) {
+    char digits[24];
+    const char* const end = std::to_chars(digits, digits + sizeof(digits), value).ptr;
+    out += std::string_view(digits, static_cast<size_t>(end - digits));
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    WriteCanonicalText(out, value);
+  } else if constexpr (std::is_floating_point_v<T> || std::is_same_v<T, Json>) {
+    out += CanonicalDump(Json(value));
+  } else if constexpr (IsVector<T>::value) {
+    out += '[';
+    for (size_t i = 0; i < value.size(); ++i) {
+      if (i > 0) out += ',';
+      WriteCanonical(out, value[i]);
+      out.HandOn();
+    }
+    out += ']';
+  } else if constexpr (IsMap<T>::value) {
+    out += '{';
+    for (auto element = value.begin(); element != value.end(); ++element) {
+      if (element != value.begin()) out += ',';
+      WriteCanonicalText(out, element->first);
+      out += ':';
+      WriteCanonical(out, element->second);
+    }
+    out += '}';
+  } else if constexpr (MakesItsJson<T>) {
+    out += CanonicalDump(value.ToJson());
+  } else {
+    CanonicalFieldList fields;
+    VisitFields(fields, const_cast<T&>(value));  // the list only reads
+    fields.Write(out);
+  }
+}
 
 }  // namespace internal
 
 template <class Struct>
 std::string CanonicalFields(const Struct& value) {
-  internal::CanonicalFieldWriter writer;
-  VisitFields(writer, const_cast<Struct&>(value));  // the writer only reads
-  return writer.Text();
+  internal::CanonicalText text;
+  internal::WriteCanonical(text, value);
+  return text.Take();
+}
+
+template <class Struct>
+TextSource CanonicalFieldsInPieces(const Struct& value) {
+  return [&value](const TextSink& sink) {
+    internal::CanonicalText text(sink);
+    internal::WriteCanonical(text, value);
+    text.Finish();
+  };
 }
 
 }  // namespace sweep

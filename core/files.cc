@@ -35,11 +35,13 @@ class Descriptor {
 class TemporaryFile {
  public:
   TemporaryFile(const std::filesystem::path& target, std::string_view content)
+      : TemporaryFile(target, [&](const TextSink& write) { write(content); }) {}
+  TemporaryFile(const std::filesystem::path& target, const TextSource& content)
       : path_(target.parent_path() / UniqueName(target)),
         fd_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)) {
     if (fd_.get() < 0) ThrowFileError("cannot create", path_, errno);
     try {
-      WriteAll(content);
+      content([&](std::string_view piece) { WriteAll(piece); });
     } catch (...) {
       ::unlink(path_.c_str());
       throw;
@@ -114,17 +116,25 @@ void RequireRoom(const std::filesystem::path& folder) {
   }
 }
 
-std::string ReadFile(const std::filesystem::path& path) {
+std::ifstream OpenInput(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
-  if (!in) {
-    throw Failure(FailureCode::kUsage,
-                  fmt::format("cannot read {}: {}", path.string(), std::strerror(errno)));
+  const int error = errno;
+  std::error_code unknown;
+  const bool is_folder = std::filesystem::is_directory(path, unknown);
+  if (!in || is_folder) {
+    throw Failure(
+        FailureCode::kUsage,
+        fmt::format(
+            "cannot read {}: {}", path.string(), std::strerror(is_folder ? EISDIR : error)));
   }
+  return in;
+}
+
+std::string ReadFile(const std::filesystem::path& path) {
+  std::ifstream in = OpenInput(path);
   std::ostringstream content;
   content << in.rdbuf();
-  if (in.bad() || std::filesystem::is_directory(path)) {
-    throw Failure(FailureCode::kUsage, fmt::format("cannot read {}", path.string()));
-  }
+  if (in.bad()) throw Failure(FailureCode::kUsage, fmt::format("cannot read {}", path.string()));
   return std::move(content).str();
 }
 
@@ -140,6 +150,10 @@ void WriteFileAtomic(const std::filesystem::path& path, std::string_view content
 }
 
 bool PublishFileOnce(const std::filesystem::path& path, std::string_view content) {
+  return PublishFileOnce(path, [&](const TextSink& write) { write(content); });
+}
+
+bool PublishFileOnce(const std::filesystem::path& path, const TextSource& content) {
   const TemporaryFile temporary(path, content);
   temporary.Sync();
   if (!temporary.LinkTo(path)) return false;

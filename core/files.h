@@ -1,12 +1,18 @@
 #pragma once
 
 #include <filesystem>
+#include <fstream>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/text_source.h"
+
 namespace sweep {
+
+/// Throws Failure(kUsage) naming the path when it cannot be read.
+[[nodiscard]] std::ifstream OpenInput(const std::filesystem::path& path);
 
 /// The whole content of a file. Throws Failure(kUsage) naming the path when it cannot be read.
 [[nodiscard]] std::string ReadFile(const std::filesystem::path& path);
@@ -19,6 +25,7 @@ void WriteFileAtomic(const std::filesystem::path& path, std::string_view content
 /// wins. Returns false when the file was there already (it is left as it is). Throws
 /// Failure(kDatabase).
 bool PublishFileOnce(const std::filesystem::path& path, std::string_view content);
+bool PublishFileOnce(const std::filesystem::path& path, const TextSource& content);
 
 /// Makes the folder and its parents durable: creation is followed by fsync of the parent.
 void MakeDirectories(const std::filesystem::path& path);

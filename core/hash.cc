@@ -1,16 +1,13 @@
 #include "core/hash.h"
 
-#include <fmt/format.h>
 #include <openssl/evp.h>
 #include <zlib.h>
 
 #include <array>
-#include <cstring>
-#include <fstream>
 #include <memory>
 #include <vector>
 
-#include "core/failure.h"
+#include "core/files.h"
 
 namespace sweep {
 namespace {
@@ -52,11 +49,7 @@ std::string Sha256Hex(std::string_view bytes) {
 }
 
 std::string Sha256HexOfFile(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) {
-    throw Failure(FailureCode::kUsage,
-                  fmt::format("cannot read {}: {}", path.string(), std::strerror(errno)));
-  }
+  std::ifstream in = OpenInput(path);
   Sha256 sha;
   std::vector<char> buffer(1 << 20);
   while (in) {
@@ -72,6 +65,12 @@ std::string ContentId(Json value) {
 
 std::string ContentIdOfText(std::string_view canonical_json) {
   return Sha256Hex(canonical_json).substr(0, kIdDigits);
+}
+
+std::string ContentIdOfText(const TextSource& canonical_json) {
+  Sha256 sha;
+  canonical_json([&](std::string_view piece) { sha.Update(piece.data(), piece.size()); });
+  return sha.Hex().substr(0, kIdDigits);
 }
 
 std::string ContentIdOfFile(const std::filesystem::path& path) {

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/json.h"
+#include "core/text_source.h"
 
 namespace sweep {
 
@@ -20,6 +21,7 @@ namespace sweep {
 
 /// The same where the canonical text is at hand.
 [[nodiscard]] std::string ContentIdOfText(std::string_view canonical_json);
+[[nodiscard]] std::string ContentIdOfText(const TextSource& canonical_json);
 
 /// The same 128-bit identity for the raw bytes of a file.
 [[nodiscard]] std::string ContentIdOfFile(const std::filesystem::path& path);

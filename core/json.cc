@@ -22,6 +22,15 @@ void MakeIntegralNumbersIntegers(Json& value) {
   }
 }
 
+template <class Input>
+Json Parse(Input&& input, const std::string& origin, const Json::parser_callback_t& keep) {
+  try {
+    return Json::parse(input, keep);
+  } catch (const Json::exception& error) {
+    throw Failure(FailureCode::kUsage, fmt::format("{}: not valid JSON: {}", origin, error.what()));
+  }
+}
+
 }  // namespace
 
 std::string CanonicalDump(Json value) {
@@ -30,15 +39,12 @@ std::string CanonicalDump(Json value) {
 }
 
 Json ParseJson(std::string_view text, const std::string& origin) {
-  try {
-    return Json::parse(text);
-  } catch (const Json::exception& error) {
-    throw Failure(FailureCode::kUsage, fmt::format("{}: not valid JSON: {}", origin, error.what()));
-  }
+  return Parse(text, origin, nullptr);
 }
 
-Json ReadJsonFile(const std::string& path) {
-  return ParseJson(ReadFile(path), path);
+Json ReadJsonFile(const std::string& path, const Json::parser_callback_t& keep) {
+  std::ifstream file = OpenInput(path);
+  return Parse(file, path, keep);
 }
 
 }  // namespace sweep

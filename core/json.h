@@ -17,7 +17,9 @@ using Json = nlohmann::json;
 /// and column.
 [[nodiscard]] Json ParseJson(std::string_view text, const std::string& origin);
 
-/// Reads and parses a whole file. Throws Failure(kUsage) when it is absent or malformed.
-[[nodiscard]] Json ReadJsonFile(const std::string& path);
+/// Reads and parses a whole file. Throws Failure(kUsage) when it is absent or malformed. `keep` is
+/// asked of every value as it ends and may take it in the document's place.
+[[nodiscard]] Json ReadJsonFile(const std::string& path,
+                                const Json::parser_callback_t& keep = nullptr);
 
 }  // namespace sweep

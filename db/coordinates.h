@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "core/canonical_fields.h"
 #include "core/json_fields.h"
 
 namespace sweep {
@@ -43,11 +42,6 @@ class Coordinates {
 
 [[nodiscard]] inline Json FieldsToJson(const Coordinates& coordinates) {
   return coordinates.ToJson();
-}
-
-template <>
-[[nodiscard]] inline std::string CanonicalFields<Coordinates>(const Coordinates& coordinates) {
-  return CanonicalDump(coordinates.ToJson());
 }
 
 /// Runs that are read one after the other mostly have the same names.

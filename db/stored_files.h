@@ -96,4 +96,8 @@ void VisitFields(Visitor& visit, StoredImport& s) {
   visit("points", s.points);
 }
 
+/// Reads `sweeps/ID.json` run by run: as one document many runs take several times their memory.
+/// Throws Failure(kUsage) naming the file when it is absent or malformed.
+[[nodiscard]] StoredSweep ReadStoredSweep(const std::string& path);
+
 }  // namespace sweep

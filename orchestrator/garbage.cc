@@ -58,7 +58,7 @@ std::map<std::string, std::set<int64_t>> NeededByAnySweep(const Store& store) {
   for (const auto& entry : fs::directory_iterator(store.sweeps_folder())) {
     const std::string path = entry.path().string();
     if (entry.path().extension() != ".json" || IsTemporary(entry.path())) continue;
-    const auto stored = FieldsFromJson<StoredSweep>(ReadJsonFile(path), path);
+    const StoredSweep stored = ReadStoredSweep(path);
     for (const auto& [run_id, samples] : CheckpointsNeeded(stored.sweep))
       needed[run_id].insert(samples.begin(), samples.end());
     for (const RunRow& run : stored.sweep.runs) needed[run.run_id].insert(run.spec.samples_seen);

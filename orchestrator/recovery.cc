@@ -26,11 +26,6 @@ namespace {
 constexpr auto kPatienceWithOrphans = std::chrono::seconds(30);
 constexpr auto kOrphanCheckEvery = std::chrono::milliseconds(20);
 
-template <class File>
-File ReadStored(const std::filesystem::path& path) {
-  return FieldsFromJson<File>(ReadJsonFile(path.string()), path.string());
-}
-
 // Files of `folder` in name order that match `is_wanted`.
 template <class Predicate>
 std::vector<std::filesystem::path> ListFolder(const std::filesystem::path& folder,
@@ -52,7 +47,7 @@ void AddUnknownSweeps(Store& store) {
   };
   std::vector<StoredSweep> sweeps;
   for (const auto& path : ListFolder(store.sweeps_folder(), is_new))
-    sweeps.push_back(ReadStored<StoredSweep>(path));
+    sweeps.push_back(ReadStoredSweep(path));
   if (sweeps.empty()) return;
   std::sort(sweeps.begin(), sweeps.end(), [](const auto& a, const auto& b) {
     return a.added_at < b.added_at;
@@ -72,7 +67,8 @@ void AddUnknownImports(Store& store) {
   if (folders.empty()) return;
   StoreTransaction transaction(store);
   for (const auto& folder : folders) {
-    const auto import = ReadStored<StoredImport>(folder / "import.json");
+    const std::string path = folder / "import.json";
+    const auto import = FieldsFromJson<StoredImport>(ReadJsonFile(path), path);
     transaction.AddImport(
         import.import_id, import.name, import.format, import.points, import.added_at);
   }
@@ -204,16 +200,20 @@ void RebuildDatabase(const std::filesystem::path& root, std::vector<std::string>
 void AddSweepToStore(Store& store, ExpandedSweep& sweep) {
   SweepRow& row = sweep;
   row.sweep_id.clear();
-  row.sweep_id = ContentIdOfText(CanonicalFields(row));
-  if (store.SweepIds().contains(sweep.sweep_id)) return;
+  row.sweep_id = ContentIdOfText(CanonicalFieldsInPieces(row));
+  if (store.SweepIds().contains(row.sweep_id)) return;
   StoredSweep stored;
   stored.added_at = UnixTime();
   stored.source = sweep.source;
-  stored.sweep = row;
-  PublishFileOnce(store.sweeps_folder() / (sweep.sweep_id + ".json"),
-                  CanonicalFields(stored) + "\n");
+  stored.sweep = std::move(row);  // lent: of many runs a copy would be half of the memory in use
+  PublishFileOnce(store.sweeps_folder() / (stored.sweep.sweep_id + ".json"),
+                  [&](const TextSink& write) {
+                    CanonicalFieldsInPieces(stored)(write);
+                    write("\n");
+                  });
+  row = std::move(stored.sweep);
   StoreTransaction transaction(store);
-  transaction.AddSweep(stored.sweep, stored.added_at);
+  transaction.AddSweep(row, stored.added_at);
   transaction.Commit();
 }
 

@@ -60,6 +60,21 @@ TEST_CASE("ContentId does not see key order or the spelling of integral numbers"
   CHECK(ContentId(Json::parse(R"({"a":1})")) != ContentId(Json::parse(R"({"a":1.5})")));
 }
 
+TEST_CASE("Canonical text in pieces is the whole text, and so is its identity") {
+  Outer value;
+  for (int i = 0; i < 100000; ++i) value.list.emplace_back();
+  std::string joined;
+  size_t pieces = 0;
+  const TextSource source = CanonicalFieldsInPieces(value);
+  source([&](std::string_view piece) {
+    joined += piece;
+    ++pieces;
+  });
+  CHECK(pieces > 4);
+  CHECK(joined == CanonicalFields(value));
+  CHECK(ContentIdOfText(source) == ContentIdOfText(joined));
+}
+
 TEST_CASE("CanonicalFields writes what the canonical dump of the fields would be") {
   CheckCanonical(SampleRunSpec());
   CheckCanonical(SampleEvaluationSpec());
