@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <fstream>
 #include <thread>
 
 #include "core/failure.h"
@@ -31,10 +32,12 @@ std::string OutputIn(const TemporaryDirectory& directory) {
   return std::filesystem::exists(out) ? ReadFile(out) : "";
 }
 
-// The next so many news of the kind.
+// The next so many news of the kind; what comes before them is lost.
 std::vector<AttemptNews> WaitFor(LocalExecutor& executor, AttemptNews::Kind kind, size_t count) {
   std::vector<AttemptNews> found;
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (found.size() < count) {
+    REQUIRE(std::chrono::steady_clock::now() < give_up);
     for (const AttemptNews& news : executor.Poll(std::chrono::seconds(10))) {
       if (news.kind == kind) found.push_back(news);
     }
@@ -90,10 +93,13 @@ TEST_CASE("A command that does not exist is an error that names it") {
 
 TEST_CASE("News of a start comes before that of the end and names the process") {
   const TemporaryDirectory directory;
+  const std::filesystem::path seen = directory.path() / "seen";
   LocalExecutor executor(1);
-  (void)executor.Start(Shell(directory, "echo $$"));
+  (void)executor.Start(
+      Shell(directory, "echo $$; while ! [ -e '" + seen.string() + "' ]; do sleep 0.01; done"));
   const AttemptNews start = WaitFor(executor, AttemptNews::Kind::kRunning, 1).front();
   CHECK(start.detail == "process " + std::to_string(start.handle.pid));
+  std::ofstream(seen) << "";  // or one look might have brought both news
   (void)WaitForEnd(executor);
   CHECK(ReadFile(directory.path() / "out") == std::to_string(start.handle.pid) + "\n");
 }
