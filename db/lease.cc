@@ -8,10 +8,12 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <ctime>
 #include <random>
 #include <sstream>
+#include <thread>
 
 #include "core/failure.h"
 #include "core/files.h"
@@ -39,6 +41,24 @@ int Overwrite(int fd, const std::string& text) {
   return ::ftruncate(fd, size) == 0 ? 0 : errno;
 }
 
+// A look at the lease by LeaseHolder may have it for a moment.
+bool LockNow(int fd) {
+  constexpr int kTries = 20;
+  for (int i = 0; i < kTries; ++i) {
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return false;
+}
+
+bool IsUnlocked(const std::filesystem::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool unlocked = ::flock(fd, LOCK_SH | LOCK_NB) == 0;
+  ::close(fd);
+  return unlocked;
+}
+
 // Of a lease's content, what is for people.
 std::string HolderIn(const std::string& content) {
   return content.substr(0, content.find('\n'));
@@ -49,7 +69,7 @@ std::string HolderIn(const std::string& content) {
 Lease::Lease(const std::filesystem::path& store) : path_(store / "lease"), token_(RandomToken()) {
   fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd_ < 0) ThrowFileError("cannot open", path_, errno);
-  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+  if (!LockNow(fd_)) {
     ::close(fd_);
     const std::string holder = HolderIn(ReadFile(path_));
     throw Failure(
@@ -100,8 +120,9 @@ std::optional<std::string> LeaseHolder(const std::filesystem::path& store) {
   std::string process, on, host;
   pid_t pid = 0;
   words >> process >> pid >> on >> host;
-  const bool died_here = host == HostName() && ::kill(pid, 0) != 0 && errno == ESRCH;
-  return died_here ? std::nullopt : std::optional(holder);
+  const bool died =
+      host == HostName() ? ::kill(pid, 0) != 0 && errno == ESRCH : IsUnlocked(store / "lease");
+  return died ? std::nullopt : std::optional(holder);
 }
 
 }  // namespace sweep

@@ -39,9 +39,9 @@ class Lease {
   int write_error_ = 0;  // errno of writing the content; a disk may be full for all but `sweep gc`
 };
 
-/// Who holds the store, in words, as "process 7 on node3 since …"; nullopt when nobody does. Takes
-/// no lock. A holder on another machine that was killed counts as one until its lease is taken
-/// again.
+/// Who holds the store, in words, as "process 7 on node3 since …"; nullopt when nobody does. Of a
+/// holder on another machine the lock says whether it lives, which a network file system may know
+/// late.
 [[nodiscard]] std::optional<std::string> LeaseHolder(const std::filesystem::path& store);
 
 /// Name of this machine, as it is recorded in leases and attempts.

@@ -56,8 +56,9 @@ bool CanTransition(RunState from, RunState to) {
     case kSubmitting:
     case kQueued:
     case kRunning:
-      // Running to queued: its scheduler took the machine away and queued it again.
-      return to != from && to != kSubmitting;
+      // Running to queued: its scheduler took the machine away and queued it again. Queued to
+      // queued: why it waits has changed.
+      return (to != from || to == kQueued) && to != kSubmitting;
     case kFailed:
     case kDiverged:
     case kCancelled:

@@ -10,6 +10,13 @@
 namespace sweep {
 namespace {
 
+// A shell says of a child that was killed by signal n that it ended with 128 + n.
+std::optional<int> SignalOf(const ProcessEnd& end) {
+  constexpr int kSignalled = 128;
+  if (end.signal || !end.exit_code || *end.exit_code <= kSignalled) return end.signal;
+  return *end.exit_code - kSignalled;
+}
+
 // A trainer that could say what went wrong has left a `failure` event; else the exit speaks.
 AttemptVerdict JudgeFailure(const std::optional<ReportedFailure>& reported,
                             const ProcessEnd& end,
@@ -18,10 +25,12 @@ AttemptVerdict JudgeFailure(const std::optional<ReportedFailure>& reported,
   if (reported) {
     verdict.failure_class = reported->failure_class;
     verdict.message = reported->message;
-  } else if (end.signal) {
+  } else if (const auto signal = SignalOf(end)) {
     verdict.failure_class = "crashed";
     verdict.message =
-        fmt::format("killed by signal {} ({}); see {}", *end.signal, strsignal(*end.signal), log);
+        fmt::format("killed by signal {} ({}); see {}", *signal, strsignal(*signal), log);
+  } else if (end.exit_code == static_cast<int>(FailureCode::kDatabase)) {
+    verdict.failure_class = "io";
   } else if (end.exit_code == static_cast<int>(FailureCode::kUsage)) {
     verdict.failure_class = "bad_spec";
   } else if (end.exit_code == static_cast<int>(FailureCode::kData)) {
@@ -36,7 +45,8 @@ AttemptVerdict JudgeFailure(const std::optional<ReportedFailure>& reported,
             : fmt::format(
                   "the trainer ended with exit code {}; see {}", end.exit_code.value_or(-1), log);
   }
-  verdict.worth_retrying = verdict.failure_class == "crashed" || verdict.failure_class == "error";
+  // An error of the program (`error`) would only come again.
+  verdict.worth_retrying = verdict.failure_class == "crashed" || verdict.failure_class == "io";
   return verdict;
 }
 

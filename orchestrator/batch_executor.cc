@@ -23,6 +23,12 @@ constexpr int64_t kListingsUntilEnded = 2;
 constexpr int64_t kListingsUntilLost = 3;
 constexpr const char* kAcceptedState = "PENDING";
 
+// By a signal, of which its scheduler may know the reason: a full memory.
+bool WasKilled(const BatchExit& exit) {
+  constexpr int kSignalled = 128;  // of a shell
+  return exit.cause.empty() && exit.exit_code > kSignalled;
+}
+
 std::unique_ptr<BatchSystem> Prepared(std::unique_ptr<BatchSystem> system) {
   system->Prepare();
   return system;
@@ -38,6 +44,7 @@ BatchExecutor::BatchExecutor(std::unique_ptr<BatchSystem> system,
       submissions_(std::move(submissions)),
       most_at_once_(settings.slots ? static_cast<size_t>(*settings.slots)
                                    : system_->most_at_once()),
+      most_in_submission_(system_->most_in_submission()),
       poll_every_(std::chrono::duration_cast<Clock::duration>(
           std::chrono::duration<double>(settings.poll_every_seconds))),
       answer_timeout_(static_cast<int64_t>(1000 * settings.answer_timeout_seconds)) {
@@ -64,7 +71,7 @@ AttemptHandle BatchExecutor::Start(const AttemptJob& job) {
 BatchSubmission& BatchExecutor::PendingOf(const JobLimits& limits) {
   const auto with_room =
       std::find_if(pending_.begin(), pending_.end(), [&](const BatchSubmission& submission) {
-        return submission.limits() == limits && submission.size() < system_->most_in_submission();
+        return submission.limits() == limits && submission.size() < most_in_submission_;
       });
   return with_room != pending_.end() ? *with_room : pending_.emplace_back(submissions_, limits);
 }
@@ -98,18 +105,14 @@ void BatchExecutor::SubmitPending() {
   }
 }
 
-void BatchExecutor::Submit(const BatchSubmission& submission) {
+void BatchExecutor::Submit(BatchSubmission submission) {
   const SubmitAnswer answer = system_->Submit(submission);
   switch (answer.kind) {
     case SubmitAnswer::Kind::kAccepted:
-      submission.MarkAccepted(answer.job);
-      submission_delay_ = {};
-      for (size_t i = 0; i < submission.size(); ++i) {
-        Task& task = tasks_.at(BatchTaskName(submission.token(), static_cast<int64_t>(i)));
-        task.state = kAcceptedState;
-        task.job = answer.job;
-        Report(task, AttemptNews::Kind::kQueued);
-      }
+      Accepted(submission, answer.job);
+      return;
+    case SubmitAnswer::Kind::kTooMany:
+      SubmitFewer(std::move(submission), answer.message);
       return;
     case SubmitAnswer::Kind::kRefused:
       throw Failure(FailureCode::kUsage,
@@ -117,9 +120,7 @@ void BatchExecutor::Submit(const BatchSubmission& submission) {
                                 "are those of /executor)",
                                 answer.message));
     case SubmitAnswer::Kind::kBusy:
-      Note(answer.message + "; trying again");
-      pending_.insert(pending_.begin(), submission);
-      BackOff(submission_delay_, next_submission_);
+      SubmitLater(submission, answer.message);
       return;
     case SubmitAnswer::Kind::kUncertain:
       Note(fmt::format("{}; looking for job {} in the queue", answer.message, submission.token()));
@@ -127,16 +128,64 @@ void BatchExecutor::Submit(const BatchSubmission& submission) {
   }
 }
 
+void BatchExecutor::Accepted(const BatchSubmission& submission, const std::string& job) {
+  submission.MarkAccepted(job);
+  submission_delay_ = {};
+  for (size_t i = 0; i < submission.size(); ++i) {
+    Task& task = tasks_.at(BatchTaskName(submission.token(), static_cast<int64_t>(i)));
+    task.state = kAcceptedState;
+    task.job = job;
+    Report(task, AttemptNews::Kind::kQueued);
+  }
+}
+
+// Over a limit that only the refusal tells of. What is in the queue already is what the site takes;
+// with nothing there half as many may fit.
+void BatchExecutor::SubmitFewer(BatchSubmission submission, const std::string& message) {
+  const auto in_queue = static_cast<size_t>(std::count_if(
+      tasks_.begin(), tasks_.end(), [](const auto& task) { return !task.second.state.empty(); }));
+  if (in_queue > 0) {
+    Note(fmt::format("{}; keeping to {} jobs at once", message, in_queue));
+    most_at_once_ = in_queue;
+    GiveBack(submission, 0);
+    BackOff(submission_delay_, next_submission_);
+  } else if (submission.size() > 1) {
+    most_in_submission_ = submission.size() / 2;
+    Note(fmt::format("{}; keeping to {} jobs a submission", message, most_in_submission_));
+    GiveBack(submission, most_in_submission_);
+    submission.Shorten(most_in_submission_);
+    pending_.insert(pending_.begin(), std::move(submission));
+  } else {
+    SubmitLater(submission, message + " (perhaps by other jobs of yours)");
+  }
+}
+
+// Its tasks from this one on were certainly not submitted.
+void BatchExecutor::GiveBack(const BatchSubmission& submission, size_t first) {
+  for (size_t i = first; i < submission.size(); ++i) {
+    const auto task = tasks_.find(BatchTaskName(submission.token(), static_cast<int64_t>(i)));
+    ReportEnd(task->second, "not_submitted");
+    tasks_.erase(task);
+  }
+}
+
+void BatchExecutor::SubmitLater(const BatchSubmission& submission, const std::string& message) {
+  Note(message + "; trying again");
+  pending_.insert(pending_.begin(), submission);
+  BackOff(submission_delay_, next_submission_);
+}
+
 void BatchExecutor::TakeInExits() {
   for (auto task = tasks_.begin(); task != tasks_.end();) {
     const auto exit = ReadBatchExit(task->second.run_directory, task->second.attempt);
-    if (!exit) {
+    if (!exit || (WasKilled(*exit) && task->second.listings_as_ended == 0 &&
+                  task->second.listings_without == 0)) {
       ++task;
       continue;
     }
     AttemptNews& end = Report(task->second, AttemptNews::Kind::kEnded);
     end.exit_code = exit->exit_code;
-    end.cause = exit->cause;
+    end.cause = exit->cause.empty() ? task->second.cause : exit->cause;
     task = tasks_.erase(task);
   }
 }
@@ -171,7 +220,7 @@ bool BatchExecutor::HasEnded(Task& task, const ListedTask& now) {
   if (now.phase != Phase::kEnded) task.listings_as_ended = 0;
   switch (now.phase) {
     case Phase::kQueued:
-      if (task.state != now.state) Report(task, AttemptNews::Kind::kQueued);
+      if (task.state != now.state || task.waits_for != now.waits_for) ReportQueued(task, now);
       break;
     case Phase::kRunning:
       if (task.state != now.state) Report(task, AttemptNews::Kind::kRunning);
@@ -184,8 +233,10 @@ bool BatchExecutor::HasEnded(Task& task, const ListedTask& now) {
                          now.state));
       break;
     case Phase::kEnded:
+      ++task.listings_as_ended;
+      task.cause = now.cause;
       if (ReadBatchExit(task.run_directory, task.attempt)) break;  // it speaks for itself
-      if (++task.listings_as_ended < kListingsUntilEnded) break;
+      if (task.listings_as_ended < kListingsUntilEnded) break;
       ReportEnd(task, now.cause.empty() ? "lost" : now.cause);
       return true;
   }
@@ -198,8 +249,10 @@ bool BatchExecutor::IsGone(Task& task) {
       std::any_of(pending_.begin(), pending_.end(), [&](const BatchSubmission& s) {
         return s.token() == task.token;
       });
-  if (waits_here || ReadBatchExit(task.run_directory, task.attempt)) return false;
-  if (++task.listings_without < kListingsUntilLost) return false;
+  if (waits_here) return false;
+  ++task.listings_without;
+  if (ReadBatchExit(task.run_directory, task.attempt)) return false;
+  if (task.listings_without < kListingsUntilLost) return false;
   const BatchSubmission submission(submissions_, task.token);
   const bool was_there = submission.AcceptedAs().has_value() || !task.state.empty();
   if (!was_there) {
@@ -209,6 +262,15 @@ bool BatchExecutor::IsGone(Task& task) {
   }
   ReportEnd(task, was_there ? "lost" : "not_submitted");
   return true;
+}
+
+void BatchExecutor::ReportQueued(Task& task, const ListedTask& now) {
+  task.waits_for = now.waits_for;
+  AttemptNews& news = Report(task, AttemptNews::Kind::kQueued);
+  news.waits_for = now.waits_for;
+  if (now.waits_for.empty()) return;
+  news.detail += fmt::format(", which waits: {}", now.waits_for);
+  Note(fmt::format("{} keeps jobs waiting: {}", name(), now.waits_for));
 }
 
 AttemptNews& BatchExecutor::Report(const Task& task, AttemptNews::Kind kind) {

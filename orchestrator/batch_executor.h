@@ -46,6 +46,8 @@ class BatchExecutor : public Executor {
     Clock::time_point since;        // when it was handed over, or adopted
     std::string state;              // the last that the scheduler said
     std::string job;                // the scheduler's number of it
+    std::string waits_for;          // as ListedTask
+    std::string cause;              // likewise, of one whose exit was written
     int64_t listings_without = 0;   // good answers in a row that did not name it
     int64_t listings_as_ended = 0;  // and that called it ended, while no exit was written
   };
@@ -54,13 +56,18 @@ class BatchExecutor : public Executor {
   // One that waits to be submitted and takes another task of these limits.
   BatchSubmission& PendingOf(const JobLimits& limits);
   void SubmitPending();
-  void Submit(const BatchSubmission& submission);
+  void Submit(BatchSubmission submission);
+  void Accepted(const BatchSubmission& submission, const std::string& job);
+  void SubmitFewer(BatchSubmission submission, const std::string& message);
+  void GiveBack(const BatchSubmission& submission, size_t first);
+  void SubmitLater(const BatchSubmission& submission, const std::string& message);
   void TakeInExits();
   void AskQueue();
   void TakeInListing(const std::map<std::string, ListedTask>& listed);
   [[nodiscard]] bool HasEnded(Task& task, const ListedTask& now);  // news of it have been made
   [[nodiscard]] bool IsGone(Task& task);                           // likewise
   AttemptNews& Report(const Task& task, AttemptNews::Kind kind);
+  void ReportQueued(Task& task, const ListedTask& now);
   void ReportEnd(const Task& task, const std::string& cause);
   void BackOff(Clock::duration& delay, Clock::time_point& next);
   void Note(const std::string& line);
@@ -68,7 +75,8 @@ class BatchExecutor : public Executor {
   std::unique_ptr<BatchSystem> system_;
   ExecutorSettings settings_;
   std::filesystem::path submissions_;
-  size_t most_at_once_;
+  size_t most_at_once_;        // falls where the site turns out to take fewer
+  size_t most_in_submission_;  // likewise
   Clock::duration poll_every_;
   std::chrono::milliseconds answer_timeout_;
 

@@ -29,6 +29,8 @@ class BatchSubmission {
 
   /// Adds a task and returns our name of it.
   std::string Add(const AttemptJob& job);
+  /// Leaves out all tasks but the first `size`.
+  void Shorten(size_t size) { jobs_.resize(size); }
 
   /// Writes the folder. The script sets `submission` to it and `trainer` to the words that start
   /// one, `launcher` before them, and goes on with `body`.

@@ -18,6 +18,7 @@ struct SubmitAnswer {
   enum class Kind {
     kAccepted,
     kRefused,    ///< it will never be accepted as it is
+    kTooMany,    ///< certainly not accepted: as many as this are over a limit, fewer perhaps not
     kBusy,       ///< certainly not accepted now, but later perhaps (a limit, a controller away)
     kUncertain,  ///< it may have been accepted: ask the queue before sending anything again
   };
@@ -33,6 +34,7 @@ struct ListedTask {
   std::string state;  ///< in the scheduler's words
   Phase phase = Phase::kUnknown;
   std::string cause;  ///< of an end, as AttemptNews::cause; empty where the trainer's exit says
+  std::string waits_for = {};  ///< of a queued one that needs somebody's help, as BadConstraints
 };
 
 /// A scheduler of other people's machines. It is asked little and believed less: what a job

@@ -51,8 +51,11 @@ int Spawn(std::vector<std::string> words, const std::filesystem::path& log) {
   ::posix_spawn_file_actions_destroy(&files);
   ::posix_spawnattr_destroy(&attributes);
   if (error != 0) {
-    throw Failure(FailureCode::kInternal,
-                  fmt::format("cannot start {} detached: {}", words.front(), std::strerror(error)));
+    throw Failure(FailureCode::kUsage,
+                  fmt::format("cannot start {} detached, with its output in {}: {}",
+                              words.front(),
+                              log.string(),
+                              std::strerror(error)));
   }
   return pid;
 }

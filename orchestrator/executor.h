@@ -45,8 +45,9 @@ struct AttemptNews {
   std::string run_id;
   int64_t attempt = 0;
   Kind kind = Kind::kEnded;
-  std::string detail;    ///< for people: "slurm job 1234_5"
-  AttemptHandle handle;  ///< of a process that has started
+  std::string detail;     ///< for people: "slurm job 1234_5"
+  AttemptHandle handle;   ///< of a process that has started
+  std::string waits_for;  ///< of a queued one that needs somebody's help
   // Of an end:
   std::optional<int> exit_code;
   std::optional<int> signal;

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
+#include "db/lease.h"
 #include "orchestrator/progress.h"
 #include "orchestrator/retry_request.h"
 #include "orchestrator/text_table.h"
@@ -51,7 +53,23 @@ std::string WhyPlanned(const Store& store, const std::string& run_id) {
       reason);
 }
 
+// Of a process that `sweep` started itself, when that one has gone: it went too.
+bool IsLeftBehind(const Store& store, const std::string& run_id) {
+  if (LeaseHolder(store.root())) return false;
+  const auto open = store.OpenAttempts();
+  return std::none_of(open.begin(), open.end(), [&](const OpenAttempt& attempt) {
+    return attempt.run_id == run_id && !attempt.job.empty();
+  });
+}
+
 std::string WhyAtWork(const Store& store, const std::string& run_id, RunState state) {
+  if (IsLeftBehind(store, run_id)) {
+    return fmt::format(
+        "It was {} when the `sweep run` that had the store ended without a word; the next one "
+        "takes "
+        "it up from its newest checkpoint.",
+        ToString(state));
+  }
   std::string text = fmt::format("It is {}: {}.", ToString(state), LastReason(store, run_id));
   if (const auto progress = store.LatestProgress(run_id); state == RunState::kRunning && progress) {
     text += fmt::format(" It has seen {} samples of its segment, {} a second, loss {:.4g}.",

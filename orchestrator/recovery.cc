@@ -99,30 +99,6 @@ void WaitForOrphan(const OpenAttempt& attempt, std::vector<std::string>& notes) 
   }
 }
 
-void CloseOpenAttempts(Store& store, std::vector<std::string>& notes) {
-  for (const OpenAttempt& open : store.OpenAttempts()) {
-    if (!open.job.empty()) continue;  // with a scheduler, which goes on without us
-    if (open.host != HostName()) {
-      throw Failure(
-          FailureCode::kStoreHeld,
-          fmt::format(
-              "run {} was started on {} and its end is not recorded; run `sweep` there, or stop "
-              "process {} on {} and remove {}",
-              open.run_id,
-              open.host,
-              open.pid,
-              open.host,
-              store.run_directory(open.run_id).lock().string()));
-    }
-    WaitForOrphan(open, notes);
-    StoreTransaction transaction(store);
-    ProcessEnd end;
-    end.lost = true;
-    CloseAttempt(store, transaction, open.run_id, open.attempt, end, notes);
-    transaction.Commit();
-  }
-}
-
 bool IsLocked(const std::filesystem::path& lock) {
   const int fd = ::open(lock.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
@@ -137,6 +113,36 @@ void WaitForLock(const RunDirectory& directory) {
   const auto give_up = std::chrono::steady_clock::now() + kPatienceWithOrphans;
   while (IsLocked(directory.lock()) && std::chrono::steady_clock::now() < give_up) {
     std::this_thread::sleep_for(kOrphanCheckEvery);
+  }
+}
+
+// Told to stop when its `sweep` died, as here; whether it still works is all that can be seen.
+void WaitForRemoteOrphan(const Store& store, const OpenAttempt& attempt) {
+  const RunDirectory directory = store.run_directory(attempt.run_id);
+  WaitForLock(directory);
+  if (!IsLocked(directory.lock())) return;
+  throw Failure(FailureCode::kStoreHeld,
+                fmt::format("run {} is still at work on {}, as its lock {} says: stop process {} "
+                            "there, then give the same command again",
+                            attempt.run_id,
+                            attempt.host,
+                            directory.lock().string(),
+                            attempt.pid));
+}
+
+void CloseOpenAttempts(Store& store, std::vector<std::string>& notes) {
+  for (const OpenAttempt& open : store.OpenAttempts()) {
+    if (!open.job.empty()) continue;  // with a scheduler, which goes on without us
+    if (open.host == HostName()) {
+      WaitForOrphan(open, notes);
+    } else {
+      WaitForRemoteOrphan(store, open);
+    }
+    StoreTransaction transaction(store);
+    ProcessEnd end;
+    end.lost = true;
+    CloseAttempt(store, transaction, open.run_id, open.attempt, end, notes);
+    transaction.Commit();
   }
 }
 

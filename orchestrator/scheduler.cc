@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <set>
 #include <sstream>
@@ -72,6 +73,7 @@ SweepOutcome Scheduler::Run(const InterruptGuard& interrupts,
   AdoptOngoing();
   while (!plan_.Finished() && interrupts.count() == 0 && !outcome_.disk_full) {
     TakeInRequests();
+    ReleaseDelayed();
     StartReady();
     TakeInNews(kCycle);
     TakeInProgress();
@@ -327,7 +329,8 @@ void Scheduler::Move(StoreTransaction& transaction, const AttemptNews& news) {
   const RunState to =
       news.kind == AttemptNews::Kind::kQueued ? RunState::kQueued : RunState::kRunning;
   // Not of a run that is trained already and is only evaluated, or was called diverged.
-  if (now == to || now == RunState::kCompleted || !active.work.train) return;
+  if (now == RunState::kCompleted || !active.work.train) return;
+  if (now == to && news.waits_for.empty()) return;
   transaction.Transition(news.run_id, to, news.detail);
 }
 
@@ -354,7 +357,7 @@ void Scheduler::Settle(const AttemptNews& news, const AttemptVerdict& verdict) {
   if (retry) {
     RunWork again = active.work;
     again.train = verdict.verdict != Verdict::kTrained;
-    plan_.PutBack(again);
+    TryAgain(again, verdict);
     return;
   }
   if (verdict.verdict == Verdict::kTrained) {
@@ -363,6 +366,31 @@ void Scheduler::Settle(const AttemptNews& news, const AttemptVerdict& verdict) {
     plan_.Failed(run.run_id);
   }
   Count(run, verdict);
+}
+
+// What failed is given time to pass, more each time; what was only interrupted is not.
+void Scheduler::TryAgain(const RunWork& work, const AttemptVerdict& verdict) {
+  constexpr double kFirstDelay = 1, kGrowth = 4, kLongestDelay = 60;  // seconds
+  const std::string& run_id = work.run->run_id;
+  if (store_.FindRun(run_id)->state == RunState::kFailed) {
+    StoreTransaction transaction(store_);
+    transaction.Transition(run_id,
+                           RunState::kPlanned,
+                           fmt::format("to be tried again after {}", verdict.failure_class));
+    transaction.Commit();
+  }
+  const auto earlier = static_cast<double>(std::max<int64_t>(0, attempts_made_[run_id] - 1));
+  const double delay =
+      verdict.counts ? std::min(kLongestDelay, kFirstDelay * std::pow(kGrowth, earlier)) : 0;
+  delayed_.emplace(std::chrono::steady_clock::now() +
+                       std::chrono::milliseconds(static_cast<int64_t>(1000 * delay)),
+                   work);
+}
+
+void Scheduler::ReleaseDelayed() {
+  const auto due = delayed_.upper_bound(std::chrono::steady_clock::now());
+  for (auto work = delayed_.begin(); work != due; ++work) plan_.PutBack(work->second);
+  delayed_.erase(delayed_.begin(), due);
 }
 
 bool Scheduler::IsWorthRetrying(const RunRow& run, const AttemptVerdict& verdict) {

@@ -70,6 +70,8 @@ class Scheduler {
   void Move(StoreTransaction& transaction, const AttemptNews& news);
   void Drop(StoreTransaction& transaction, const AttemptNews& news);
   void Settle(const AttemptNews& end, const AttemptVerdict& verdict);
+  void TryAgain(const RunWork& work, const AttemptVerdict& verdict);
+  void ReleaseDelayed();
   [[nodiscard]] bool IsWorthRetrying(const RunRow& run, const AttemptVerdict& verdict);
   void Count(const RunRow& run, const AttemptVerdict& verdict);
   void TakeInProgress();
@@ -88,6 +90,7 @@ class Scheduler {
   SweepOutcome outcome_;
   std::map<std::string, Active> active_;          // by run
   std::map<std::string, int64_t> attempts_made_;  // by run, in this invocation
+  std::multimap<std::chrono::steady_clock::time_point, RunWork> delayed_;  // by when they may go on
   std::map<std::string, int64_t> micro_batches_;  // by run, after it ran out of memory
   std::chrono::steady_clock::time_point next_progress_;
   std::chrono::steady_clock::time_point next_requests_;

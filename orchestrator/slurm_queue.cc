@@ -71,14 +71,23 @@ constexpr std::array<std::string_view, 10> kEndedStates = {"COMPLETED",
                                                            "REVOKED"};
 
 // sbatch says these when nothing was queued and trying later may help.
-constexpr std::array<std::string_view, 8> kBusyMessages = {"Unable to contact slurm controller",
+constexpr std::array<std::string_view, 6> kBusyMessages = {"Unable to contact slurm controller",
                                                            "Connection refused",
-                                                           "job submit limit",
-                                                           "MaxSubmit",
                                                            "Slurm temporarily unable",
                                                            "maximum number of jobs",
                                                            "Resource temporarily unavailable",
                                                            "in standby mode"};
+// And these when it is more than the site takes at once: MaxSubmitJobs, GrpSubmitJobs and their
+// like.
+constexpr std::array<std::string_view, 2> kCountLimitMessages = {"SubmitJob", "MaxSubmit"};
+// Of any limit of the site; which one, Slurm says only if it is told to.
+constexpr std::string_view kAnyLimitMessage = "job submit limit";
+// Limits of one job, not of their number.
+constexpr std::array<std::string_view, 4> kJobLimitMessages = {
+    "QOSMax", "AssocMax", "QOSGrp", "AssocGrp"};
+// Reasons of squeue(1) of a job that waits for its turn.
+constexpr std::array<std::string_view, 8> kOrdinaryReasons = {
+    "None", "Priority", "Resources", "JobArrayTaskLimit", "BeginTime", "Cleaning", "Prolog", ""};
 // And these when the answer was lost on the way.
 constexpr std::array<std::string_view, 4> kUncertainMessages = {
     "Socket timed out", "Zero Bytes were transmitted", "Transport endpoint", "Protocol"};
@@ -139,6 +148,12 @@ std::string CauseOf(const SlurmTask& task) {
   return "";
 }
 
+std::string WaitsFor(const SlurmTask& task) {
+  const bool ordinary = PhaseOf(task) != ListedTask::Phase::kQueued ||
+                        IsOneOf(std::string_view(task.reason), kOrdinaryReasons);
+  return ordinary ? "" : task.reason;
+}
+
 std::optional<std::string> SlurmConfigWord(std::string_view config, std::string_view name) {
   while (!config.empty()) {
     const std::string_view line = NextLine(config);
@@ -170,6 +185,10 @@ SubmitAnswer ReadSbatchAnswer(std::optional<int> exit_code,
   const std::string message(Trimmed(error));
   if (!exit_code) return {SubmitAnswer::Kind::kUncertain, "", "sbatch did not answer in time"};
   if (HasOneOf(message, kUncertainMessages)) return {SubmitAnswer::Kind::kUncertain, "", message};
+  if (HasOneOf(message, kCountLimitMessages)) return {SubmitAnswer::Kind::kTooMany, "", message};
+  const bool any_limit = message.find(kAnyLimitMessage) != std::string::npos;
+  if (any_limit && !HasOneOf(message, kJobLimitMessages))
+    return {SubmitAnswer::Kind::kTooMany, "", message};
   if (HasOneOf(message, kBusyMessages)) return {SubmitAnswer::Kind::kBusy, "", message};
   return {SubmitAnswer::Kind::kRefused,
           "",

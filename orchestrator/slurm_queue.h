@@ -34,6 +34,10 @@ inline constexpr const char* kSacctFormat = "JobName,JobID,State";
 /// Why a task ended, in the words of AttemptNews::cause; empty where the trainer's own exit says.
 [[nodiscard]] std::string CauseOf(const SlurmTask& task);
 
+/// Why a queued task may wait for ever unless somebody does something; empty where it waits for its
+/// turn.
+[[nodiscard]] std::string WaitsFor(const SlurmTask& task);
+
 /// A word of `scontrol show config`, as AccountingStorageType; an integer, as MaxArraySize.
 [[nodiscard]] std::optional<std::string> SlurmConfigWord(std::string_view config,
                                                          std::string_view name);

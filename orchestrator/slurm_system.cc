@@ -22,7 +22,8 @@ constexpr int64_t kMostWarning = 120;        // seconds before the time limit at
 // What every task does, after the lines that say which. A good trainer saves on SIGTERM and exits
 // with 130. The end of one is written down unless Slurm took the job away (TERM), as Slurm says
 // why. A run that its time limit ended goes back to the queue if it got further; if not, it never
-// will.
+// will. A step of several processes is signalled through Slurm: `srun` itself takes a TERM as an
+// order to kill them.
 constexpr const char* kBody = R"sh(
 [ -e "$submission/revoked" ] && exit 0
 IFS=$'\t' read -r run attempt < <(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" "$submission/tasks")
@@ -34,8 +35,11 @@ before=$(newest_checkpoint)
 taken_away= time_is_up=
 "${trainer[@]}" "$run" "$attempt" >>"$folder/stdout.log" 2>>"$folder/stderr.log" &
 child=$!
-trap 'time_is_up=yes; kill -TERM $child' USR1
-trap 'taken_away=yes; kill -TERM $child' TERM
+stop_trainer() {
+  if [ "${trainer[0]}" = srun ]; then scancel --signal=TERM "$SLURM_JOB_ID.0"; else kill -TERM $child; fi
+}
+trap 'time_is_up=yes; stop_trainer' USR1
+trap 'taken_away=yes; stop_trainer' TERM
 await_child
 if [ $code != 0 ] && [ $taken_away ]; then exit $code; fi
 if [ $code != 0 ] && [ $time_is_up ]; then
@@ -165,7 +169,7 @@ std::map<std::string, ListedTask> SlurmSystem::List(const std::vector<std::strin
   if (has_accounts_ && !forgotten.empty()) tasks.merge(AskAccounts(forgotten, answer_timeout_));
   std::map<std::string, ListedTask> listed;
   for (const auto& [name, task] : tasks)
-    listed[name] = {task.job, task.state, PhaseOf(task), CauseOf(task)};
+    listed[name] = {task.job, task.state, PhaseOf(task), CauseOf(task), WaitsFor(task)};
   return listed;
 }
 

@@ -75,13 +75,17 @@ std::string ClassOf(FailureCode code) {
       return "interrupted";
     case FailureCode::kDiskFull:
       return "disk_full";
+    case FailureCode::kDatabase:
+      return "io";
     default:
       return "error";
   }
 }
 
-// What is in flight, as one of our failures: this is where LibTorch's exceptions end.
-Trouble Translate() {
+// What is in flight, as one of our failures: this is where LibTorch's exceptions end. `crashed` is
+// what may pass: the death of another process shows as whatever its connections throw.
+Trouble Translate(bool has_peers) {
+  const std::string unknown = has_peers ? "crashed" : "error";
   try {
     throw;
   } catch (const Failure& failure) {
@@ -91,17 +95,21 @@ Trouble Translate() {
   } catch (const c10::Error& error) {
     const std::string message = error.what_without_backtrace();
     const bool memory = message.find("can't allocate memory") != std::string::npos;
-    return {memory ? "out_of_memory" : "error", Failure(FailureCode::kInternal, message)};
+    const bool device = dynamic_cast<const c10::AcceleratorError*>(&error) != nullptr;
+    return {memory   ? "out_of_memory"
+            : device ? "crashed"
+                     : unknown,
+            Failure(FailureCode::kInternal, message)};
   } catch (const std::bad_alloc&) {
     return {"out_of_memory", Failure(FailureCode::kInternal, "out of memory")};
   } catch (const std::exception& error) {
-    return {"error", Failure(FailureCode::kInternal, error.what())};
+    return {unknown, Failure(FailureCode::kInternal, error.what())};
   }
 }
 
 // Writes what is in flight as an event, and throws it as a Failure.
-[[noreturn]] void Report(EventWriter& events) {
-  const Trouble trouble = Translate();
+[[noreturn]] void Report(EventWriter& events, bool has_peers) {
+  const Trouble trouble = Translate(has_peers);
   events.Write("failure", {{"class", trouble.event_class}, {"message", trouble.failure.what()}});
   throw trouble.failure;
 }
@@ -111,7 +119,7 @@ AttemptRequest ReadRequest(const RunDirectory& directory, int64_t attempt) {
     return ReadAttemptRequest(directory, attempt);
   } catch (...) {
     EventWriter events(directory.events(attempt));
-    Report(events);
+    Report(events, /*has_peers=*/false);
   }
 }
 
@@ -187,7 +195,7 @@ void RunAttempt(const std::filesystem::path& run_directory, int64_t attempt, cha
   try {
     Work(directory, request, rank, events, argv);
   } catch (...) {
-    Report(events);
+    Report(events, request.processes > 1);
   }
 }
 

@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 
 #include "core/failure.h"
 #include "trainer/attempt.h"
@@ -135,6 +136,12 @@ int main(int argc, char** argv) {
   } catch (const sweep::Failure& failure) {
     std::fprintf(stderr, "clip_train: %s\n", failure.what());
     return failure.exit_code();
+  } catch (const std::filesystem::filesystem_error& error) {
+    std::fprintf(stderr,
+                 "clip_train: cannot use %s: %s\n",
+                 error.path1().c_str(),
+                 error.code().message().c_str());
+    return static_cast<int>(sweep::FailureCode::kUsage);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "clip_train: internal error: %s\n", error.what());
     return static_cast<int>(sweep::FailureCode::kInternal);

@@ -386,9 +386,11 @@ class TrainingRun {
     const auto [stop, checkpoint] = Decide();
     const bool for_rewinds = rewinds() && step_ == RewindStep();
     if (stop || checkpoint || for_rewinds || needed_.contains(SamplesSeen())) Checkpoint();
-    if (stop && step_ < spec_.steps())
-      throw Failure(FailureCode::kInterrupted,
-                    fmt::format("stopped by a signal after {} samples", SamplesSeen()));
+    if (!stop || step_ == spec_.steps()) return;
+    // Nobody leaves before rank 0 has saved: `srun` ends all processes when one has gone.
+    if (context_.peers != nullptr) context_.peers->AllReduce(at::zeros({1}));
+    throw Failure(FailureCode::kInterrupted,
+                  fmt::format("stopped by a signal after {} samples", SamplesSeen()));
   }
 
   // Rank 0 writes; the others send it what they alone have, once each time.

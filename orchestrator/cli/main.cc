@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 
 #include "core/failure.h"
 #include "orchestrator/cli/command.h"
@@ -63,6 +64,12 @@ int main(int argc, char** argv) {
   } catch (const sweep::Failure& failure) {
     std::fprintf(stderr, "sweep: %s\n", failure.what());
     return failure.exit_code();
+  } catch (const std::filesystem::filesystem_error& error) {
+    std::fprintf(stderr,
+                 "sweep: cannot use %s: %s\n",
+                 error.path1().c_str(),
+                 error.code().message().c_str());
+    return static_cast<int>(sweep::FailureCode::kUsage);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "sweep: internal error: %s\n", error.what());
     return static_cast<int>(sweep::FailureCode::kInternal);

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "core/failure.h"
+#include "db/lease.h"
 #include "db/store.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/progress.h"
@@ -282,7 +283,23 @@ Json SummaryJson(SweepSummary sweep) {
           {"runs", std::move(sweep.runs)}};
 }
 
+// Runs that were at work when `sweep` was killed are so until the next one looks after them.
+void PrintLeftBehind(const Store& store) {
+  const auto open = store.OpenAttempts();
+  const auto left = std::count_if(
+      open.begin(), open.end(), [](const OpenAttempt& attempt) { return attempt.job.empty(); });
+  if (left == 0) return;
+  fmt::print(
+      "nobody works on {} now: its last `sweep run` ended without a word, and the next one takes "
+      "{} "
+      "attempt{} up from the newest checkpoint\n",
+      store.root().string(),
+      left,
+      left == 1 ? "" : "s");
+}
+
 int Status(const GlobalOptions& global, const StatusOptions& options) {
+  const std::optional<std::string> holder = LeaseHolder(global.store);  // before its last words
   const Store store(global.store, Store::Access::kRead);
   const Json sweeps = TableToJson(store.Query(kSweeps, {options.sweep}));
   if (sweeps.empty() && !options.sweep.empty()) {
@@ -292,7 +309,10 @@ int Status(const GlobalOptions& global, const StatusOptions& options) {
   if (global.json) {
     Json list = Json::array();
     for (const Json& sweep : sweeps) list.push_back(SummaryJson(Summarise(store, sweep)));
-    fmt::print("{}\n", Json{{"schema", "sweep.status/1"}, {"sweeps", std::move(list)}}.dump(1));
+    const Json document = {{"schema", "sweep.status/1"},
+                           {"held_by", holder ? Json(*holder) : Json()},
+                           {"sweeps", std::move(list)}};
+    fmt::print("{}\n", document.dump(1));
     return 0;
   }
   if (sweeps.empty()) fmt::print("no sweep has been run in {}\n", global.store);
@@ -303,6 +323,7 @@ int Status(const GlobalOptions& global, const StatusOptions& options) {
       PrintSweep(Summarise(store, sweep));
     }
   }
+  if (!holder) PrintLeftBehind(store);
   return 0;
 }
 

@@ -254,6 +254,20 @@ class RealTrainingOnSlurmTest(ClusterTest):
         for here, there in zip(self.points(), self.points(store=local)):
             self.assertAlmostEqual(json.loads(here)["value"], json.loads(there)["value"], delta=0.03)
 
+    def test_a_time_limit_over_several_processes_saves_and_queues_again(self):
+        sweep = {"version": 1, "name": "limited", "grid": {"model": ["scenes-s"], "samples_seen": [1 << 30]},
+                 "fixed": {"dataset": "fashion_scenes", "global_batch_size": 128, "learning_rate": 0.001},
+                 "executor": {"kind": "slurm", "poll_every": 1, "processes_per_run": 2, "nodes_per_run": 2,
+                              "time_limit": "60s"}}
+        process = self.start_sweep(self.write_sweep(sweep))
+        self.wait_until(lambda: any(job[2] == "RUNNING" for job in self.jobs()))
+        self.wait_until(lambda: any(job[2] == "PENDING" for job in self.jobs()), 180)
+        (run,) = os.listdir(os.path.join(self.store, "runs"))
+        self.assertTrue(os.listdir(os.path.join(self.store, "runs", run, "attempts/1/checkpoints")))
+        self.wait_until(lambda: self.states() == {"queued": 1})
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(timeout=20), 130, self.log())
+
     def test_preemption_time_limit_and_restart_change_nothing(self):
         executor = {"kind": "slurm", "poll_every": 1, "time_limit": "60s"}
         process = self.start_sweep(self.sweep_file(executor, "slurm.json"))

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <csignal>
 #include <fstream>
 
 #include "core/event_log.h"
@@ -81,6 +82,10 @@ RunState StateOf(const std::filesystem::path& root, const RunRow& run) {
 }
 
 int Crash(const RunDirectory& /*directory*/, const AttemptRequest& /*request*/) {
+  return 128 + SIGSEGV;
+}
+
+int FailAlways(const RunDirectory& /*directory*/, const AttemptRequest& /*request*/) {
   return 1;
 }
 
@@ -245,6 +250,13 @@ TEST_CASE("A crash is retried once, then failed with its class, and its child is
   CHECK(invocation.outcome.blocked == 1);
   CHECK(StateOf(directory.path(), parent) == RunState::kFailed);
   CHECK(StateOf(directory.path(), child) == RunState::kPlanned);
+}
+
+TEST_CASE("An error of the program is not retried") {
+  const TemporaryDirectory directory;
+  const RunRow run = SampleRunRow(0);
+  CHECK(RunOnce(directory.path(), {run}, FailAlways).started.size() == 1);
+  CHECK(Store(directory.path(), Store::Access::kRead).FindRun(run.run_id)->failure_class == "error");
 }
 
 TEST_CASE("A bad spec is not retried and its message is kept") {

@@ -80,11 +80,28 @@ TEST_CASE("An answer of sbatch is accepted, refused, busy or uncertain") {
         Kind::kUncertain);
   CHECK(kind(1, "", "sbatch: error: Unable to contact slurm controller (connect failure)") ==
         Kind::kBusy);
-  CHECK(kind(1, "", "sbatch: error: QOSMaxSubmitJobPerUserLimit") == Kind::kBusy);
+  const std::string policy =
+      "\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit "
+      "limit, user's size and/or time limits)";
+  const auto by_policy = [&](const std::string& which) {
+    return kind(1, "", ("sbatch: error: " + which + policy).c_str());
+  };
+  CHECK(by_policy("QOSMaxSubmitJobPerUserLimit") == Kind::kTooMany);
+  CHECK(by_policy("AssocGrpSubmitJobsLimit") == Kind::kTooMany);
+  CHECK(by_policy("") == Kind::kTooMany);  // which limit, it does not say
+  CHECK(by_policy("QOSMaxWallDurationPerJobLimit") == Kind::kRefused);
+  CHECK(by_policy("AssocMaxNodePerJobLimit") == Kind::kRefused);
   const SubmitAnswer refused =
       ReadSbatchAnswer(1, "", "sbatch: error: invalid partition specified: nowhere\n");
   CHECK(refused.kind == Kind::kRefused);
   CHECK(refused.message == "sbatch: error: invalid partition specified: nowhere");
+}
+
+TEST_CASE("A queued job's reason is told where it is more than its turn") {
+  CHECK(WaitsFor({"1_0", "PENDING", "Priority"}).empty());
+  CHECK(WaitsFor({"1_0", "RUNNING", "None"}).empty());
+  CHECK(WaitsFor({"1_0", "PENDING", "BadConstraints"}) == "BadConstraints");
+  CHECK(WaitsFor({"1_0", "REQUEUE_HOLD", "JobHeldUser"}) == "JobHeldUser");
 }
 
 TEST_CASE("Whatever a scheduler prints, it is read or left out") {

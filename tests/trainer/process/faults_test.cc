@@ -151,7 +151,7 @@ TEST_CASE("A trainer whose disk fails from a call on goes on when it works again
 }
 
 TEST_CASE("A trainer whose disk fails once reports it and goes on", "[.every_call]") {
-  DisturbEveryCall("eio_once", IsReported(FailureCode::kDatabase, kBroken, "error"));
+  DisturbEveryCall("eio_once", IsReported(FailureCode::kDatabase, kBroken, "io"));
 }
 
 }  // namespace sweep

@@ -105,7 +105,7 @@ TEST_CASE("A process that dies ends the others, and the run goes on with another
   REQUIRE(others.size() == 3);
   REQUIRE(::kill(others[1], SIGKILL) == 0);
   CHECK(TestRun::Wait(leader) != 0);
-  CHECK(run.LastEvent("failure").at("class") == "error");
+  CHECK(run.LastEvent("failure").at("class") == "crashed");
   CHECK_FALSE(ReadResult(run.directory));
   run.request.processes = 2;
   run.request.checkpoint_every_seconds = 300;
@@ -190,7 +190,7 @@ TEST_CASE("A sharded run ends with any of its processes, and goes on", "[shardin
     INFO(sharding);
     CHECK(TestRun::Wait(leader) != 0);
     for (const pid_t other : others) CHECK(::kill(other, 0) != 0);
-    CHECK(run.LastEvent("failure").at("class") == "error");
+    CHECK(run.LastEvent("failure").at("class") == "crashed");
     run.request.processes = 2;
     run.request.checkpoint_every_seconds = 300;
     REQUIRE(run.RunAttempt() == 0);
