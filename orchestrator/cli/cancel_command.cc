@@ -29,9 +29,14 @@ int Cancel(const GlobalOptions& global, const CancelOptions& options) {
     throw Failure(FailureCode::kUsage, "cancel: expected run ids or --all");
   const Store store(global.store, Store::Access::kRead);
   std::map<std::string, std::vector<std::string>> names;  // by executor
+  size_t here = 0;                                        // processes
   for (const OpenAttempt& open : store.OpenAttempts()) {
-    if (!open.job.empty() && IsChosen(options, open.run_id))
+    if (!IsChosen(options, open.run_id)) continue;
+    if (open.job.empty()) {
+      ++here;
+    } else {
       names[open.executor].push_back(open.job);
+    }
   }
   size_t cancelled = 0;
   for (const auto& [executor, jobs] : names) {
@@ -48,7 +53,15 @@ int Cancel(const GlobalOptions& global, const CancelOptions& options) {
   if (global.json) {
     fmt::print("{}\n", Json{{"schema", "sweep.cancel/1"}, {"cancelled", cancelled}}.dump(1));
   } else {
-    fmt::print("{} jobs cancelled; the next `sweep run` takes note\n", cancelled);
+    fmt::print("{} job{} cancelled{}\n",
+               cancelled,
+               cancelled == 1 ? "" : "s",
+               cancelled > 0 ? "; the next `sweep run` takes note" : "");
+    if (here > 0) {
+      fmt::print("{} of the runs {} on this machine: Ctrl-C in their `sweep run` stops them\n",
+                 here,
+                 here == 1 ? "is" : "are");
+    }
   }
   return 0;
 }

@@ -3,6 +3,7 @@
 // run. FAULT_EVERY=k takes every k-th call only.
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <map>
 #include <optional>
 
 #include "core/failure.h"
@@ -25,7 +26,8 @@ void MakeShort(RunSpec& spec) {
 /// evaluations.
 class ShortRun : public TestRun {
  public:
-  ShortRun() : TestRun(MakeShort) {
+  explicit ShortRun(int64_t processes = 1) : TestRun(MakeShort) {
+    request.processes = processes;
     request.checkpoint_every_seconds = 0;
     AddEvaluation("zeroshot_classification", 50, kSamples);
     AddEvaluation("zeroshot_retrieval", 20, kSamples);
@@ -58,13 +60,14 @@ class ShortRun : public TestRun {
   TemporaryDirectory outside_;
 };
 
-const Outcome& Undisturbed() {
-  static const Outcome outcome = [] {
-    ShortRun run;
+const Outcome& Undisturbed(int64_t processes) {
+  static std::map<int64_t, Outcome> outcomes;
+  if (!outcomes.contains(processes)) {
+    ShortRun run(processes);
     REQUIRE(run.RunAttempt() == 0);
-    return OutcomeOf(run);
-  }();
-  return outcome;
+    outcomes.emplace(processes, OutcomeOf(run));
+  }
+  return outcomes.at(processes);
 }
 
 // What has a checkpoint's name is whole, or it could be taken for one.
@@ -76,20 +79,20 @@ void CheckThatNoCheckpointIsTorn(const TestRun& run) {
 // Twice as `sweep` starts a run again: the same attempt after a requeue, or the next one.
 void CheckThatItGoesOn(TestRun& run, bool requeued) {
   CHECK((requeued ? run.RequeueAttempt() : run.RunAttempt()) == 0);
-  CHECK(OutcomeOf(run) == Undisturbed());
+  CHECK(OutcomeOf(run) == Undisturbed(run.request.processes));
   CheckThatNoCheckpointIsTorn(run);
 }
 
 using EndCheck = std::function<void(const TestRun&, int)>;
 
-void DisturbEveryCall(const std::string& kind, const EndCheck& check_end) {
-  const int calls = ShortRun().CountCalls();
+void DisturbEveryCall(const std::string& kind, const EndCheck& check_end, int64_t processes = 1) {
+  const int calls = ShortRun().CountCalls();  // of the process that writes
   REQUIRE(calls > 100);
   const int every = NumberFromEnvironment("FAULT_EVERY", 41);
   int disturbed = 0;
   for (int call = 1; call <= calls; call += every) {
     INFO(kind << " at call " << call << " of " << calls);
-    ShortRun run;
+    ShortRun run(processes);
     const std::optional<int> end = run.RunDisturbed(kind, call);
     if (!end) continue;  // this time it took fewer calls
     ++disturbed;
@@ -148,6 +151,12 @@ TEST_CASE("A trainer without room for a call reports disk_full and goes on", "[.
 TEST_CASE("A trainer whose disk fails from a call on goes on when it works again",
           "[.every_call]") {
   DisturbEveryCall("eio", EndsWith(FailureCode::kDatabase, kBroken));
+}
+
+TEST_CASE("Two processes of which one is killed at a change of a file, or finds no room, go on",
+          "[.every_call]") {
+  DisturbEveryCall("kill", WasKilled, 2);
+  DisturbEveryCall("enospc_once", IsReported(FailureCode::kDiskFull, kNoRoom, "disk_full"), 2);
 }
 
 TEST_CASE("A trainer whose disk fails once reports it and goes on", "[.every_call]") {
