@@ -108,11 +108,16 @@ std::map<std::string, SlurmTask> AskQueue(std::chrono::milliseconds timeout) {
   return ParseSqueue(result.out);
 }
 
-// Tasks of ours that have ended, by the accounts. What these call running may have been lost by
-// them, so it is no news; and without an answer there is none either.
-std::map<std::string, SlurmTask> AskAccounts(const std::set<std::string>& tokens,
+// Which of these tasks of ours have ended, by the accounts. What these call running may have been
+// lost by them, so it is no news; and without an answer there is none either.
+std::map<std::string, SlurmTask> AskAccounts(const std::vector<std::string>& names,
                                              std::chrono::milliseconds timeout) {
-  const CommandResult result = RunCommand({"sacct",
+  std::set<std::string> tokens;
+  for (const std::string& name : names) tokens.insert(TokenOf(name));
+  // sacct cuts long lists of indices where that variable does not say not to.
+  const CommandResult result = RunCommand({"env",
+                                           "SLURM_BITSTR_LEN=0",
+                                           "sacct",
                                            "--noheader",
                                            "--parsable2",
                                            "--allocations",
@@ -121,7 +126,7 @@ std::map<std::string, SlurmTask> AskAccounts(const std::set<std::string>& tokens
                                            fmt::format("--format={}", kSacctFormat)},
                                           timeout);
   if (!result.ok()) return {};
-  std::map<std::string, SlurmTask> ended = ParseSacct(result.out);
+  std::map<std::string, SlurmTask> ended = ParseSacct(result.out, names);
   std::erase_if(ended,
                 [](const auto& task) { return PhaseOf(task.second) != ListedTask::Phase::kEnded; });
   return ended;
@@ -158,9 +163,9 @@ SubmitAnswer SlurmSystem::Submit(const BatchSubmission& submission) {
 
 std::map<std::string, ListedTask> SlurmSystem::List(const std::vector<std::string>& names) {
   std::map<std::string, SlurmTask> tasks = AskQueue(answer_timeout_);
-  std::set<std::string> forgotten;  // submissions
+  std::vector<std::string> forgotten;
   for (const std::string& name : names) {
-    if (!tasks.contains(name)) forgotten.insert(TokenOf(name));
+    if (!tasks.contains(name)) forgotten.push_back(name);
   }
   if (has_accounts_ && !forgotten.empty()) tasks.merge(AskAccounts(forgotten, answer_timeout_));
   std::map<std::string, ListedTask> listed;
