@@ -44,12 +44,13 @@ class AccountsTest(ClusterTest):
         return f"{self.array}_{index}"
 
     def state_of(self, index):
-        return {job[1]: job[2] for job in self.jobs()}[str(index)]
+        return {job[1]: job[2] for job in self.jobs()}.get(str(index))
 
     def tasks_by_node(self):
         nodes = {}
         for index in range(AT_WORK):
             nodes.setdefault(self.cluster.node_of(self.task(index)), []).append(index)
+        self.assertEqual([len(tasks) for tasks in nodes.values()], [2, 2, 2], nodes)
         return sorted(nodes.items())
 
     def update(self, index, setting):
@@ -77,7 +78,7 @@ class AccountsTest(ClusterTest):
 
     def run_again(self):
         """When squeue has forgotten every job and the accounts, which come after, know their ends."""
-        self.wait_until(lambda: not self.jobs() and not {"PENDING", "RUNNING"} & self.states_in_accounts())
+        self.wait_until(lambda: not self.jobs() and not {"PENDING", "REQUEUED", "RUNNING"} & self.states_in_accounts())
         self.sweep("run", self.file, expect=3)
 
     def states_in_accounts(self):

@@ -134,6 +134,15 @@ exec {true} "$@"
         self.sweep("run", file, "--retry-failed")
         self.assertEqual(self.states(), {"completed": 6})
 
+    def test_a_run_is_cancelled_whose_task_waits_among_others(self):
+        process = self.start_sweep(self.write_sweep(slurm_sweep()), SLOW)
+        self.wait_until(lambda: [job[2] for job in self.jobs()].count("PENDING") == 3)
+        self.wait_until(lambda: self.states().get("queued") == 3)
+        self.sweep("cancel", self.tasks()[4])
+        self.assertEqual(process.wait(timeout=60), 3)
+        self.assertEqual(self.states(), {"completed": 5, "cancelled": 1})
+        self.assertEqual(self.attempts(), [1] * 6)
+
     def test_a_trainer_that_fails_is_told_with_its_exit_code(self):
         sweep = slurm_sweep(trainer={"command": ["/bin/sh", "-c", "echo broken >&2; exit 9"]},
                             grid={"model": ["w32"], "samples_seen": [1024]})
