@@ -8,7 +8,7 @@ namespace sweep {
 std::unique_ptr<BatchSystem> MakeBatchSystem(const std::string& kind,
                                              const ExecutorSettings& settings,
                                              const std::filesystem::path& store) {
-  if (kind == "slurm") return std::make_unique<SlurmSystem>(settings);
+  if (kind == "slurm") return std::make_unique<SlurmSystem>(settings, SubmissionsFolder(store));
   if (kind == "command") return std::make_unique<CommandSystem>(settings, SubmissionsFolder(store));
   return nullptr;
 }

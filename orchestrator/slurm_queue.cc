@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <limits>
 #include <vector>
 
 namespace sweep {
@@ -108,6 +109,58 @@ void AddTask(SlurmTasks& tasks,
       fmt::format("{}_{}", *array, *index), std::string(state), std::string(reason)};
 }
 
+struct IndexRange {
+  int64_t first = 0;
+  int64_t last = std::numeric_limits<int64_t>::max();
+  int64_t step = 1;
+
+  [[nodiscard]] bool Has(int64_t index) const {
+    return first <= index && index <= last && (index - first) % step == 0;
+  }
+};
+
+// "21", "9-19" or "9-19:2".
+std::optional<IndexRange> ParseIndexRange(std::string_view text) {
+  const std::vector<std::string_view> parts = Split(text, ':');
+  const std::vector<std::string_view> ends = Split(parts.front(), '-');
+  const auto first = ParseNumber(ends.front());
+  const auto last = ParseNumber(ends.back());
+  const auto step = parts.size() == 1 ? 1 : ParseNumber(parts.back());
+  if (!first || !last || !step || *first < 0 || *step < 1) return std::nullopt;
+  return IndexRange{*first, *last, *step};
+}
+
+// A line of tasks that never started names them, as "4711_[9-19,21%4]" of which four may run at
+// once. When they were cancelled one by one nothing is left of that list, and the line of the bare
+// "4711" is about all tasks that have none of their own.
+std::vector<IndexRange> ParseNeverStarted(const std::vector<std::string_view>& job) {
+  if (job.size() == 1) return {IndexRange{}};
+  std::vector<IndexRange> ranges;
+  if (job.size() != 2 || !job[1].starts_with('[')) return ranges;
+  const std::string_view list = job[1].substr(1, job[1].find_first_of("%]") - 1);
+  for (const std::string_view part : Split(list, ',')) {
+    if (const auto range = ParseIndexRange(part)) ranges.push_back(*range);
+  }
+  return ranges;
+}
+
+void AddNeverStarted(SlurmTasks& tasks,
+                     const std::vector<std::string>& names,
+                     std::string_view token,
+                     const std::vector<std::string_view>& job,
+                     std::string_view state) {
+  const std::vector<IndexRange> ranges = ParseNeverStarted(job);
+  if (ranges.empty()) return;
+  for (const std::string& name : names) {
+    if (TokenOf(name) != token || name == token) continue;
+    const std::string_view index_text = std::string_view(name).substr(token.size() + 1);
+    const int64_t index = ParseNumber(index_text).value_or(-1);
+    const bool is_there = std::any_of(
+        ranges.begin(), ranges.end(), [&](const IndexRange& range) { return range.Has(index); });
+    if (is_there) AddTask(tasks, token, job[0], index_text, state, "");
+  }
+}
+
 }  // namespace
 
 std::map<std::string, SlurmTask> ParseSqueue(std::string_view text) {
@@ -119,15 +172,19 @@ std::map<std::string, SlurmTask> ParseSqueue(std::string_view text) {
   return tasks;
 }
 
-std::map<std::string, SlurmTask> ParseSacct(std::string_view text) {
+std::map<std::string, SlurmTask> ParseSacct(std::string_view text,
+                                            const std::vector<std::string>& names) {
   SlurmTasks tasks;
+  SlurmTasks never_started;
   while (!text.empty()) {
     const std::vector<std::string_view> parts = Split(NextLine(text), '|');
     if (parts.size() < 3) continue;
     const std::vector<std::string_view> job = Split(parts[1], '_');
     const std::string_view state = Split(parts[2], ' ').front();  // of "CANCELLED by 1000"
     if (job.size() == 2) AddTask(tasks, parts[0], job[0], job[1], state, "");
+    AddNeverStarted(never_started, names, parts[0], job, state);
   }
+  tasks.merge(never_started);  // where there is no line of a task's own
   return tasks;
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "orchestrator/batch_system.h"
 
@@ -24,9 +25,11 @@ inline constexpr const char* kSqueueFormat = "%j|%F|%K|%T|%r";
 [[nodiscard]] std::map<std::string, SlurmTask> ParseSqueue(std::string_view text);
 
 /// Reads `sacct --noheader --parsable2 --allocations --format=kSacctFormat`, likewise: what the
-/// accounting of a cluster still knows of tasks that squeue has forgotten.
+/// accounting of a cluster still knows of tasks that squeue has forgotten. Tasks of an array that
+/// never started share a line, in which those of `names` are looked for.
 inline constexpr const char* kSacctFormat = "JobName,JobID,State";
-[[nodiscard]] std::map<std::string, SlurmTask> ParseSacct(std::string_view text);
+[[nodiscard]] std::map<std::string, SlurmTask> ParseSacct(std::string_view text,
+                                                          const std::vector<std::string>& names);
 
 /// What a task's state means for its attempt.
 [[nodiscard]] ListedTask::Phase PhaseOf(const SlurmTask& task);

@@ -6,8 +6,11 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <sstream>
+#include <utility>
 
 #include "core/failure.h"
+#include "core/files.h"
 #include "orchestrator/slurm_queue.h"
 #include "orchestrator/subprocess.h"
 
@@ -18,6 +21,7 @@ constexpr int64_t kDefaultArraySize = 1001;  // of Slurm
 constexpr int64_t kDefaultJobCount = 10000;  // of Slurm
 constexpr size_t kMostAtOnce = 5000;         // tasks of ours in the queue
 constexpr int64_t kMostWarning = 120;        // seconds before the time limit at which a run is told
+constexpr const char* kCancelledFile = "cancelled";
 
 // What every task does, after the lines that say which. A good trainer saves on SIGTERM and exits
 // with 130. The end of one is written down unless Slurm took the job away (TERM), as Slurm says
@@ -112,11 +116,21 @@ std::map<std::string, SlurmTask> AskQueue(std::chrono::milliseconds timeout) {
   return ParseSqueue(result.out);
 }
 
-// Tasks of ours that have ended, by the accounts. What these call running may have been lost by
-// them, so it is no news; and without an answer there is none either.
-std::map<std::string, SlurmTask> AskAccounts(const std::set<std::string>& tokens,
+std::set<std::string> TokensOf(const std::vector<std::string>& names) {
+  std::set<std::string> tokens;
+  for (const std::string& name : names) tokens.insert(TokenOf(name));
+  return tokens;
+}
+
+// Which of these tasks of ours have ended, by the accounts. What these call running may have been
+// lost by them, so it is no news; and without an answer there is none either.
+std::map<std::string, SlurmTask> AskAccounts(const std::vector<std::string>& names,
                                              std::chrono::milliseconds timeout) {
-  const CommandResult result = RunCommand({"sacct",
+  const std::set<std::string> tokens = TokensOf(names);
+  // sacct cuts long lists of indices where that variable does not say not to.
+  const CommandResult result = RunCommand({"env",
+                                           "SLURM_BITSTR_LEN=0",
+                                           "sacct",
                                            "--noheader",
                                            "--parsable2",
                                            "--allocations",
@@ -125,16 +139,43 @@ std::map<std::string, SlurmTask> AskAccounts(const std::set<std::string>& tokens
                                            fmt::format("--format={}", kSacctFormat)},
                                           timeout);
   if (!result.ok()) return {};
-  std::map<std::string, SlurmTask> ended = ParseSacct(result.out);
+  std::map<std::string, SlurmTask> ended = ParseSacct(result.out, names);
   std::erase_if(ended,
                 [](const auto& task) { return PhaseOf(task.second) != ListedTask::Phase::kEnded; });
   return ended;
 }
 
+// Of a submission: our names of the tasks that were to be cancelled, a line each.
+std::string ReadCancelled(const std::filesystem::path& submission) {
+  const std::filesystem::path path = submission / kCancelledFile;
+  return std::filesystem::exists(path) ? ReadFile(path) : "";
+}
+
+void WriteCancelled(const std::filesystem::path& submissions,
+                    const std::vector<std::string>& names) {
+  std::map<std::string, std::string> lines;  // by submission
+  for (const std::string& name : names) lines[TokenOf(name)] += name + "\n";
+  for (const auto& [token, text] : lines) {
+    const std::filesystem::path submission = submissions / token;
+    WriteFileAtomic(submission / kCancelledFile, ReadCancelled(submission) + text);
+  }
+}
+
+std::map<std::string, SlurmTask> CancelledOf(const std::filesystem::path& submissions,
+                                             const std::set<std::string>& tokens) {
+  std::map<std::string, SlurmTask> tasks;
+  for (const std::string& token : tokens) {
+    std::istringstream lines(ReadCancelled(submissions / token));
+    for (std::string name; std::getline(lines, name);) tasks[name] = {"", "CANCELLED", ""};
+  }
+  return tasks;
+}
+
 }  // namespace
 
-SlurmSystem::SlurmSystem(const ExecutorSettings& settings)
+SlurmSystem::SlurmSystem(const ExecutorSettings& settings, std::filesystem::path submissions)
     : settings_(settings),
+      submissions_(std::move(submissions)),
       answer_timeout_(static_cast<int64_t>(1000 * settings.answer_timeout_seconds)) {}
 
 void SlurmSystem::Prepare() {
@@ -162,11 +203,12 @@ SubmitAnswer SlurmSystem::Submit(const BatchSubmission& submission) {
 
 std::map<std::string, ListedTask> SlurmSystem::List(const std::vector<std::string>& names) {
   std::map<std::string, SlurmTask> tasks = AskQueue(answer_timeout_);
-  std::set<std::string> forgotten;  // submissions
+  std::vector<std::string> forgotten;
   for (const std::string& name : names) {
-    if (!tasks.contains(name)) forgotten.insert(TokenOf(name));
+    if (!tasks.contains(name)) forgotten.push_back(name);
   }
   if (has_accounts_ && !forgotten.empty()) tasks.merge(AskAccounts(forgotten, answer_timeout_));
+  tasks.merge(CancelledOf(submissions_, TokensOf(forgotten)));
   std::map<std::string, ListedTask> listed;
   for (const auto& [name, task] : tasks)
     listed[name] = {task.job, task.state, PhaseOf(task), CauseOf(task), WaitsFor(task)};
@@ -175,16 +217,19 @@ std::map<std::string, ListedTask> SlurmSystem::List(const std::vector<std::strin
 
 size_t SlurmSystem::Cancel(const std::vector<std::string>& names) {
   const std::map<std::string, SlurmTask> listed = AskQueue(answer_timeout_);
+  std::vector<std::string> cancelled;
   std::vector<std::string> words = {"scancel"};
   for (const std::string& name : names) {
     const auto found = listed.find(name);
-    if (found != listed.end() && PhaseOf(found->second) != ListedTask::Phase::kEnded)
-      words.push_back(found->second.job);
+    if (found == listed.end() || PhaseOf(found->second) == ListedTask::Phase::kEnded) continue;
+    cancelled.push_back(name);
+    words.push_back(found->second.job);
   }
-  if (words.size() == 1) return 0;
+  if (cancelled.empty()) return 0;
+  WriteCancelled(submissions_, cancelled);
   const CommandResult result = RunCommand(words, answer_timeout_);
   if (!result.ok()) throw NoAnswer(NoAnswerText("scancel", result));
-  return words.size() - 1;
+  return cancelled.size();
 }
 
 }  // namespace sweep

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -11,10 +12,12 @@
 namespace sweep {
 
 /// Slurm: a submission is a job array; one squeue asks for all of them, and one sacct, where the
-/// cluster keeps accounts, for those that squeue has forgotten.
+/// cluster keeps accounts, for those that squeue has forgotten. Slurm itself forgets at once a task
+/// that is cancelled while others of its array wait with it, so those that we cancel are
+/// written down in their submission's folder.
 class SlurmSystem : public BatchSystem {
  public:
-  explicit SlurmSystem(const ExecutorSettings& settings);
+  SlurmSystem(const ExecutorSettings& settings, std::filesystem::path submissions);
 
   [[nodiscard]] std::string name() const override { return "slurm"; }
   void Prepare() override;
@@ -27,6 +30,7 @@ class SlurmSystem : public BatchSystem {
 
  private:
   ExecutorSettings settings_;
+  std::filesystem::path submissions_;
   std::chrono::milliseconds answer_timeout_;
   size_t most_in_array_ = 0;
   size_t most_at_once_ = 0;

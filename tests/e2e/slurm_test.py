@@ -1,76 +1,17 @@
 """`sweep run` on a real Slurm of three virtual nodes, with what clusters do to it."""
 import json
 import os
+import shutil
 import signal
 import subprocess
-import sys
 import unittest
 
-from harness import SOURCE, SweepTest, TINY_TRAINER, tiny_sweep
-
-sys.path.insert(0, os.path.join(SOURCE, "tests/support"))
-import slurm_cluster
-
-CLUSTER = None
-SLOW = {"TINY_TRAINER_STEP_SECONDS": "1"}
+from harness import TINY_TRAINER
+from slurm_harness import ClusterTest, SLOW, slurm_sweep, start_cluster
 
 
 def setUpModule():
-    global CLUSTER
-    missing = slurm_cluster.what_is_missing()
-    if missing:
-        raise unittest.SkipTest(missing)
-    CLUSTER = slurm_cluster.SlurmCluster()
-
-
-def tearDownModule():
-    if CLUSTER:
-        CLUSTER.stop()
-
-
-def slurm_sweep(executor=None, **changes):
-    return tiny_sweep(executor={"kind": "slurm", "poll_every": 1, "answer_timeout": 5, **(executor or {})}, **changes)
-
-
-class ClusterTest(SweepTest):
-    TIMEOUT = 120
-
-    def start_sweep(self, file, env=None):
-        with open(self.path("stderr"), "w") as log:
-            process = subprocess.Popen(self.command("run", file), env={**os.environ, **(env or {})},
-                                       stdout=subprocess.DEVNULL, stderr=log)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        return process
-
-    def tearDown(self):
-        super().tearDown()
-        CLUSTER.clear()
-
-    def jobs(self):
-        """Slurm's jobs of this test's sweep."""
-        folder = os.path.join(self.store, "submissions")
-        tokens = os.listdir(folder) if os.path.isdir(folder) else []
-        return [job for job in CLUSTER.jobs() if job[0] in tokens]
-
-    def log(self):
-        with open(self.path("stderr")) as file:
-            return file.read()
-
-    def states(self):
-        return self.sweep_json("status")["sweeps"][0]["runs_by_state"]
-
-    def attempts(self):
-        return [run["attempts"] for run in self.sweep_json("status")["sweeps"][0]["runs"]]
-
-    def submissions(self):
-        return os.listdir(os.path.join(self.store, "submissions"))
-
-    def assert_same_as_a_local_run(self):
-        local = self.path("local")
-        self.sweep("run", self.write_sweep(tiny_sweep(), "local.json"), store=local)
-        self.assertEqual(self.points(), self.points(store=local))
-        self.assertEqual(self.sweep("db", "check").strip().splitlines()[-1].endswith("ok"), True)
+    start_cluster()
 
 
 class SlurmTest(ClusterTest):
@@ -126,7 +67,7 @@ class SlurmTest(ClusterTest):
         self.assertEqual(self.attempts(), [1] * 6)
 
     def test_an_sbatch_whose_answer_is_lost_is_not_repeated(self):
-        env = self.program_first_on_path("sbatch", f"{slurm_cluster.shutil.which('sbatch')} \"$@\" >/dev/null; sleep 60\n")
+        env = self.program_first_on_path("sbatch", f"{shutil.which('sbatch')} \"$@\" >/dev/null; sleep 60\n")
         report = self.sweep_json("run", self.write_sweep(slurm_sweep({"answer_timeout": 2})), env=env)
         self.assertIn("did not answer in time", self.last_stderr)
         self.assertEqual((report["completed"], report["failed"]), (6, 0))
@@ -134,13 +75,13 @@ class SlurmTest(ClusterTest):
         self.assert_same_as_a_local_run()
 
     def test_an_sbatch_that_answers_garbage_is_looked_for_in_the_queue(self):
-        env = self.program_first_on_path("sbatch", f"{slurm_cluster.shutil.which('sbatch')} \"$@\" >/dev/null; echo welcome\n")
+        env = self.program_first_on_path("sbatch", f"{shutil.which('sbatch')} \"$@\" >/dev/null; echo welcome\n")
         self.assertEqual(self.sweep_json("run", self.write_sweep(slurm_sweep()), env=env)["completed"], 6)
         self.assertEqual((self.attempts(), len(self.submissions())), ([1] * 6, 1))
 
     def test_a_job_that_comes_after_it_was_given_up_does_nothing(self):
         # The first sbatch hangs and its job reaches the queue only when another was sent in its place.
-        true = slurm_cluster.shutil.which("sbatch")
+        true = shutil.which("sbatch")
         env = self.program_first_on_path("sbatch", f"""
 if mkdir {self.path('first')} 2>/dev/null; then
   setsid bash -c 'while [ $(ls {self.store}/submissions | wc -l) -lt 2 ]; do sleep 0.1; done; "$0" "$@" && touch {self.path('late')}' \\
@@ -164,9 +105,9 @@ exec {true} "$@"
         file = self.write_sweep(slurm_sweep())
         process = self.start_sweep(file, {"TINY_TRAINER_STEP_SECONDS": "3"})
         self.wait_until(lambda: any(job[2] == "RUNNING" for job in self.jobs()))
-        CLUSTER.kill_controller()
+        self.cluster.kill_controller()
         self.wait_until(lambda: "squeue" in self.log())
-        CLUSTER.start_controller()
+        self.cluster.start_controller()
         self.assertEqual(process.wait(timeout=300), 0)
         self.assertEqual(self.attempts(), [1] * 6)
         self.assert_same_as_a_local_run()
@@ -192,6 +133,15 @@ exec {true} "$@"
         self.assertEqual(report["completed"], 0)
         self.sweep("run", file, "--retry-failed")
         self.assertEqual(self.states(), {"completed": 6})
+
+    def test_a_run_is_cancelled_whose_task_waits_among_others(self):
+        process = self.start_sweep(self.write_sweep(slurm_sweep()), SLOW)
+        self.wait_until(lambda: [job[2] for job in self.jobs()].count("PENDING") == 3)
+        self.wait_until(lambda: self.states().get("queued") == 3)
+        self.sweep("cancel", self.tasks()[4])
+        self.assertEqual(process.wait(timeout=60), 3)
+        self.assertEqual(self.states(), {"completed": 5, "cancelled": 1})
+        self.assertEqual(self.attempts(), [1] * 6)
 
     def test_a_trainer_that_fails_is_told_with_its_exit_code(self):
         sweep = slurm_sweep(trainer={"command": ["/bin/sh", "-c", "echo broken >&2; exit 9"]},
@@ -275,10 +225,10 @@ class RealTrainingOnSlurmTest(ClusterTest):
         self.wait_until(lambda: all(self.has_trained(run) for run in os.listdir(os.path.join(self.store, "runs"))))
         subprocess.run(["sbatch", "--partition=urgent", "--nodes=3", "--ntasks-per-node=1", "--output=/dev/null",
                         "--wrap=sleep 3"], check=True, capture_output=True)
-        self.wait_until(lambda: any(job[0] == "wrap" and job[2] == "COMPLETED" for job in CLUSTER.jobs()))
+        self.wait_until(lambda: any(job[0] == "wrap" and job[2] == "COMPLETED" for job in self.cluster.jobs()))
         self.wait_until(lambda: any(job[2] == "RUNNING" for job in self.jobs()), 180)
-        CLUSTER.kill_controller()
-        CLUSTER.start_controller()
+        self.cluster.kill_controller()
+        self.cluster.start_controller()
         self.assertEqual(process.wait(timeout=self.TIMEOUT), 0)
         self.assertEqual(self.attempts(), [1, 1])
         resumed = [start for start in self.starts() if start]
@@ -340,13 +290,7 @@ class NodeTest(ClusterTest):
         (first,) = [job for job in self.jobs() if job[1] == "0"]
         self.victim = self.tasks()[0]
         self.wait_until(lambda: any(event["type"] == "checkpoint" for event in self.events(self.victim)))
-        return process, CLUSTER.node_of(first[3])
-
-    def tasks(self):
-        """Runs in the order of their tasks."""
-        (submission,) = self.submissions()
-        with open(os.path.join(self.store, "submissions", submission, "tasks")) as lines:
-            return [os.path.basename(line.split("\t")[0]) for line in lines]
+        return process, self.cluster.node_of(first[3])
 
     def events(self, run):
         attempts = os.path.join(self.store, "runs", run, "attempts")
@@ -379,29 +323,29 @@ class NodeTest(ClusterTest):
 
     def test_a_node_that_is_taken_down(self):
         process, node = self.start_two_runs()
-        CLUSTER.declare_down(node)
-        CLUSTER.drain(node)  # its slurmd is well and would offer it again
+        self.cluster.declare_down(node)
+        self.cluster.drain(node)  # its slurmd is well and would offer it again
         self.check_that_it_went_on_elsewhere(process, node)
         self.assertEqual(self.attempts(), [1, 1])
 
     def test_a_node_that_dies(self):
         process, node = self.start_two_runs()
-        CLUSTER.kill_node(node)
-        CLUSTER.declare_down(node)
+        self.cluster.kill_node(node)
+        self.cluster.declare_down(node)
         self.check_that_it_went_on_elsewhere(process, node)
         self.assertEqual(self.attempts(), [1, 1])
 
     def test_a_node_that_dies_where_jobs_are_not_requeued(self):
         process, node = self.start_two_runs(lines=["--no-requeue"], max_attempts=1)
-        CLUSTER.kill_node(node)
-        CLUSTER.declare_down(node)
+        self.cluster.kill_node(node)
+        self.cluster.declare_down(node)
         self.check_that_it_went_on_elsewhere(process, node)
         self.assertEqual(sorted(self.attempts()), [1, 2])
 
     def test_a_node_that_is_cut_off_while_its_trainer_goes_on(self):
         process, node = self.start_two_runs()
-        CLUSTER.cut_off_node(node)
-        CLUSTER.declare_down(node)
+        self.cluster.cut_off_node(node)
+        self.cluster.declare_down(node)
         self.assertEqual(process.wait(timeout=self.TIMEOUT), 0, self.log())
         self.assertEqual(self.starts(self.victim), [(node, None)], "two trainers on one run")
         self.assertEqual(self.attempts(), [1, 1])

@@ -22,6 +22,10 @@ sweep_add_e2e(command_e2e command_executor_test.py LABELS e2e TIMEOUT 300)
 if(TARGET clip_train)
   sweep_add_e2e(slurm slurm_test.py LABELS slurm TIMEOUT 1500 ENVIRONMENT "SLURM_TEST_SAMPLES=500000")
 endif()
+# The same with accounts (slurmdbd); once is enough of the forty seconds that it waits.
+if(NOT SWEEP_SANITIZE)
+  sweep_add_e2e(slurm_accounts slurm_accounts_test.py LABELS slurm TIMEOUT 300)
+endif()
 # A sanitized program cannot be preloaded into.
 if(NOT SWEEP_SANITIZE)
   sweep_add_e2e(faults faults_test.py LABELS crash TIMEOUT 600

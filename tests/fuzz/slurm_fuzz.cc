@@ -14,7 +14,7 @@ void Read(std::string_view text) {
         (void)PhaseOf(task);
         (void)CauseOf(task);
       }
-      (void)ParseSacct(answer);
+      (void)ParseSacct(answer, {"sweep-1_0", "sweep-1_7"});
       return;
     case 1:
       (void)SlurmConfigValue(answer, "MaxArraySize");

@@ -1,6 +1,7 @@
 #include "orchestrator/slurm_queue.h"
 
 #include <catch2/catch.hpp>
+#include <map>
 #include <random>
 #include <string>
 
@@ -43,14 +44,57 @@ TEST_CASE("ParseSacct finds our tasks by their own names among others") {
   const auto tasks = ParseSacct(
       "sweep-0a1b2c3d4e5f|4711_0|OUT_OF_MEMORY\n"
       "sweep-0a1b2c3d4e5f|4711_1|CANCELLED by 1000\n"
-      "sweep-0a1b2c3d4e5f|4711_[2-9%4]|PENDING\n"
       "sweep-0a1b2c3d4e5f|4711_0.batch|COMPLETED\n"
       "wrap|4712|COMPLETED\n"
-      "sacct: error: slurmdbd is away");
+      "wrap|4713_[0-9]|COMPLETED\n"
+      "sacct: error: slurmdbd is away",
+      {"sweep-0a1b2c3d4e5f_0", "sweep-0a1b2c3d4e5f_1", "sweep-0a1b2c3d4e5f_2"});
   REQUIRE(tasks.size() == 2);
   CHECK(tasks.at("sweep-0a1b2c3d4e5f_0").job == "4711_0");
   CHECK(CauseOf(tasks.at("sweep-0a1b2c3d4e5f_0")) == "out_of_memory");
   CHECK(CauseOf(tasks.at("sweep-0a1b2c3d4e5f_1")) == "cancelled");
+}
+
+TEST_CASE("ParseSacct finds those of our tasks that share a line because they never started") {
+  using States = std::map<std::string, std::string>;
+  const auto states = [](const std::string& text) {
+    States found;
+    const auto tasks = ParseSacct(text, {"sweep-a_0", "sweep-a_9", "sweep-a_20", "sweep-b_0"});
+    for (const auto& [name, task] : tasks) found[task.job] = task.state;
+    return found;
+  };
+  // As Slurm 22.05 prints them.
+  CHECK(states("sweep-a|1_[9-19,21-49]|CANCELLED by 0") == States{{"1_9", "CANCELLED"}});
+  CHECK(states("sweep-a|24_[1-2,4,9,20%3]|CANCELLED by 0") ==
+        States{{"24_9", "CANCELLED"}, {"24_20", "CANCELLED"}});
+  CHECK(states("sweep-a|40_[0-5]|DEADLINE") == States{{"40_0", "DEADLINE"}});
+  CHECK(states("sweep-a|1_[7-65:2]|CANCELLED by 0") == States{{"1_9", "CANCELLED"}});
+  // Cancelled one by one, till none was left.
+  CHECK(states("sweep-b|2|CANCELLED by 0") == States{{"2_0", "CANCELLED"}});
+  // The default cut after 64 characters, and what cannot be read at all.
+  CHECK(states("sweep-a|24_[1-2,9,2...%3]|CANCELLED by 0") == States{{"24_9", "CANCELLED"}});
+  CHECK(states("sweep-a|1_[0-99999999999999999999]|CANCELLED by 0").empty());
+  CHECK(states("sweep-a|1_[0-9:0,-20,20-,]|CANCELLED by 0").empty());
+  CHECK(states("sweep-a|1_[|CANCELLED by 0").empty());
+}
+
+TEST_CASE("What sacct says of a task alone goes before what it says of the rest of its array") {
+  // Of Slurm 22.05: the tasks of a node that died, one that was requeued and then cancelled, and
+  // two that were cancelled one by one before they started.
+  const auto tasks = ParseSacct(
+      "sweep-vqczbjuh8|1_0|COMPLETED\n"
+      "sweep-vqczbjuh8|1_1|CANCELLED by 0\n"
+      "sweep-vqczbjuh8|1_2|TIMEOUT\n"
+      "sweep-vqczbjuh8|1_4|NODE_FAIL\n"
+      "sweep-vqczbjuh8|1_5|NODE_FAIL\n"
+      "sweep-vqczbjuh8|1|CANCELLED by 0\n"
+      "sweep-vqczbjuh8|1_3|CANCELLED by 0\n",
+      {"sweep-vqczbjuh8_0", "sweep-vqczbjuh8_4", "sweep-vqczbjuh8_6", "sweep-vqczbjuh8_7"});
+  CHECK(tasks.size() == 8);
+  CHECK(tasks.at("sweep-vqczbjuh8_0").state == "COMPLETED");
+  CHECK(tasks.at("sweep-vqczbjuh8_4").state == "NODE_FAIL");
+  CHECK(tasks.at("sweep-vqczbjuh8_7").state == "CANCELLED");
+  CHECK(tasks.at("sweep-vqczbjuh8_7").job == "1_7");
 }
 
 TEST_CASE("SlurmConfigValue reads scontrol's table") {
@@ -112,7 +156,7 @@ TEST_CASE("Whatever a scheduler prints, it is read or left out") {
     for (char& c : text) c = alphabet[random() % alphabet.size()];
     for (const auto& [name, task] : ParseSqueue("sweep-1|1|" + text))
       CHECK(name.starts_with("sweep-"));
-    for (const auto& [name, task] : ParseSacct("sweep-1|1_" + text))
+    for (const auto& [name, task] : ParseSacct("sweep-1|1_" + text, {"sweep-1_7"}))
       CHECK(name.starts_with("sweep-"));
     (void)SlurmConfigValue(text, "MaxArraySize");
     (void)ReadSbatchAnswer(static_cast<int>(random() % 2), text, text);

@@ -1,13 +1,15 @@
 """A real Slurm of a few virtual nodes on this machine, for as long as a test takes: munged, slurmctld and one slurmd a node,
-without systemd, cgroups or accounting. Needs root and Debian's slurm-wlm and munge."""
+without systemd and cgroups, and with accounts only where they are asked for. Needs root and Debian's slurm-wlm and munge."""
 import os
-import re
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
+
+import slurm_accounts
+from processes import kill_all_with, kill_if_there, parent_of, processes_with, read_process, wait_until
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol")
 
@@ -28,7 +30,6 @@ SlurmdLogFile={folder}/slurmd.%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
-AccountingStorageType=accounting_storage/none
 SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=2,bf_interval=2,sched_min_interval=100000
 SelectType=select/cons_tres
@@ -50,12 +51,23 @@ PartitionName=urgent Nodes={names} MaxTime=INFINITE State=UP PriorityTier=10
 PartitionName=gpus Nodes={gpu_node} MaxTime=INFINITE State=UP PriorityTier=1
 """
 
+WITHOUT_ACCOUNTS = "AccountingStorageType=accounting_storage/none\n"
 
-def what_is_missing():
+# The munge socket stands in the place of a password.
+WITH_ACCOUNTS = """AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost=localhost
+AccountingStoragePort={port}
+AccountingStoragePass={folder}/munge/socket
+"""
+
+
+def what_is_missing(accounts=False):
     """Why a cluster cannot be started here; empty if it can."""
     if os.geteuid() != 0:
         return "the user is not root"
     missing = [program for program in PROGRAMS if not shutil.which(program)]
+    if accounts:
+        missing += slurm_accounts.what_is_missing()
     if missing:
         return f"{', '.join(missing)} not installed (scripts/setup --dev)"
     if not os.path.isdir("/sys/fs/cgroup") or not os.listdir("/sys/fs/cgroup"):
@@ -79,22 +91,13 @@ def free_ports(count):
     raise RuntimeError("no free ports")
 
 
-def read_process(pid, name):
-    """A file of a process in /proc; empty when it is gone."""
-    try:
-        with open(f"/proc/{pid}/{name}", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
 class SlurmCluster:
-    def __init__(self, nodes=3, cpus=1, max_array_size=1001, min_job_age=300):
+    def __init__(self, nodes=3, cpus=1, max_array_size=1001, min_job_age=300, accounts=False):
         self.folder = tempfile.mkdtemp(prefix="slurm-")
         os.chmod(self.folder, 0o755)
         self.nodes = [f"n{i + 1}" for i in range(nodes)]
         self.gpu_node = "g1"  # in a partition of its own
-        port = free_ports(nodes + 2)
+        port = free_ports(nodes + 3)
         host = socket.gethostname().split(".")[0]
         lines = [f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port + 1 + i} CPUs={cpus} RealMemory=2000"
                  for i, name in enumerate(self.nodes)]
@@ -102,12 +105,24 @@ class SlurmCluster:
                      "RealMemory=2000 Gres=gpu:2")
         self.make_gpus(2)
         self.config = os.path.join(self.folder, "slurm.conf")
+        accounts_port = port + nodes + 2
         with open(self.config, "w") as out:
             out.write(CONFIG.format(host=host, folder=self.folder, port=port, nodes="\n".join(lines),
                                     names=",".join(self.nodes), gpu_node=self.gpu_node,
                                     max_array_size=max_array_size, min_job_age=min_job_age))
+            out.write(WITH_ACCOUNTS.format(folder=self.folder, port=accounts_port) if accounts else WITHOUT_ACCOUNTS)
+        self.accounts = slurm_accounts.SlurmAccounts(self.folder, accounts_port) if accounts else None
         os.environ["SLURM_CONF"] = self.config
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def start(self):
         self.start_munge()
+        if self.accounts:
+            self.accounts.start()
         self.start_controller()
         for name in [*self.nodes, self.gpu_node]:
             os.makedirs(os.path.join(self.folder, f"spool.{name}"))
@@ -159,15 +174,12 @@ class SlurmCluster:
         """Everything on it is gone, as when its power fails."""
         self.cut_off_node(name)
         tasks = self.tasks_of_node(name)
-        parents = {re.search(r"^PPid:\t(\d+)", read_process(pid, "status"), re.M)[1] for pid in tasks}
-        managers = [pid for pid in parents if read_process(pid, "comm") == "slurmstepd\n"]
+        managers = [pid for pid in map(parent_of, tasks) if read_process(pid, "comm") == "slurmstepd\n"]
         for pid in managers + tasks:  # a manager would tell the controller how its tasks ended
-            os.kill(int(pid), signal.SIGKILL)
+            kill_if_there(pid)
 
     def tasks_of_node(self, name):
-        marks = {f"SLURM_CONF={self.config}", f"SLURMD_NODENAME={name}"}
-        return [pid for pid in os.listdir("/proc")
-                if pid.isdigit() and marks <= set(read_process(pid, "environ").split("\0"))]
+        return processes_with({f"SLURM_CONF={self.config}", f"SLURMD_NODENAME={name}"})
 
     def declare_down(self, name):
         """What the controller itself does when a node has not answered for SlurmdTimeout, or an administrator at once."""
@@ -182,14 +194,12 @@ class SlurmCluster:
                               capture_output=True, text=True).stdout.strip()
 
     def wait_for_nodes(self):
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            states = subprocess.run(["sinfo", "--noheader", "--Node", "--format=%T", "--partition=main"],
-                                    capture_output=True, text=True).stdout.split()
-            if states == ["idle"] * len(self.nodes):
-                return
-            time.sleep(0.2)
-        raise RuntimeError("the test's Slurm did not come up; see " + self.folder)
+        wait_until(self.nodes_are_idle, "the test's Slurm", self.folder)
+
+    def nodes_are_idle(self):
+        states = subprocess.run(["sinfo", "--noheader", "--Node", "--format=%T", "--partition=main"],
+                                capture_output=True, text=True).stdout.split()
+        return states == ["idle"] * len(self.nodes)
 
     def jobs(self, states="all"):
         """(name, index, state, restarts) of every task Slurm still knows."""
@@ -213,16 +223,9 @@ class SlurmCluster:
         self.wait_for_nodes()
 
     def stop(self):
-        subprocess.run(["scancel", "--user=root"], capture_output=True, timeout=30)
-        pids = []
-        for name in os.listdir(self.folder):
-            if name.endswith(".pid"):
-                with open(os.path.join(self.folder, name)) as file:
-                    pids.append(int(file.read().strip() or 0))
-        for pid in filter(None, pids):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        """Ends what was started for it, jobs and what they started too."""
+        if self.accounts:
+            self.accounts.stop()
+        kill_all_with({f"SLURM_CONF={self.config}"})
         os.environ.pop("SLURM_CONF", None)
         shutil.rmtree(self.folder, ignore_errors=True)
