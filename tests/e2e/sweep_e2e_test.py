@@ -529,10 +529,30 @@ class ExplainTest(SweepTest):
         self.assertEqual([change["to_state"] for change in told["transitions"]], ["submitting", "running", "failed"])
         self.assertEqual(told["nearest"]["differences"], [{"field": "/samples_seen", "ours": "1024", "theirs": "4096"}])
         text = self.sweep("explain", run)
-        for words in ("exit code 2", "sweep retry " + run[:8], "/samples_seen", "attempt 1 failed"):
+        for words in ("exit code 2", "sweep retry " + run[:8], "\n  samples_seen: 1024 -> 4096\n", "attempt 1 failed",
+                      "of sweep tiny: model w32, dataset fashion_scenes,"):
             self.assertIn(words, text)
+        self.assertNotIn("{", text)
         self.sweep("explain", "zzz", expect=2)
         self.assertIn("no run of", self.last_stderr)
+
+    def test_the_nearest_sibling_is_nearest_by_ratio(self):
+        sweep = tiny_sweep(grid={"model": ["w32"], "samples_seen": [512, 1024, 2048, 16384]}, evaluations=[])
+        self.sweep("run", self.write_sweep(sweep))
+        runs = {run["samples_seen"]: run["run_id"] for run in self.sweep_json("status")["sweeps"][0]["runs"]}
+        for samples, nearest in ((512, 1024), (2048, 1024), (16384, 2048)):
+            self.assertEqual(self.sweep_json("explain", runs[samples])["nearest"]["run_id"], runs[nearest])
+
+    def test_explain_keeps_the_reason_of_a_run_that_is_to_be_retried(self):
+        sweep = tiny_sweep(trainer=self.BROKEN, grid={"model": ["w32"], "samples_seen": [1024]})
+        self.sweep("run", self.write_sweep(sweep), expect=3)
+        (run,) = self.run_ids("failed")
+        self.sweep("retry", run)
+        told = self.sweep_json("explain", run)
+        self.assertEqual(told["state"], "planned")
+        self.assertIn("It failed in attempt 1 (bad_spec)", told["why"])
+        self.assertIn("`sweep retry` asked for another", told["why"])
+        self.assertNotIn("checkpoint", told["why"])
 
     def test_explain_says_that_a_run_waits_for_one_that_failed(self):
         sweep = tiny_sweep(grid={"model": ["w32"], "samples_seen": [1024]}, trainer=self.BROKEN,
