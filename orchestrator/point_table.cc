@@ -179,7 +179,7 @@ class Grouper {
       RefuseMixedCompute(group);
       WarnOfMixture(group);
       WarnOfMixedKinds(group);
-      WarnOfOtherRecipe(group);
+      if (query_.kind.empty()) WarnOfOtherRecipe(group);
       WarnOfHoles(group);
       WarnOfChoice(group);
       AddSettings(group);
@@ -349,8 +349,8 @@ class Grouper {
         "points of different kinds are mixed: {}; their errors are not of one law", text));
   }
 
-  // Of whole recipes there are two kinds. That one of them was taken is for the reader to judge; a
-  // trunk that is left out is no loss.
+  // Of whole recipes there are two kinds. That one of them was taken unasked is for the reader to
+  // judge; a trunk that is left out is no loss.
   static void WarnOfOtherRecipe(PointGroup& group) {
     KindCounts others = group.kinds_left_out;
     others.erase("trunk");

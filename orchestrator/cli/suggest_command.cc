@@ -193,10 +193,13 @@ void Write(const Suggestion& s, const std::string& name) {
     throw Failure(FailureCode::kUsage, name + " exists; --write never replaces a file");
 }
 
-int Suggest(const GlobalOptions& global, const SuggestWords& words) {
+int Suggest(const GlobalOptions& global, SuggestWords words) {
   const Target asked = ReadOneTarget("suggest", words.at, words.model, words.samples);
   const SweepFile file = ReadSweepFile(words.sweep_file, LoadCatalog(DataPath("")));
   const ExpandedSweep sweep = Expand(file);
+  // The sweep file's first fit gives the law, and its points with it.
+  if (words.fit.law.empty() && words.fit.query.kind.empty() && !file.fits.empty())
+    words.fit.query.kind = file.fits.front().kind;
   const std::string law_name = LawNameOf(words, file);
   const Law& law = FindLaw(law_name);
   FitWords fit = words.fit;
