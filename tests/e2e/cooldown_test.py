@@ -77,5 +77,17 @@ class CooldownTest(SweepTest):
         self.assertIn("with 1 that they start from", self.sweep(*ask, "--count", "2"))
 
 
+    def test_plan_says_what_branches_save_as_validate_does(self):
+        file = self.write_sweep(cooldown_sweep())
+        (checked,) = self.sweep_json("validate", file)["files"]
+        self.assertGreater(checked["train_flops_saved_by_branches"], 0)
+        self.assertEqual(self.sweep_json("plan", file)["train_flops_saved_by_branches"],
+                         checked["train_flops_saved_by_branches"])
+        saving = self.sweep("validate", file).split("; ")[1].strip()
+        self.assertRegex(saving, r"^branches save \d+% of .* FLOPs$")
+        self.assertIn(saving, self.sweep("plan", file))
+        self.assertNotIn("branches", self.sweep("plan", self.write_sweep(tiny_sweep())))
+
+
 if __name__ == "__main__":
     unittest.main()
