@@ -31,8 +31,9 @@ struct RunRow {
   std::string model;               ///< label
   std::string dataset;             ///< label
   std::string curve;               ///< label: which family of points the run belongs to
-  std::string point_kind =
-      "final";  ///< of its last checkpoint: `final`, or `cooldown` for a branch of a trunk
+  /// Of its last checkpoint: `final`, or `cooldown` for a branch of a trunk. That a run is a trunk
+  /// its branches say (db/point_labels.h).
+  std::string point_kind = "final";
   Coordinates coordinates;  ///< every field of the sweep file, as requested
   std::vector<EvaluationRequest> evaluations;
 };

@@ -410,9 +410,61 @@ FROM attempt_work JOIN attempts USING (run_id, attempt)
 WHERE last_step_at > first_step_at AND last_step_samples > first_step_samples;
 )sql";
 
+constexpr const char* kVersion9 = R"sql(
+-- The learning rate's schedule with the ancestors': 'constant+cosine' (db/point_labels.h says how it is made).
+WITH RECURSIVE whole(run_id, schedule) AS (
+  SELECT run_id, schedule FROM runs WHERE parent_run_id IS NULL
+  UNION ALL
+  SELECT runs.run_id, CASE
+    WHEN '+' || whole.schedule LIKE '%+' || runs.schedule THEN whole.schedule
+    WHEN '+' || whole.schedule LIKE '%+constant' AND runs.schedule = 'constant_cooldown' THEN whole.schedule || '_cooldown'
+    ELSE whole.schedule || '+' || runs.schedule END
+  FROM runs JOIN whole ON runs.parent_run_id = whole.run_id
+)
+UPDATE runs SET schedule = whole.schedule FROM whole WHERE whole.run_id = runs.run_id AND whole.schedule <> runs.schedule;
+CREATE INDEX runs_by_parent ON runs(parent_run_id) WHERE parent_run_id IS NOT NULL;
+
+-- A run of constant rate that branches left to cool down says nothing of a whole recipe: its end is of the kind 'trunk'.
+DROP VIEW points;
+CREATE VIEW points AS
+SELECT DISTINCT
+  sweep_runs.curve, runs.run_id AS run, sweep_runs.model, sweep_runs.dataset, runs.data_scale,
+  runs.samples_seen - runs.segment_samples_seen + evaluations.segment_samples_seen AS samples_seen,
+  runs.gmacs_per_sample,
+  runs.compute_gmacs - (runs.segment_samples_seen - evaluations.segment_samples_seen) * runs.gmacs_per_sample
+    AS compute_gmacs,
+  runs.train_flops - (runs.segment_samples_seen - evaluations.segment_samples_seen) * runs.gmacs_per_sample * 6e9
+    AS train_flops,
+  runs.params, runs.image_tokens, runs.text_tokens, runs.global_batch_size, runs.learning_rate, runs.seed, runs.schedule,
+  CASE
+    WHEN evaluations.segment_samples_seen <> runs.segment_samples_seen THEN 'intermediate'
+    WHEN EXISTS (SELECT 1 FROM runs AS branch JOIN sweep_runs AS listed USING (run_id)
+      WHERE branch.parent_run_id = runs.run_id AND listed.point_kind = 'cooldown') THEN 'trunk'
+    ELSE sweep_runs.point_kind END AS point_kind,
+  EXISTS (SELECT 1 FROM sweep_runs AS listed JOIN sweeps USING (sweep_id)
+    WHERE listed.run_id = runs.run_id AND sweeps.chosen_by <> '') AS chosen,
+  evaluations.task, evaluations.eval_dataset, measurements.metric, measurements.value, measurements.sample_size
+FROM measurements
+JOIN evaluations USING (eval_id)
+JOIN runs USING (run_id)
+JOIN sweep_runs USING (run_id)
+UNION ALL
+SELECT curve, run, model, dataset, data_scale, samples_seen, gmacs_per_sample, compute_gmacs, train_flops, params,
+  NULL AS image_tokens, NULL AS text_tokens, global_batch_size, learning_rate, seed, schedule, point_kind, 0 AS chosen, task,
+  eval_dataset, metric, value, sample_size
+FROM imported_points;
+)sql";
+
 // Entry i brings version i to i + 1. Never edit one that has been released: add the next.
-constexpr std::array<const char*, 8> kMigrations = {
-    kVersion1, kVersion2, kVersion3, kVersion4, kVersion5, kVersion6, kVersion7, kVersion8};
+constexpr std::array<const char*, 9> kMigrations = {kVersion1,
+                                                    kVersion2,
+                                                    kVersion3,
+                                                    kVersion4,
+                                                    kVersion5,
+                                                    kVersion6,
+                                                    kVersion7,
+                                                    kVersion8,
+                                                    kVersion9};
 
 int StoredVersion(SQLite::Database& database) {
   return database.execAndGet("PRAGMA user_version").getInt();

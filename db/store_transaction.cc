@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "db/point_labels.h"
 #include "db/store_impl.h"
 
 namespace sweep {
@@ -55,6 +56,7 @@ void StoreTransaction::AddSweep(const SweepRow& sweep, double added_at) {
                  sweep.name,
                  added_at,
                  sweep.chosen_by);
+    const auto labels = PointLabelsOf(sweep.runs);
     int64_t position = 0;
     for (const RunRow& run : sweep.runs) {
       const std::optional<std::string> parent =
@@ -77,7 +79,7 @@ void StoreTransaction::AddSweep(const SweepRow& sweep, double added_at) {
           run.spec.data.data_scale,
           run.spec.global_batch_size,
           run.spec.optimizer.learning_rate,
-          run.spec.schedule.name,
+          labels.at(run.run_id).schedule,
           run.spec.seed,
           run.image_tokens,
           run.text_tokens);

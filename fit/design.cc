@@ -324,6 +324,7 @@ class Chooser {
     for (std::optional<std::size_t> at = candidate; at && !chosen_[*at];
          at = candidates_[*at].after) {
       chosen_[*at] = true;
+      if (!candidates_[*at].observed) continue;
       for (Belief& belief : beliefs_) belief.Measure(*at);
     }
   }
@@ -335,7 +336,7 @@ class Chooser {
     double highest = 0;
     for (std::size_t j = 0; j < candidates_.size(); ++j) {
       const double cost = CostOf(j);
-      if (chosen_[j] || cost > left_) continue;
+      if (chosen_[j] || !candidates_[j].observed || cost > left_) continue;
       const double worth = gains[static_cast<Eigen::Index>(j)] / (for_the_cost ? cost : 1);
       if (!(worth > highest)) continue;
       highest = worth;

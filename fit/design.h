@@ -17,6 +17,8 @@ struct Candidate {
   double cost = 0;  ///< positive, in any unit
   /// A candidate that is measured on the way to this one and paid for with it.
   std::optional<std::size_t> after = {};
+  /// False: no point of the law. It is never chosen for itself, it only costs on the way to others.
+  bool observed = true;
 };
 
 /// What is to be known better: the value at a target of the law that `fit` fits to the points.

@@ -104,6 +104,8 @@ Json ToJson(const FitReport& report) {
       {"law", report.law},
       {"formula", report.formula},
       {"n", report.n},
+      {"kind", report.kind},
+      {"kinds_left_out", report.kinds_left_out},
       {"estimates", EstimatesJson(report)},
       {"objective", report.objective},
       {"objective_definition",

@@ -54,8 +54,11 @@ struct FitReport {
   std::string law;      ///< name
   std::string formula;  ///< as documented; fixes the sign convention
   Json group =
-      Json::object();  ///< which points, e.g. {"curve": "laion", "task": …}; set by the caller
-  std::size_t n = 0;   ///< points fitted, after selection
+      Json::object();     ///< which points, e.g. {"curve": "laion", "task": …}; set by the caller
+  std::string kind = {};  ///< of the points, where they have one; `all` for any; set by the caller
+  /// Ends of runs that are of other kinds and were left out, by kind; set by the caller.
+  std::map<std::string, std::size_t> kinds_left_out = {};
+  std::size_t n = 0;  ///< points fitted, after selection
   std::vector<Estimate> estimates;
   double objective = 0;  ///< ½ Σ w·rho(r²), for lad Σ w·|r|
   Residual residual = Residual::kLog;

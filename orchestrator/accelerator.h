@@ -37,6 +37,7 @@ void VisitFields(Visitor& visit, RangedEstimate& s) {
 struct Accelerator {
   std::string name;
   std::string unit;                          ///< `GPU` or `core`: what its hours are hours of
+  double memory_bytes = 0;                   ///< of one; 0: not its own, as a core's
   std::map<std::string, double> peak_flops;  ///< a second, by precision; fp32's must be there
   RangedEstimate utilisation;                ///< share of the peak, by model FLOPs
 };
@@ -45,6 +46,7 @@ template <class Visitor>
 void VisitFields(Visitor& visit, Accelerator& s) {
   visit("name", s.name);
   visit("unit", s.unit);
+  visit("memory_bytes", s.memory_bytes, 0.0);
   visit("peak_flops", s.peak_flops);
   visit("utilisation", s.utilisation);
 }

@@ -29,21 +29,11 @@ size_t CheckpointsLeft(std::set<int64_t> needed,
   return needed.size() + (seconds.middle > checkpoint_every_seconds ? 1 : 0);
 }
 
-// What one process of the run takes on at a time.
-StepSize StepOf(const RunSpec& spec, const SweepJob& job) {
-  return {spec.global_batch_size / job.executor.processes(),
-          job.trainer.micro_batch,
-          spec.precision == "bf16" || spec.precision == "fp16",
-          job.trainer.recompute,
-          job.trainer.sharding,
-          job.executor.processes()};
-}
-
 RunCost CostOfRun(const RunRow& run, const SweepJob& job, const TrainRates& rates) {
   RunCost cost;
   cost.train_flops =
       static_cast<double>(run.spec.samples_seen) * run.gmacs_per_sample * kTrainFlopsPerGmac;
-  cost.memory = EstimateTrainMemory(run.spec.model, StepOf(run.spec, job), run.spec.reduction);
+  cost.memory = MemoryOf(run.spec, job.executor, job.trainer);
   cost.rate = rates.For(run.spec);
   cost.train_seconds = SecondsAt(cost.rate.samples_per_second, run.spec.samples_seen);
   cost.device_hours =
@@ -83,6 +73,19 @@ RangedEstimate TrainSeconds(const RunSpec& spec, const TrainRates& rates) {
   return SecondsAt(rates.For(spec).samples_per_second, spec.samples_seen);
 }
 
+TrainMemory MemoryOf(const RunSpec& spec,
+                     const ExecutorSettings& executor,
+                     const TrainerSettings& trainer) {
+  // What one process of the run takes on at a time.
+  const StepSize step = {spec.global_batch_size / executor.processes(),
+                         trainer.micro_batch,
+                         spec.precision == "bf16" || spec.precision == "fp16",
+                         trainer.recompute,
+                         trainer.sharding,
+                         executor.processes()};
+  return EstimateTrainMemory(spec.model, step, spec.reduction);
+}
+
 PlanCost CostOf(const std::vector<RunWork>& remaining,
                 const SweepJob& job,
                 const TrainRates& rates) {
@@ -114,11 +117,17 @@ PlanCost CostOf(const std::vector<RunWork>& remaining,
 
 void RequireBudget(const PlanCost& cost, const Workplace& workplace, double most_hours) {
   if (cost.device_hours.high <= most_hours) return;
-  throw Failure(FailureCode::kBudget,
-                fmt::format("the plan costs {}, and --max-gpu-hours allows {:.4g}; nothing was "
-                            "started. A narrower range comes from measuring: `sweep plan --probe`",
-                            HoursText(cost.device_hours, workplace),
-                            most_hours));
+  // Whoever has probed already, or names an accelerator that is elsewhere, is not helped by it.
+  const bool guessed =
+      !workplace.imagined && std::any_of(cost.runs.begin(), cost.runs.end(), [](const auto& run) {
+        return run.second.rate.source == RateSource::kAssumed;
+      });
+  throw Failure(
+      FailureCode::kBudget,
+      fmt::format("the plan costs {}, and --max-gpu-hours allows {:.4g}; nothing was started{}",
+                  HoursText(cost.device_hours, workplace),
+                  most_hours,
+                  guessed ? ". A narrower range comes from measuring: `sweep plan --probe`" : ""));
 }
 
 std::string HoursText(const RangedEstimate& hours, const Workplace& workplace) {

@@ -28,7 +28,7 @@ struct PlanCost {
   std::unordered_map<std::string, RunCost> runs;  ///< by run; only those to be trained
   double train_flops = 0;
   double disk_bytes = 0;
-  double most_memory_bytes = 0;
+  double most_memory_bytes = 0;  ///< of a process of a run
   RangedEstimate device_hours;
   /// From first to last: nothing is faster than its longest chain of runs, nor than all of it on
   /// every slot. nullopt where a cluster decides how many work at once.
@@ -37,6 +37,11 @@ struct PlanCost {
 
 /// How long training takes at the rates' workplace.
 [[nodiscard]] RangedEstimate TrainSeconds(const RunSpec& spec, const TrainRates& rates);
+
+/// What a process of the run holds on its device.
+[[nodiscard]] TrainMemory MemoryOf(const RunSpec& spec,
+                                   const ExecutorSettings& executor,
+                                   const TrainerSettings& trainer);
 
 /// The cost of all training in `remaining`, runs of `job`.
 [[nodiscard]] PlanCost CostOf(const std::vector<RunWork>& remaining,

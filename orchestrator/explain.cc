@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <map>
+#include <utility>
 
 #include "db/lease.h"
 #include "orchestrator/progress.h"
@@ -26,12 +29,51 @@ Json SpecOf(const Store& store, const std::string& run_id) {
   return Json::parse(found.rows.at(0).at(0));
 }
 
+std::optional<double> ParseNumber(const std::string& text) {
+  double value = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || stop != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// How far apart two values of a field are: numbers by their ratio, so that 1,024 is nearer to 2,048
+// than 512 is; anything else, zero and a default included, as far as a factor of e.
+double Distance(const SpecDifference& d) {
+  const std::optional<double> ours = ParseNumber(d.ours), theirs = ParseNumber(d.theirs);
+  if (!ours || !theirs || *ours <= 0 || *theirs <= 0) return 1;
+  return std::abs(std::log(*ours / *theirs));
+}
+
+std::pair<size_t, double> DistanceOf(const Sibling& sibling) {
+  double sum = 0;
+  for (const SpecDifference& d : sibling.differences) sum += Distance(d);
+  return {sibling.differences.size(), sum};
+}
+
 // The last reason of a change of state; empty when nothing has happened to the run yet.
 std::string LastReason(const Store& store, const std::string& run_id) {
   const QueryTable found = store.Query(
       "SELECT reason FROM transitions WHERE run_id = ?1 ORDER BY transition_id DESC LIMIT 1",
       {run_id});
   return found.rows.empty() ? "" : found.rows[0][0];
+}
+
+// What its latest attempt failed with, for a run that `sweep retry` planned again.
+std::string WhyRetried(const Store& store, const std::string& run_id) {
+  const QueryTable found = store.Query(
+      "SELECT attempt, coalesce(outcome, ''), failure_class, message FROM attempts "
+      "WHERE run_id = ?1 ORDER BY attempt DESC LIMIT 1",
+      {run_id});
+  const std::string goes_on = "the next `sweep run` starts it again";
+  if (found.rows.empty()) return fmt::format("`sweep retry` asked for it: {}.", goes_on);
+  const auto& attempt = found.rows[0];
+  const std::string failed = attempt[1] == "failed" ? "It failed" : "It ended";
+  return fmt::format("{} in attempt {} ({}){}, and `sweep retry` asked for another: {}.",
+                     failed,
+                     attempt[0],
+                     attempt[2].empty() ? attempt[1] : attempt[2],
+                     attempt[3].empty() ? "" : ": " + attempt[3],
+                     goes_on);
 }
 
 std::string WhyPlanned(const Store& store, const std::string& run_id) {
@@ -48,6 +90,7 @@ std::string WhyPlanned(const Store& store, const std::string& run_id) {
   const std::string reason = LastReason(store, run_id);
   if (reason.empty())
     return "It has not been started yet; `sweep run` starts it when it is its turn.";
+  if (reason == kRetryReason) return WhyRetried(store, run_id);
   return fmt::format(
       "It was at work before ({}) and goes on from its newest checkpoint at the next `sweep run`.",
       reason);
@@ -104,8 +147,7 @@ std::optional<Sibling> NearestSibling(const Store& store, const std::string& run
        store.Query("SELECT run_id, spec FROM runs WHERE run_id <> ?1 ORDER BY run_id", {run_id})
            .rows) {
     Sibling sibling{row[0], CompareSpecs(ours, Json::parse(row[1]))};
-    if (!nearest || sibling.differences.size() < nearest->differences.size())
-      nearest = std::move(sibling);
+    if (!nearest || DistanceOf(sibling) < DistanceOf(*nearest)) nearest = std::move(sibling);
   }
   return nearest;
 }

@@ -23,7 +23,8 @@ struct Sibling {
   std::vector<SpecDifference> differences;
 };
 
-/// The run of the store whose spec differs in the fewest fields; nullopt where there is no other.
+/// The run of the store whose spec differs in the fewest fields, and of several such the one whose
+/// numbers there are nearest by their ratios; nullopt where there is no other.
 [[nodiscard]] std::optional<Sibling> NearestSibling(const Store& store, const std::string& run_id);
 
 /// In one or two sentences: why a run is in the state it is in, and what would change that.

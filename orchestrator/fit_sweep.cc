@@ -65,7 +65,8 @@ std::string GroupText(const Json& group) {
 
 void FitOne(const Table& table, const FitRequest& request, SweepFits& fits) {
   const FitOptions options = MakeOptions(request);
-  std::vector<PointGroup> groups = MakeGroups(table, PointQuery{}, FindLaw(options.law));
+  const PointQuery query{.kind = request.kind};
+  std::vector<PointGroup> groups = MakeGroups(table, query, FindLaw(options.law));
   std::erase_if(groups, [&](const PointGroup& group) { return !Wants(request, group.group); });
   std::vector<PointTable> tables;
   for (const PointGroup& group : groups) tables.push_back(group.points);

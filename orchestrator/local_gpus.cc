@@ -84,6 +84,10 @@ const std::vector<LocalGpu>& LocalGpus() {
   return gpus;
 }
 
+double RoomOnGpu(double memory_bytes) {
+  return kUsableShare * memory_bytes - kContextBytes;
+}
+
 bool WorksOnGpus(const ExecutorSettings& executor, const TrainerSettings& trainer) {
   if (executor.gpus_per_run) return *executor.gpus_per_run > 0;
   if (trainer.device != "auto") return trainer.device == "cuda";

@@ -26,6 +26,9 @@ struct LocalGpu {
 [[nodiscard]] std::vector<LocalGpu> ParseGpus(std::string_view text,
                                               const std::optional<std::string>& visible);
 
+/// How much of a GPU's memory is left for what a run's training holds there.
+[[nodiscard]] double RoomOnGpu(double memory_bytes);
+
 /// Do runs of these settings work on GPUs, as far as can be told from here?
 [[nodiscard]] bool WorksOnGpus(const ExecutorSettings& executor, const TrainerSettings& trainer);
 

@@ -148,7 +148,7 @@ class Grouper {
     curve_ = query.curve.empty() ? kNoColumn : RequireColumn(table, "curve", "--curve");
     metric_ = query.metric.empty() ? kNoColumn : RequireColumn(table, "metric", "--metric");
     metric_of_row_ = query.map.empty() && table.Has("metric") ? table.Find("metric") : kNoColumn;
-    kind_ = query.kind != "all" && table.Has("point_kind") ? table.Find("point_kind") : kNoColumn;
+    kind_ = table.Has("point_kind") ? table.Find("point_kind") : kNoColumn;
     schedule_ = table.Has("schedule") ? table.Find("schedule") : kNoColumn;
     const std::string cluster = !query.cluster.empty() ? query.cluster
                                 : table.Has("model")   ? "model"
@@ -166,16 +166,20 @@ class Grouper {
   }
 
   std::vector<PointGroup> Run() {
+    Members members;
     for (std::size_t row = 0; row < table_.rows.size(); ++row) {
       if (curve_ != kNoColumn && table_.rows[row][curve_] != query_.curve) continue;
       if (metric_ != kNoColumn && table_.rows[row][metric_] != query_.metric) continue;
-      AddRow(GroupOf(row), row);
+      members.emplace_back(GroupOf(row), row);
     }
+    ChooseKinds(members);
+    for (const auto& [group, row] : members) AddRow(groups_[group], row);
     std::erase_if(groups_, FilteredAway);
     for (PointGroup& group : groups_) {
       RefuseMixedCompute(group);
       WarnOfMixture(group);
       WarnOfMixedKinds(group);
+      if (query_.kind.empty()) WarnOfOtherRecipe(group);
       WarnOfHoles(group);
       WarnOfChoice(group);
       AddSettings(group);
@@ -185,6 +189,7 @@ class Grouper {
 
  private:
   static constexpr std::size_t kNoColumn = static_cast<std::size_t>(-1);
+  using Members = std::vector<std::pair<std::size_t, std::size_t>>;  // group and row
 
   // A group of which the user's own filters leave nothing is not one they asked for.
   static bool FilteredAway(const PointGroup& group) {
@@ -196,7 +201,20 @@ class Grouper {
                });
   }
 
-  PointGroup& GroupOf(std::size_t row) {
+  // What a group's usual kind is depends on all of its rows.
+  void ChooseKinds(const Members& members) {
+    if (kind_ == kNoColumn) return;
+    std::vector<KindCounts> counts(groups_.size());
+    for (const auto& [group, row] : members) {
+      if (!RefusingFilter(row)) ++counts[group][table_.rows[row][kind_]];
+    }
+    for (std::size_t g = 0; g < groups_.size(); ++g) {
+      groups_[g].kind = query_.kind.empty() ? UsualKind(counts[g]) : query_.kind;
+      groups_[g].kinds_left_out = EndsLeftOut(counts[g], groups_[g].kind);
+    }
+  }
+
+  std::size_t GroupOf(std::size_t row) {
     const std::vector<std::string> key = sorter_.Key(table_, row);
     const auto [found, added] = index_.try_emplace(key, groups_.size());
     if (added) {
@@ -208,7 +226,7 @@ class Grouper {
       group.points.observable = Observable(row);
       groups_.push_back(std::move(group));
     }
-    return groups_[found->second];
+    return found->second;
   }
 
   [[nodiscard]] std::string Observable(std::size_t row) const {
@@ -218,7 +236,7 @@ class Grouper {
   }
 
   void AddRow(PointGroup& group, std::size_t row) {
-    if (const std::optional<std::string> reason = WhyNot(row)) {
+    if (const std::optional<std::string> reason = WhyNot(group, row)) {
       group.excluded.push_back({table_.labels[row], *reason});
       if (reason->starts_with("no ")) group.missing.emplace_back(row, *reason);
       return;
@@ -243,14 +261,18 @@ class Grouper {
     return NumberIn(table_.rows[row][sample_size_]).value_or(kMissing);
   }
 
-  std::optional<std::string> WhyNot(std::size_t row) {
+  const RowFilter* RefusingFilter(std::size_t row) {
     for (const RowFilter& filter : filters_) {
-      if (!filter.Keeps(table_, numbers_, row)) return "--where " + filter.text();
+      if (!filter.Keeps(table_, numbers_, row)) return &filter;
     }
-    if (kind_ != kNoColumn && !table_.rows[row][kind_].empty() &&
-        table_.rows[row][kind_] != query_.kind) {
-      return fmt::format("a point of kind {}, not {}", table_.rows[row][kind_], query_.kind);
-    }
+    return nullptr;
+  }
+
+  std::optional<std::string> WhyNot(const PointGroup& group, std::size_t row) {
+    if (const RowFilter* filter = RefusingFilter(row)) return "--where " + filter->text();
+    const bool any_kind = kind_ == kNoColumn || group.kind == "all";
+    if (!any_kind && !table_.rows[row][kind_].empty() && table_.rows[row][kind_] != group.kind)
+      return fmt::format("a point of kind {}, not {}", table_.rows[row][kind_], group.kind);
     for (const RowExpression& expression : mapping_.expressions) {
       if (const auto column = expression.Missing(numbers_, row)) return "no " + *column;
     }
@@ -325,6 +347,19 @@ class Grouper {
           "{}{} ({})", text.empty() ? "" : ", ", kind.empty() ? "unmarked" : kind, count);
     group.warnings.push_back(fmt::format(
         "points of different kinds are mixed: {}; their errors are not of one law", text));
+  }
+
+  // Of whole recipes there are two kinds. That one of them was taken unasked is for the reader to
+  // judge; a trunk that is left out is no loss.
+  static void WarnOfOtherRecipe(PointGroup& group) {
+    KindCounts others = group.kinds_left_out;
+    others.erase("trunk");
+    if (others.empty() || group.rows.empty()) return;
+    group.warnings.push_back(
+        fmt::format("points of kind {} are fitted and {} left out: `kind` chooses, and all mixes "
+                    "them",
+                    group.kind,
+                    KindCountsText(others)));
   }
 
   // Cells without a result are rarely missing at random: the largest models run out of memory.
@@ -450,6 +485,8 @@ std::vector<PointGroup> MakeGroups(const Table& table, const PointQuery& query, 
 
 void TellOfGroup(const PointGroup& group, FitReport& report) {
   report.group = group.group;
+  report.kind = group.kind;
+  report.kinds_left_out = group.kinds_left_out;
   report.excluded.insert(report.excluded.begin(), group.excluded.begin(), group.excluded.end());
   report.warnings.insert(report.warnings.begin(), group.warnings.begin(), group.warnings.end());
 }

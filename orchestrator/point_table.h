@@ -9,6 +9,7 @@
 #include "fit/points.h"
 #include "fit/report.h"
 #include "orchestrator/csv.h"
+#include "orchestrator/point_kind.h"
 
 namespace sweep {
 
@@ -26,8 +27,10 @@ struct PointQuery {
   std::string cluster = {};
   std::string sample_size = {};  ///< column; empty: `sample_size`, where there is one
   std::vector<std::string> covariates =
-      {};                      ///< settings; empty: learning rate, batch size, … where there
-  std::string kind = "final";  ///< point_kind to fit: final, intermediate, cooldown or all
+      {};  ///< settings; empty: learning rate, batch size, … where there
+  /// point_kind to fit: final, cooldown, trunk, intermediate or all; empty: each group's usual one
+  /// (orchestrator/point_kind.h).
+  std::string kind = {};
 };
 
 /// The points of one group, with the rows left out and why, and the table's row of each point.
@@ -37,6 +40,8 @@ struct PointGroup {
   std::vector<ExcludedPoint> excluded;
   std::vector<std::string> warnings;
   std::vector<std::size_t> rows;
+  std::string kind = {};           ///< that was asked for, or its usual one; empty: rows have none
+  KindCounts kinds_left_out = {};  ///< ends of runs that are of other kinds
   std::vector<std::pair<std::size_t, std::string>> missing =
       {};  ///< rows left out for an empty cell, why
 };
@@ -57,7 +62,7 @@ struct Assignment {
 /// null leave their row out with that reason; other text where a number is needed is refused.
 /// Without a map: C = compute_gmacs, N = params, D = samples_seen, B = global_batch_size, U =
 /// data_scale, and E = 1 - value for metrics that rise to 1 (L = value for losses); groups are
-/// (curve, task, eval_dataset, metric); only final points enter unless `kind` says otherwise.
+/// (curve, task, eval_dataset, metric); points of one kind enter.
 /// Throws Failure(kUsage) for names the table does not have (it lists those it has), Failure(kData)
 /// for cells.
 [[nodiscard]] std::vector<PointGroup> MakeGroups(const Table& table,

@@ -51,7 +51,7 @@ std::vector<std::string> Retry(Store& store, const std::vector<std::string>& run
   for (const std::string& run_id : runs) {
     const std::optional<RunRecord> run = store.FindRun(run_id);
     if (!run || !CanBeRetried(run->state)) continue;
-    transaction.Transition(run_id, RunState::kPlanned, "sweep retry");
+    transaction.Transition(run_id, RunState::kPlanned, kRetryReason);
     retried.push_back(run_id);
   }
   transaction.Commit();

@@ -8,6 +8,9 @@
 
 namespace sweep {
 
+/// The reason that transitions give for it.
+inline constexpr const char* kRetryReason = "sweep retry";
+
 /// May a run in this state be tried again?
 [[nodiscard]] bool CanBeRetried(RunState state);
 

@@ -35,6 +35,16 @@ std::string IdOfGpu(const std::map<std::string, Accelerator>& known) {
   return "a100";
 }
 
+// Of this machine's GPUs where it is they that runs work on.
+double GpuBytesOf(const Workplace& place) {
+  if (!place.gpu) return 0;
+  double least = place.accelerator.memory_bytes;
+  if (place.imagined || place.host.empty() || LocalGpus().empty()) return least;
+  least = LocalGpus().front().memory_bytes;
+  for (const LocalGpu& gpu : LocalGpus()) least = std::min(least, gpu.memory_bytes);
+  return least;
+}
+
 TrainRate RateOf(std::vector<double> measured, std::string from) {
   std::sort(measured.begin(), measured.end());
   const double middle = SampleQuantile(measured, 0.5);
@@ -86,6 +96,7 @@ Workplace WorkplaceOf(const ExecutorSettings& executor,
   place.gpu = place.accelerator.unit == "GPU";
   place.devices = place.gpu ? std::max<int64_t>(1, executor.gpus_per_run.value_or(1))
                             : place.threads * place.processes;
+  place.gpu_bytes = GpuBytesOf(place);
   return place;
 }
 

@@ -23,6 +23,8 @@ struct Workplace {
   bool gpu = false;         ///< do runs work on GPUs?
   int64_t devices = 1;      ///< GPUs of a run, else cores: what its hours are multiplied by
   Accelerator accelerator;  ///< assumed for what was not measured
+  double gpu_bytes = 0;     ///< memory of its smallest GPU: as its driver says, else the data sheet
+                            ///< of the accelerator; 0 without GPUs
   bool imagined = false;    ///< an accelerator was named: nothing measured here applies
 
   [[nodiscard]] const char* hours_unit() const { return gpu ? "GPU-hours" : "core-hours"; }

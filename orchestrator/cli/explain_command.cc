@@ -90,17 +90,31 @@ void PrintTransitions(const QueryTable& table) {
 }
 
 void PrintSibling(const Sibling& sibling) {
-  fmt::print("\nnearest to it is run {}; they differ in\n", sibling.run_id);
-  std::vector<std::vector<std::string>> rows;
-  for (const SpecDifference& d : sibling.differences) rows.push_back({d.field, d.ours, d.theirs});
-  fmt::print("{}", FormatTable({"field", "this run", "that run"}, rows));
+  fmt::print("\nnearest to it is run {}; from this run to that one:\n", sibling.run_id);
+  for (const SpecDifference& d : sibling.differences)
+    fmt::print("  {}: {} -> {}\n", d.field.substr(1), d.ours, d.theirs);
+}
+
+// What people tell runs apart by; --json has every coordinate.
+void PrintLabel(const Json& label) {
+  const Json coordinates = Json::parse(label.at("coordinates").get<std::string>());
+  fmt::print("of sweep {}: model {}, dataset {}, curve {}",
+             CellText(label.at("sweep")),
+             CellText(label.at("model")),
+             CellText(label.at("dataset")),
+             CellText(label.at("curve")));
+  for (const char* name :
+       {"data_scale", "samples_seen", "global_batch_size", "learning_rate", "schedule", "seed"}) {
+    const auto found = coordinates.find(name);
+    if (found != coordinates.end() && !found->is_null())
+      fmt::print(", {} {}", name, CellText(*found));
+  }
+  fmt::print("\n");
 }
 
 void Print(const Explanation& e) {
   fmt::print("run {}: {}\n", e.run_id, ToString(e.state));
-  for (const Json& label : TableToJson(e.labels)) {
-    fmt::print("of sweep {}: {}\n", CellText(label.at("sweep")), CellText(label.at("coordinates")));
-  }
+  for (const Json& label : TableToJson(e.labels)) PrintLabel(label);
   fmt::print("{}\n", e.why);
   PrintAttempts(e.attempts);
   PrintTransitions(e.transitions);

@@ -89,8 +89,10 @@ void AddFitWords(CLI::App& command, FitWords& words) {
   command.add_option("--by", query.by, "Columns that make a group, one fit each")->delimiter(',');
   command.add_option("--curve", query.curve, "Only rows of this curve");
   command.add_option("--metric", query.metric, "Only rows of this metric");
-  command.add_option("--kind", query.kind, "Kind of points: final, intermediate, cooldown or all")
-      ->capture_default_str();
+  command.add_option("--kind",
+                     query.kind,
+                     "Kind of points: final, cooldown, trunk, intermediate or all (default: final "
+                     "or cooldown, whichever are more)");
   command.add_option(
       "--select",
       words.select,

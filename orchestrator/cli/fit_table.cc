@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include "fit/options.h"
+#include "orchestrator/point_kind.h"
 #include "orchestrator/text_table.h"
 
 namespace sweep {
@@ -45,6 +48,18 @@ std::vector<std::string> Row(const FitReport& report) {
   return row;
 }
 
+// Where runs ended in points of several kinds, which of them the laws are of: each answer once.
+std::string KindLines(const std::vector<FitReport>& reports) {
+  std::set<std::string> lines;
+  for (const FitReport& report : reports) {
+    if (report.kinds_left_out.empty()) continue;
+    lines.insert(fmt::format("points of kind {} were fitted; left out: {} (--kind)\n",
+                             report.kind,
+                             KindCountsText(report.kinds_left_out)));
+  }
+  return fmt::format("{}", fmt::join(lines, ""));
+}
+
 }  // namespace
 
 std::string FitTables(const std::vector<FitReport>& reports) {
@@ -59,7 +74,7 @@ std::string FitTables(const std::vector<FitReport>& reports) {
         "{}{}\n\n{}", begin > 0 ? "\n" : "", caption, FormatTable(Header(reports[begin]), rows));
     begin = end;
   }
-  return text;
+  return text + KindLines(reports);
 }
 
 }  // namespace sweep

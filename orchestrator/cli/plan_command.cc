@@ -12,6 +12,7 @@
 #include "orchestrator/cost_model.h"
 #include "orchestrator/data_files.h"
 #include "orchestrator/fit_sweep.h"
+#include "orchestrator/memory_shortage.h"
 #include "orchestrator/progress.h"
 #include "orchestrator/run_plan.h"
 #include "orchestrator/sweep_file/expand.h"
@@ -46,6 +47,7 @@ struct PlanView {
   StoreComparison against_store;
   Workplace workplace;
   PlanCost cost;
+  std::optional<MemoryShortage> shortage;
   double compute_gmacs = 0;  // of the runs' own segments
   size_t evaluations = 0;
   bool list_runs = false;
@@ -214,6 +216,31 @@ void PrintComparison(const StoreComparison& c) {
   fmt::print("\n");
 }
 
+// Whose memory it is that runs are held against.
+std::string GpuName(const Workplace& place) {
+  if (place.imagined) return place.accelerator.name;
+  if (place.host.empty()) return place.accelerator.name + " (assumed; --accelerator names another)";
+  return "this machine's GPU";
+}
+
+void PrintShortage(const PlanView& view) {
+  if (!view.shortage) return;
+  const MemoryShortage& shortage = *view.shortage;
+  std::map<std::string, size_t> runs_by_model;
+  for (const RunRow* run : shortage.runs) ++runs_by_model[run->model];
+  std::string models;
+  for (const auto& [model, runs] : runs_by_model)
+    models += fmt::format("{}{} ({})", models.empty() ? "" : ", ", model, runs);
+  fmt::print("warning: {} of {} runs do not fit the {} of {}: {}; {} a process at most\n  {}\n",
+             shortage.runs.size(),
+             view.cost.runs.size(),
+             HumanBytes(shortage.gpu_bytes),
+             GpuName(view.workplace),
+             models,
+             HumanBytes(shortage.most_bytes),
+             AdviceText(shortage, view.job.trainer));
+}
+
 void PrintPlan(const PlanView& view) {
   PrintRuns(view);
   PrintRates(view);
@@ -226,6 +253,8 @@ void PrintPlan(const PlanView& view) {
       view.evaluations,
       view.compute_gmacs,
       view.cost.train_flops);
+  if (const std::string saving = BranchSavingText(view.job.sweep); !saving.empty())
+    fmt::print("{}, were each length trained by itself\n", saving);
   PrintComparison(view.against_store);
   for (const std::string& profile : view.profiles)
     fmt::print("settings that the sweep file leaves open are from {}\n", profile);
@@ -233,9 +262,10 @@ void PrintPlan(const PlanView& view) {
   fmt::print("training costs {}", HoursText(view.cost.device_hours, view.workplace));
   if (view.cost.elapsed_seconds)
     fmt::print(", in {} at least", RangeText(*view.cost.elapsed_seconds));
-  fmt::print("; up to {} of memory a run, {} of checkpoints\n",
+  fmt::print("; up to {} of memory a process, {} of checkpoints\n",
              HumanBytes(view.cost.most_memory_bytes),
              HumanBytes(view.cost.disk_bytes));
+  PrintShortage(view);
 }
 
 Json RunJson(const RunWork& work, const PlanCost& costs) {
@@ -267,6 +297,26 @@ Json RunJson(const RunWork& work, const PlanCost& costs) {
   return json;
 }
 
+Json ShortageJson(const PlanView& view) {
+  if (!view.shortage) return nullptr;
+  const MemoryShortage& shortage = *view.shortage;
+  Json runs = Json::array();
+  for (const RunRow* run : shortage.runs) runs.push_back(run->run_id);
+  Json json = {{"gpu", GpuName(view.workplace)},
+               {"gpu_bytes", shortage.gpu_bytes},
+               {"most_memory_bytes", shortage.most_bytes},
+               {"runs", runs},
+               {"remedy", nullptr},
+               {"advice", AdviceText(shortage, view.job.trainer)}};
+  if (shortage.remedy) {
+    json["remedy"] = {{"micro_batch", shortage.remedy->micro_batch},
+                      {"recompute", shortage.remedy->recompute},
+                      {"sharding", shortage.remedy->sharding},
+                      {"most_memory_bytes", shortage.remedy_bytes}};
+  }
+  return json;
+}
+
 Json PlanJson(const PlanView& view) {
   Json runs = Json::array();
   for (const RunWork& work : view.remaining) runs.push_back(RunJson(work, view.cost));
@@ -276,20 +326,23 @@ Json PlanJson(const PlanView& view) {
                {"disk_bytes", view.cost.disk_bytes},
                {"most_memory_bytes", view.cost.most_memory_bytes}};
   if (view.cost.elapsed_seconds) cost["elapsed_seconds"] = FieldsToJson(*view.cost.elapsed_seconds);
-  return {{"schema", "sweep.plan/1"},
-          {"name", view.job.sweep.name},
-          {"total_runs", view.plan.total_runs()},
-          {"already_done", view.plan.already_done()},
-          {"to_train", view.cost.runs.size()},
-          {"to_evaluate", view.evaluations},
-          {"compute_gmacs", view.compute_gmacs},
-          {"train_flops", view.cost.train_flops},
-          {"new", view.against_store.fresh},
-          {"kept", view.against_store.kept},
-          {"orphaned", view.against_store.orphaned},
-          {"profiles", view.profiles},
-          {"cost", cost},
-          {"runs", runs}};
+  return {
+      {"schema", "sweep.plan/1"},
+      {"name", view.job.sweep.name},
+      {"total_runs", view.plan.total_runs()},
+      {"already_done", view.plan.already_done()},
+      {"to_train", view.cost.runs.size()},
+      {"to_evaluate", view.evaluations},
+      {"compute_gmacs", view.compute_gmacs},
+      {"train_flops", view.cost.train_flops},
+      {"train_flops_saved_by_branches", kTrainFlopsPerGmac * GmacsSavedByBranches(view.job.sweep)},
+      {"new", view.against_store.fresh},
+      {"kept", view.against_store.kept},
+      {"orphaned", view.against_store.orphaned},
+      {"profiles", view.profiles},
+      {"cost", cost},
+      {"memory_shortage", ShortageJson(view)},
+      {"runs", runs}};
 }
 
 int Plan(const GlobalOptions& global, const PlanOptions& options) {
@@ -308,12 +361,14 @@ int Plan(const GlobalOptions& global, const PlanOptions& options) {
                 plan.Remaining(),
                 Compare(job.sweep, stored.known, std::move(stored.of_this_name)),
                 {},
+                {},
                 {}};
   const TrainRates rates =
       RatesFor(job, place, view.remaining, options, stored.rates, global.store);
   view.list_runs = options.list_runs;
   view.workplace = rates.workplace();
   view.cost = CostOf(view.remaining, job, rates);
+  view.shortage = FindMemoryShortage(view.remaining, job, view.workplace, view.cost);
   for (const RunWork& work : view.remaining) view.evaluations += work.evaluations.size();
   view.compute_gmacs = view.cost.train_flops / kTrainFlopsPerGmac;
   if (global.json) {

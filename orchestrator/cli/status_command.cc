@@ -8,6 +8,7 @@
 #include "db/lease.h"
 #include "db/store.h"
 #include "orchestrator/cli/command.h"
+#include "orchestrator/point_kind.h"
 #include "orchestrator/progress.h"
 #include "orchestrator/run_grid.h"
 #include "orchestrator/sweep_cost.h"
@@ -180,6 +181,10 @@ std::string FitLine(const Json& fit) {
     line += ";";
   }
   line.pop_back();
+  const auto left_out = fit.value("kinds_left_out", KindCounts());
+  if (!left_out.empty())
+    line += fmt::format(
+        " (of kind {}; left out: {})", fit.at("kind").get<std::string>(), KindCountsText(left_out));
   return line;
 }
 

@@ -40,6 +40,7 @@ struct Suggestion {
   const CandidateRuns& runs;
   const Workplace& workplace;
   std::vector<Json> groups;  // one a question
+  std::string kind;          // of the points asked about
   Target target;
   Design design;
 };
@@ -122,11 +123,14 @@ void Print(const Suggestion& s, const std::string& law, Residual space) {
   PrintSteps(s, space);
   double hours = 0;
   for (const DesignStep& step : s.design.steps) hours += step.cost;
-  fmt::print("{} of {} open runs, {:.4g} {}\n",
+  const std::size_t before = RunsOnTheWay(s.runs, s.design).size();
+  fmt::print("{} of {} open runs{}, {:.4g} {}{}\n",
              s.design.steps.size(),
-             s.runs.runs.size() - s.runs.under_way.size(),
+             s.runs.open(),
+             s.kind.empty() || s.kind == "all" ? "" : " of kind " + s.kind,
              hours,
-             s.workplace.hours_unit());
+             s.workplace.hours_unit(),
+             before == 0 ? "" : fmt::format(", with {} that they start from", before));
   for (std::size_t q = 0; q < s.groups.size(); ++q) {
     const Knowledge& k = s.design.questions[q];
     fmt::print(
@@ -165,15 +169,19 @@ Json SuggestionJson(const Suggestion& s, const std::string& law, Residual space)
                          {"scatter", k.scatter},
                          {"near_best_fits", k.fits}});
   }
+  Json on_the_way = Json::array();
+  for (const RunRow* run : RunsOnTheWay(s.runs, s.design)) on_the_way.push_back(run->run_id);
   return {{"schema", "sweep.suggestion/1"},
           {"law", law},
           {"residual", ToString(space)},
           {"target", s.target},
           {"unit", s.workplace.hours_unit()},
-          {"open_runs", s.runs.runs.size() - s.runs.under_way.size()},
+          {"kind", s.kind},
+          {"open_runs", s.runs.open()},
           {"under_way", s.runs.under_way.size()},
           {"questions", questions},
-          {"runs", steps}};
+          {"runs", steps},
+          {"on_the_way", on_the_way}};
 }
 
 void Write(const Suggestion& s, const std::string& name) {
@@ -185,10 +193,13 @@ void Write(const Suggestion& s, const std::string& name) {
     throw Failure(FailureCode::kUsage, name + " exists; --write never replaces a file");
 }
 
-int Suggest(const GlobalOptions& global, const SuggestWords& words) {
+int Suggest(const GlobalOptions& global, SuggestWords words) {
   const Target asked = ReadOneTarget("suggest", words.at, words.model, words.samples);
   const SweepFile file = ReadSweepFile(words.sweep_file, LoadCatalog(DataPath("")));
   const ExpandedSweep sweep = Expand(file);
+  // The sweep file's first fit gives the law, and its points with it.
+  if (words.fit.law.empty() && words.fit.query.kind.empty() && !file.fits.empty())
+    words.fit.query.kind = file.fits.front().kind;
   const std::string law_name = LawNameOf(words, file);
   const Law& law = FindLaw(law_name);
   FitWords fit = words.fit;
@@ -200,13 +211,17 @@ int Suggest(const GlobalOptions& global, const SuggestWords& words) {
   const Store store(global.store, Store::Access::kRead);
   const TrainRates rates =
       KnownRates(WorkplaceOf(file.executor, file.trainer, words.accelerator), store);
+  PointQuery alike = words.fit.query;  // to the points that there are
+  alike.kind = groups.front().kind;
   const CandidateRuns runs =
-      FindCandidates(sweep, store.States(), rates, groups.front().group, words.fit.query, law);
-  if (runs.runs.size() == runs.under_way.size())
+      FindCandidates(sweep, store.States(), rates, groups.front().group, alike, law);
+  if (runs.open() == 0)
     throw Failure(FailureCode::kData,
-                  fmt::format("{}: no run of this curve is left to choose", words.sweep_file));
+                  fmt::format("{}: no run of this curve{} is left to choose",
+                              words.sweep_file,
+                              alike.kind.empty() ? "" : " and of kind " + alike.kind));
 
-  Suggestion s{sweep, runs, rates.workplace(), {}, TargetOfLaw(law, asked), {}};
+  Suggestion s{sweep, runs, rates.workplace(), {}, alike.kind, TargetOfLaw(law, asked), {}};
   std::vector<DesignQuestion> questions;
   for (const PointGroup& group : groups) {
     s.groups.push_back(group.group);

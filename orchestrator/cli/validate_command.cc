@@ -27,6 +27,7 @@ struct Verdict {
   size_t runs = 0;
   double train_flops = 0;  // of the runs' own segments
   double flops_saved = 0;  // by branches that share a trunk
+  std::string saving;      // the same for people
 };
 
 Verdict Check(const std::string& file, const Catalog& catalog) {
@@ -40,6 +41,7 @@ Verdict Check(const std::string& file, const Catalog& catalog) {
   verdict.name = sweep.name;
   verdict.runs = sweep.runs.size();
   verdict.flops_saved = kTrainFlopsPerGmac * GmacsSavedByBranches(sweep);
+  verdict.saving = BranchSavingText(sweep);
   for (const RunRow& run : sweep.runs) {
     verdict.train_flops +=
         kTrainFlopsPerGmac * run.gmacs_per_sample * static_cast<double>(run.spec.samples_seen);
@@ -65,10 +67,7 @@ void PrintSummary(const std::string& file, const Verdict& verdict) {
              verdict.name,
              verdict.runs,
              verdict.train_flops);
-  if (verdict.flops_saved > 0) {
-    const double alone = verdict.train_flops + verdict.flops_saved;
-    fmt::print("; branches save {:.0f}% of {:.3g}", 100 * verdict.flops_saved / alone, alone);
-  }
+  if (!verdict.saving.empty()) fmt::print("; {}", verdict.saving);
   fmt::print("\n");
 }
 

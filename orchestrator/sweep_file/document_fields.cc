@@ -87,6 +87,12 @@ const FieldTable& FitFields() {
       {.name = "bounds",
        .type = FieldType::kObject,
        .doc = "Narrower ranges of parameters: name to [lower, upper]."},
+      {.name = "kind",
+       .type = FieldType::kChoice,
+       .choices = {"final", "cooldown", "trunk", "intermediate", "all"},
+       .doc = "Which kind of points: ends of ordinary runs, of cooldown branches, of their trunks, "
+              "checkpoints on the way, or all mixed; by default final or cooldown, whichever are "
+              "more."},
       {.name = "curves", .type = FieldType::kTexts, .doc = "Which curves; by default all."},
       {.name = "evaluations",
        .type = FieldType::kTexts,

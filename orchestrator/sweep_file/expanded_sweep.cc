@@ -1,7 +1,11 @@
 #include "orchestrator/sweep_file/expanded_sweep.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
+
+#include "core/compute.h"
 
 namespace sweep {
 
@@ -21,6 +25,15 @@ double GmacsSavedByBranches(const ExpandedSweep& sweep) {
     together += static_cast<double>(run.spec.samples_seen) * run.gmacs_per_sample;
   }
   return parents.size() > 1 ? separate - together : 0;
+}
+
+std::string BranchSavingText(const ExpandedSweep& sweep) {
+  const double saved = kTrainFlopsPerGmac * GmacsSavedByBranches(sweep);
+  if (saved <= 0) return "";
+  double alone = saved;
+  for (const RunRow& run : sweep.runs)
+    alone += kTrainFlopsPerGmac * run.gmacs_per_sample * static_cast<double>(run.spec.samples_seen);
+  return fmt::format("branches save {:.0f}% of {:.3g} FLOPs", 100 * saved / alone, alone);
 }
 
 }  // namespace sweep

@@ -139,6 +139,7 @@ class Reader {
     SetIfGiven(read, "level", fit.level);
     SetIfGiven(read, "fix", fit.fix);
     SetIfGiven(read, "bounds", fit.bounds);
+    SetIfGiven(read, "kind", fit.kind);
     SetIfGiven(read, "curves", fit.curves);
     SetIfGiven(read, "evaluations", fit.evaluations);
     SetIfGiven(read, "metrics", fit.metrics);

@@ -28,6 +28,7 @@ struct FitRequest {
   double level = 0.95;
   Json fix = Json::object();             ///< parameter → value
   Json bounds = Json::object();          ///< parameter → [lower, upper]
+  std::string kind;                      ///< of points, as `sweep fit --kind`
   std::vector<std::string> curves;       ///< empty: all
   std::vector<std::string> evaluations;  ///< empty: all
   std::vector<std::string> metrics;      ///< empty: each task's main one

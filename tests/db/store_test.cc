@@ -276,7 +276,7 @@ TEST_CASE("A store of the version before keeps its rates") {
   SQLite::Database((directory.path() / "sweep.db").string(), SQLite::OPEN_READWRITE)
       .exec(
           "DROP TRIGGER attempt_work_of_event; DROP VIEW run_workloads; DROP TABLE attempt_work; "
-          "DROP TABLE workloads; PRAGMA user_version = 7");
+          "DROP TABLE workloads; DROP INDEX runs_by_parent; PRAGMA user_version = 7");
   const Store store(directory.path(), Store::Access::kWrite);
   const std::vector<MeasuredRates> rates = store.RatesAt("local", "here");
   REQUIRE(rates.size() == 1);
@@ -300,6 +300,48 @@ TEST_CASE("The points view gives one row a measurement with its coordinates") {
   CHECK(points.rows[0] ==
         std::vector<std::string>{
             "scenes", "tiny", "1024", "1.024", "final", "items", "acc1", "0.30000000000000004"});
+}
+
+// What the view says of a trunk that two branches left, of which one goes on at constant rate.
+std::vector<std::string> PointsOfTrunkAndBranches(Store& store) {
+  std::vector<std::string> points;
+  for (const auto& row :
+       store.Query("SELECT value, schedule, point_kind FROM points ORDER BY value").rows)
+    points.push_back(row[0] + " " + row[1] + " " + row[2]);
+  return points;
+}
+
+TEST_CASE("Points know a trunk, its branches and the schedule of both, also of an older store") {
+  const TemporaryDirectory directory;
+  const std::vector<std::string> expected = {"0.125 constant trunk",
+                                             "0.25 constant+cosine cooldown",
+                                             "0.5 constant_cooldown cooldown",
+                                             "0.75 constant final"};
+  {
+    Store store(directory.path(), Store::Access::kWrite);
+    std::vector<RunRow> runs = {SampleRunRow(1)};
+    runs[0].spec.schedule = {"constant"};
+    for (const char* schedule : {"cosine", "constant_cooldown", "constant"}) {
+      RunRow& branch = runs.emplace_back(SampleRunRow(1));
+      branch.spec.schedule = {schedule};
+      branch.spec.start.run_id = runs[0].run_id;
+      branch.run_id = RunId(branch.spec);
+      if (branch.spec.schedule.name != "constant") branch.point_kind = "cooldown";
+    }
+    StoreTransaction transaction(store);
+    transaction.AddSweep(SampleSweepRow(runs), 1);
+    const double values[] = {0.125, 0.25, 0.5, 0.75};
+    for (size_t i = 0; i < runs.size(); ++i)
+      transaction.RecordEvaluation(SampleEvaluationResult(runs[i], values[i]));
+    transaction.Commit();
+    CHECK(PointsOfTrunkAndBranches(store) == expected);
+  }
+  SQLite::Database((directory.path() / "sweep.db").string(), SQLite::OPEN_READWRITE)
+      .exec(
+          "UPDATE runs SET schedule = coalesce(json_extract(spec, '$.schedule.name'), 'cosine'); "
+          "DROP INDEX runs_by_parent; PRAGMA user_version = 8");
+  Store store(directory.path(), Store::Access::kWrite);
+  CHECK(PointsOfTrunkAndBranches(store) == expected);
 }
 
 TEST_CASE("Integrity is checked down to foreign keys") {

@@ -310,6 +310,8 @@ exec {' '.join(TINY_TRAINER)} "$@"
         self.assertEqual(self.sources(plan), {"probed"})
         self.assertAlmostEqual(plan["cost"]["device_hours"]["middle"], 2 * (1024 + 4096 + 16384) / 500 / 3600)
         self.assertNotIn("probing", self.sweep("plan", file, "--probe") + self.last_stderr)
+        self.sweep("run", file, "--max-gpu-hours", "1e-9", expect=4)
+        self.assertNotIn("--probe", self.last_stderr)  # it was made already
         self.sweep("run", file)
         sweep["grid"]["samples_seen"].append(65536)
         plan = self.sweep_json("plan", self.write_sweep(sweep))
@@ -331,6 +333,7 @@ exec {' '.join(TINY_TRAINER)} "$@"
         self.sweep("plan", file, "--max-gpu-hours", "1e-9", expect=4)
         self.sweep("run", file, "--max-gpu-hours", "1e-9", expect=4)
         self.assertIn("core-hours", self.last_stderr)
+        self.assertIn("sweep plan --probe", self.last_stderr)
         self.assertEqual(self.sweep_json("status")["sweeps"], [])
         self.sweep("run", file, "--max-gpu-hours", "1000")
         self.sweep("plan", file, "--max-gpu-hours", "0")  # nothing is left to pay for
@@ -529,10 +532,30 @@ class ExplainTest(SweepTest):
         self.assertEqual([change["to_state"] for change in told["transitions"]], ["submitting", "running", "failed"])
         self.assertEqual(told["nearest"]["differences"], [{"field": "/samples_seen", "ours": "1024", "theirs": "4096"}])
         text = self.sweep("explain", run)
-        for words in ("exit code 2", "sweep retry " + run[:8], "/samples_seen", "attempt 1 failed"):
+        for words in ("exit code 2", "sweep retry " + run[:8], "\n  samples_seen: 1024 -> 4096\n", "attempt 1 failed",
+                      "of sweep tiny: model w32, dataset fashion_scenes,"):
             self.assertIn(words, text)
+        self.assertNotIn("{", text)
         self.sweep("explain", "zzz", expect=2)
         self.assertIn("no run of", self.last_stderr)
+
+    def test_the_nearest_sibling_is_nearest_by_ratio(self):
+        sweep = tiny_sweep(grid={"model": ["w32"], "samples_seen": [512, 1024, 2048, 16384]}, evaluations=[])
+        self.sweep("run", self.write_sweep(sweep))
+        runs = {run["samples_seen"]: run["run_id"] for run in self.sweep_json("status")["sweeps"][0]["runs"]}
+        for samples, nearest in ((512, 1024), (2048, 1024), (16384, 2048)):
+            self.assertEqual(self.sweep_json("explain", runs[samples])["nearest"]["run_id"], runs[nearest])
+
+    def test_explain_keeps_the_reason_of_a_run_that_is_to_be_retried(self):
+        sweep = tiny_sweep(trainer=self.BROKEN, grid={"model": ["w32"], "samples_seen": [1024]})
+        self.sweep("run", self.write_sweep(sweep), expect=3)
+        (run,) = self.run_ids("failed")
+        self.sweep("retry", run)
+        told = self.sweep_json("explain", run)
+        self.assertEqual(told["state"], "planned")
+        self.assertIn("It failed in attempt 1 (bad_spec)", told["why"])
+        self.assertIn("`sweep retry` asked for another", told["why"])
+        self.assertNotIn("checkpoint", told["why"])
 
     def test_explain_says_that_a_run_waits_for_one_that_failed(self):
         sweep = tiny_sweep(grid={"model": ["w32"], "samples_seen": [1024]}, trainer=self.BROKEN,
@@ -724,6 +747,50 @@ class GpuPackingTest(SweepTest):
         places, shared = self.run_on([1300], slots=3)  # each has 600 MiB before its first tensor
         self.assertEqual(places, ["GPU-0"] * 6)
         self.assertEqual(shared, [])
+
+
+class MemoryTest(SweepTest):
+    """Is what runs take, by its estimate, held against what a GPU has?"""
+
+    def big_sweep(self, **trainer):
+        """A run that any GPU has room for and one that takes some 110 GB."""
+        large = tiny_model(1024)
+        for tower in ("vision", "text"):
+            large[tower]["layers"] = 24
+        return self.write_sweep(tiny_sweep(
+            models={"small": tiny_model(64), "large": large}, grid={"model": ["small", "large"]},
+            fixed={"dataset": "fashion_scenes", "global_batch_size": 32768, "learning_rate": 0.001, "precision": "bf16",
+                   "samples_seen": "1M"},
+            executor={"kind": "local", "gpus_per_run": 8}, trainer={"device": "cuda", **trainer}))
+
+    def test_a_plan_names_the_runs_that_do_not_fit_and_what_would_make_them(self):
+        plan = self.sweep_json("plan", self.big_sweep(), "--accelerator", "a100")
+        short = plan["memory_shortage"]
+        memory = {run["run_id"]: run["cost"]["memory_bytes"] for run in plan["runs"]}
+        self.assertEqual((short["gpu"], short["gpu_bytes"]), ("NVIDIA A100", 80e9))
+        self.assertEqual(short["runs"], [run for run, bytes in memory.items() if bytes > 80e9])
+        self.assertEqual(len(short["runs"]), 1)
+        text = self.sweep("plan", self.big_sweep(), "--accelerator", "a100")
+        self.assertIn("warning: 1 of 2 runs do not fit the 80 GB of NVIDIA A100: large (1)", text)
+        remedy = {key: short["remedy"][key] for key in ("micro_batch", "recompute", "sharding")}
+        mended = self.sweep_json("plan", self.big_sweep(**remedy), "--accelerator", "a100")
+        self.assertIsNone(mended["memory_shortage"])
+        self.assertEqual(mended["cost"]["most_memory_bytes"], short["remedy"]["most_memory_bytes"])
+        self.assertIsNone(self.sweep_json("plan", self.big_sweep(), "--accelerator", "core")["memory_shortage"])
+
+    def test_this_machine_has_the_memory_that_its_driver_says(self):
+        env = self.program_first_on_path("nvidia-smi", "echo '0, GPU-0, NVIDIA A100-SXM4-40GB, 40960'\n")
+        env["CUDA_VISIBLE_DEVICES"] = "0"
+        short = self.sweep_json("plan", self.big_sweep(), env=env)["memory_shortage"]
+        self.assertEqual((short["gpu"], short["gpu_bytes"]), ("this machine's GPU", 40960 * 2**20))
+        env = self.program_first_on_path("nvidia-smi", "echo '0, GPU-0, NVIDIA A100-SXM4-800GB, 819200'\n")
+        env["CUDA_VISIBLE_DEVICES"] = "0"
+        self.assertIsNone(self.sweep_json("plan", self.big_sweep(), env=env)["memory_shortage"])
+
+    def test_the_published_runs_fit_the_gpus_they_were_made_on(self):
+        plan = self.sweep_json("plan", os.path.join(SOURCE, "sweeps/laion_grid.json"), "--accelerator", "a100")
+        self.assertIsNone(plan["memory_shortage"])
+        self.assertLess(plan["cost"]["most_memory_bytes"], 75e9)
 
 
 class MistakesTest(SweepTest):

@@ -347,6 +347,17 @@ TEST_CASE("A budget is kept, and what lies on the way is paid for once") {
   }
   CHECK(cost == 12);
   CHECK(design.questions[0].after < design.questions[0].before);
+
+  // A trunk that says nothing of the law is never chosen, but its branches pay for it.
+  std::vector<Candidate> unobserved = candidates;
+  unobserved[0].observed = false;
+  const Design branches =
+      ChooseMeasurements({{points, options, {{"C", 1e5}}}}, unobserved, {.budget = 12});
+  REQUIRE(branches.steps.size() == 2);
+  CHECK(branches.steps[0].cost == 11);
+  CHECK(branches.steps[1].cost == 1);
+  CHECK(branches.steps[0].candidate != 0);
+  CHECK(branches.steps[1].candidate != 0);
 }
 
 }  // namespace sweep

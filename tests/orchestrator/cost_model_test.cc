@@ -8,6 +8,8 @@
 #include "fit/statistics.h"
 #include "orchestrator/csv.h"
 #include "orchestrator/data_files.h"
+#include "orchestrator/local_gpus.h"
+#include "orchestrator/memory_shortage.h"
 #include "tests/support/sample_rows.h"
 
 namespace sweep {
@@ -247,6 +249,47 @@ TEST_CASE("A budget is for the upper end of what a plan may cost") {
     CHECK(failure.exit_code() == 4);
     CHECK_THAT(failure.what(), Catch::Contains("2 core-hours (1 to 3)"));
   }
+}
+
+TEST_CASE("A probe is advised where one would say more than is known") {
+  PlanCost cost;
+  cost.device_hours = {1, 2, 3};
+  cost.runs["measured"].rate.source = RateSource::kMeasured;
+  CHECK_THROWS_WITH(RequireBudget(cost, Here(), 1), !Catch::Contains("--probe"));
+  cost.runs["unknown"].rate.source = RateSource::kAssumed;
+  CHECK_THROWS_WITH(RequireBudget(cost, Here(), 1), Catch::Contains("--probe"));
+  Workplace elsewhere = Here();
+  elsewhere.imagined = true;
+  CHECK_THROWS_WITH(RequireBudget(cost, elsewhere, 1), !Catch::Contains("--probe"));
+}
+
+// What `trainer` would have to be for the sample run on a GPU with so much of what it takes now.
+std::optional<MemoryShortage> ShortageAt(double share, int64_t processes) {
+  RunRow run = SampleRunRow();
+  run.spec.global_batch_size = 4096;
+  run.spec.model.vision.layers = 12;
+  SweepJob job = JobOf({run});
+  job.executor.processes_per_run = processes;
+  Workplace place = Here();
+  const PlanCost cost = CostOfAll(job, TrainRates(place, {}, {}));
+  place.gpu_bytes = (share * cost.most_memory_bytes - RoomOnGpu(0)) / (RoomOnGpu(1) - RoomOnGpu(0));
+  return FindMemoryShortage(RunPlan(job.sweep, {}, {}, false).Remaining(), job, place, cost);
+}
+
+TEST_CASE("The least change of settings with which runs fit is advised") {
+  CHECK_FALSE(ShortageAt(1.01, 1));
+  const auto little = ShortageAt(0.9, 1);
+  REQUIRE(little->remedy);
+  CHECK(little->remedy->recompute == "cheap");
+  CHECK(little->remedy->micro_batch == 0);
+  const auto more = ShortageAt(0.25, 1);
+  REQUIRE(more->remedy);
+  CHECK(more->remedy->recompute == "blocks");
+  CHECK(more->remedy_bytes <= 0.25 * more->most_bytes);
+  CHECK_THAT(AdviceText(*more, {}), Catch::Contains("\"recompute\":\"blocks\""));
+  const auto hopeless = ShortageAt(1e-6, 4);
+  CHECK_FALSE(hopeless->remedy);
+  CHECK_THAT(AdviceText(*hopeless, {}), Catch::Contains("gpus_per_run"));
 }
 
 TEST_CASE("GPU-hours are counted where runs use GPUs, core-hours elsewhere") {

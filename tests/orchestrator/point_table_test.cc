@@ -84,6 +84,37 @@ TEST_CASE("Without a map the store's columns and key are taken, and errors from 
   CHECK(groups[1].group.at("metric") == "loss");
 }
 
+TEST_CASE("Of a curve with branches the branches are fitted, never their trunk") {
+  const std::string head = "C,L,curve,point_kind\n";
+  const std::string branches = "1,3,a,cooldown\n2,2.5,a,cooldown\n";
+  const PointQuery query = {.map = "C=C,L=L"};
+  const auto cooled = Groups(head + branches + "4,2.7,a,trunk\n1,9,a,intermediate\n", query);
+  CHECK(cooled[0].kind == "cooldown");
+  CHECK(cooled[0].points.y == std::vector<double>{3, 2.5});
+  CHECK(cooled[0].kinds_left_out == KindCounts{{"trunk", 1}});
+  CHECK(cooled[0].warnings.empty());
+
+  // Whichever whole recipe has more points; of as many, the branches.
+  CHECK(Groups(head + branches + "1,3,a,final\n2,2,a,final\n", query)[0].kind == "cooldown");
+  const auto ordinary = Groups(head + branches + "1,3,a,final\n2,2,a,final\n4,1,a,final\n", query);
+  CHECK(ordinary[0].kind == "final");
+  CHECK(ordinary[0].kinds_left_out == KindCounts{{"cooldown", 2}});
+  CHECK_THAT(ordinary[0].warnings.at(0), Catch::Contains("2 of kind cooldown left out"));
+
+  // Each group decides for itself, on the rows that filters leave.
+  auto by_curve = query;
+  by_curve.by = {"curve"};
+  const auto two = Groups(head + branches + "1,3,b,final\n", by_curve);
+  CHECK(two[1].kind == "final");
+  auto filtered = query;
+  filtered.where = {"C>1.5"};
+  CHECK(Groups(head + branches + "1,3,a,final\n1,2,a,final\n4,1,a,trunk\n", filtered)[0].kind ==
+        "cooldown");
+  // A trunk alone is nothing to fit, but may be asked for.
+  CHECK(Groups(head + "4,2.7,a,trunk\n", query).empty());
+  CHECK(Groups(head + "4,2.7,a,trunk\n", {.map = "C=C,L=L", .kind = "trunk"})[0].rows.size() == 1);
+}
+
 TEST_CASE("Points of different schedules are fitted together only with a warning") {
   const auto groups = Groups("C,L,schedule\n1,3,cosine\n2,2,constant\n", {.map = "C=C,L=L"});
   REQUIRE(groups[0].warnings.size() == 1);

@@ -6,6 +6,7 @@
 #include "core/compute.h"
 #include "core/failure.h"
 #include "core/hash.h"
+#include "db/point_labels.h"
 #include "tests/orchestrator/sweep_file_fixture.h"
 
 namespace sweep {
@@ -269,6 +270,11 @@ TEST_CASE("generate makes branches that cool down from one trunk a model") {
   }
   CHECK(branches == 12);
   CHECK(left_at == std::set<int64_t>{800, 1600, 3200});
+  for (const auto& [run_id, labels] : PointLabelsOf(sweep.runs)) {
+    const bool is_trunk = sweep.Find(run_id)->spec.start.run_id.empty();
+    CHECK(labels.kind == (is_trunk ? "trunk" : "cooldown"));
+    CHECK(labels.schedule == (is_trunk ? "constant" : "constant+cosine"));
+  }
   // Separate runs see 7,000 samples a model and seed, trunk and branches 3,200 + 1,400.
   const double gmacs = sweep.runs.front().gmacs_per_sample + sweep.runs.back().gmacs_per_sample;
   CHECK(GmacsSavedByBranches(sweep) == Approx(2 * 2400 * gmacs));
