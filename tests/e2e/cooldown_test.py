@@ -77,6 +77,26 @@ class CooldownTest(SweepTest):
         self.assertIn("with 1 that they start from", self.sweep(*ask, "--count", "2"))
 
 
+    def test_branches_of_a_failed_trunk_are_not_suggested(self):
+        few = cooldown_sweep(name="few")
+        few["generate"] = {**few["generate"], "models": ["w32"]}
+        self.sweep("run", self.write_sweep(few, "few.json"))
+        broken = {"command": ["/bin/sh", "-c", "exit 2"]}
+        self.sweep("run", self.write_sweep(cooldown_sweep(trainer=broken)), expect=3)
+        ask = ("suggest", self.write_sweep(cooldown_sweep()), "--metric", "acc1", "--at", "C=1e6", "--count", "2")
+        self.sweep(*ask, expect=6)
+        self.assertIn("no run of this curve and of kind cooldown is left to choose", self.last_stderr)
+        self.sweep("retry", "--failed")
+        self.assertEqual(self.sweep_json(*ask)["open_runs"], 4)
+
+    def test_a_suggestion_takes_the_kind_of_the_fit_that_gives_its_law(self):
+        self.sweep("run", self.write_sweep(cooldown_sweep()))
+        more = cooldown_sweep(fits=[{**FIT, "kind": "trunk"}])
+        more["generate"] = {**more["generate"], "samples_seen": {"from": 2048, "to": 16384, "count": 2}}
+        ask = ("suggest", self.write_sweep(more, "more.json"), "--metric", "acc1", "--at", "C=1e6", "--count", "1")
+        self.assertEqual(self.sweep_json(*ask)["kind"], "trunk")
+        self.assertEqual(self.sweep_json(*ask, "--kind", "cooldown")["kind"], "cooldown")
+
     def test_plan_says_what_branches_save_as_validate_does(self):
         file = self.write_sweep(cooldown_sweep())
         (checked,) = self.sweep_json("validate", file)["files"]
