@@ -103,7 +103,7 @@ class RunTest(SweepTest):
         self.assertIn("working", log)
         self.assertIn("broken", log)
         self.sweep("logs", run, "--attempt", "7", expect=2)
-        self.assertIn("has no attempt 7, only 1 to 2", self.last_stderr)
+        self.assertIn("has no attempt 7, only 1 to 1", self.last_stderr)
         self.sweep("logs", "xyz", expect=2)
         self.assertIn("begins with 'xyz'", self.last_stderr)
         self.sweep("logs", "", expect=2)
