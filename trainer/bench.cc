@@ -209,25 +209,26 @@ void RunBench(const BenchOptions& options, char* const* argv) {
       static_cast<double>(options.batch_size) * static_cast<double>(seconds.size());
   const double median = Median(seconds);
   const double rate = static_cast<double>(options.batch_size) / median;
-  const Json report{{"program", kProgramVersion},
-                    {"device", device.str()},
-                    {"threads", options.threads},
-                    {"precision", options.precision},
-                    {"batch_size", options.batch_size},
-                    {"micro_batch", options.micro_batch},
-                    {"recompute", options.recompute},
-                    {"processes", options.processes},
-                    {"sharding", options.sharding},
-                    {"bucket_bytes", options.bucket_bytes},
-                    {"matrix_library", NameOf(CpuMatrixLibrary())},
-                    {"steps", seconds.size()},
-                    {"step_seconds", median},
-                    {"communication_wait", wait / total},
-                    {"images_per_second", rate},
-                    {"images_per_cpu_second", images / cpu_seconds},
-                    {"text_tokens", text_tokens},
-                    {"model_flops_per_second", rate * TrainFlopsPerSample(spec, text_tokens)},
-                    {"peak_memory_bytes", static_cast<int64_t>(peak_bytes)}};
+  const Json report{
+      {"program", kProgramVersion},
+      {"device", device.str()},
+      {"threads", options.threads},
+      {"precision", options.precision},
+      {"batch_size", options.batch_size},
+      {"micro_batch", options.micro_batch},
+      {"recompute", options.recompute},
+      {"processes", options.processes},
+      {"sharding", options.sharding},
+      {"bucket_bytes", options.bucket_bytes},
+      {"matrix_library", NameOf(CpuMatrixLibrary())},
+      {"steps", seconds.size()},
+      {"step_seconds", median},
+      {"communication_wait", wait / total},
+      {"images_per_second", rate},
+      {"images_per_cpu_second", images / cpu_seconds},
+      {"text_tokens", text_tokens},
+      {"model_flops_per_second", rate * ComputedTrainFlopsPerSample(spec, text_tokens)},
+      {"peak_memory_bytes", static_cast<int64_t>(peak_bytes)}};
   std::printf("%s\n", report.dump().c_str());
 }
 

@@ -336,7 +336,10 @@ class TrainingRun {
     if (peak_flops_) {
       const double mean_tokens =
           static_cast<double>(text_tokens_) / static_cast<double>(steps_since_event_ * batch_size_);
-      event["mfu"] = rate * TrainFlopsPerSample(spec_, mean_tokens) / *peak_flops_;
+      event["mfu"] = ModelFlopsUtilisation(rate,
+                                           ComputedTrainFlopsPerSample(spec_, mean_tokens),
+                                           *peak_flops_,
+                                           context_.request.processes);
     }
     context_.events.Write("step", std::move(event));
     NoteSlowData(seconds);
