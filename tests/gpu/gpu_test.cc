@@ -14,6 +14,7 @@
 #include <optional>
 
 #include "core/failure.h"
+#include "tests/support/gradients.h"
 #include "tests/support/temporary_directory.h"
 #include "trainer/device.h"
 #include "trainer/learner.h"
@@ -63,7 +64,7 @@ DeviceBatch RandomBatch(const RunSpec& spec, at::Device device) {
 
 struct Outcome {
   double loss = 0;
-  at::Tensor gradient;  // on the CPU
+  at::Tensor gradient;  // on the CPU, by name: where parameters lie differs by device
 };
 
 Outcome GradientsOn(at::Device device,
@@ -74,7 +75,7 @@ Outcome GradientsOn(at::Device device,
   Learner learner(spec, device, memory);
   learner.parameters().Initialize(3);
   const double loss = learner.Gradients(RandomBatch(spec, device)).item<double>();
-  return {loss, learner.parameters().flat_gradient().to(at::kCPU)};
+  return {loss, JoinByName(GradientsByName(learner.parameters()))};
 }
 
 double Distance(const at::Tensor& a, const at::Tensor& b) {

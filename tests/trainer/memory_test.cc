@@ -2,10 +2,12 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/zeros.h>
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/gradients.h"
 #include "tests/trainer/golden.h"
 #include "trainer/contrastive_loss.h"
 #include "trainer/matrix_product.h"
@@ -55,6 +57,21 @@ at::Tensor UnitRows(int64_t rows, int64_t width, int seed) {
 }
 
 }  // namespace
+
+TEST_CASE("Gradients by name are the same wherever the store puts them") {
+  const at::NoGradGuard no_autograd;
+  const auto gradients = [](int64_t bucket_bytes) {
+    Learner learner(GoldenSpec(false), at::kCPU, {.bucket_bytes = bucket_bytes});
+    learner.parameters().Initialize(3);
+    (void)learner.Gradients(RandomBatch(13));
+    const at::Tensor flat = learner.parameters().flat_gradient();
+    return std::pair(flat, JoinByName(GradientsByName(learner.parameters())));
+  };
+  const auto [one_flat, one] = gradients(kBucketBytes);
+  const auto [many_flat, many] = gradients(1024);
+  CHECK(at::equal(one, many));
+  CHECK_FALSE(at::equal(one_flat, many_flat));
+}
 
 TEST_CASE("Recomputing activations gives the same gradients to the bit") {
   for (const std::string precision : {"fp32", "bf16"}) {
