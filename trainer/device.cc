@@ -115,13 +115,13 @@ std::optional<double> PeakFlops(c10::Device device, const std::string& precision
 }
 
 void SetPrecision(c10::Device device, const std::string& precision) {
-  if (precision != "tf32") return;
-  if (!device.is_cuda()) {
+  const bool tf32 = precision == "tf32";
+  if (tf32 && !device.is_cuda()) {
     throw Failure(FailureCode::kUsage,
                   "precision is tf32, expected fp32, bf16 or fp16 on a CPU: TensorFloat-32 is a "
                   "GPU's");
   }
-  at::globalContext().setAllowTF32CuBLAS(true);
+  if (at::globalContext().allowTF32CuBLAS() != tf32) at::globalContext().setAllowTF32CuBLAS(tf32);
 }
 
 void SetThreads(int64_t threads) {
