@@ -81,7 +81,7 @@ c10::Device ChooseDevice(const std::string& name, int64_t local_rank) {
   if (name == "cpu") return c10::Device(c10::kCPU);
   if (name != "auto" && name != "cuda") {
     throw Failure(FailureCode::kUsage,
-                  fmt::format("attempt.json: device is '{}', expected auto, cpu or cuda", name));
+                  fmt::format("device is '{}', expected auto, cpu or cuda", name));
   }
   if (LoadCuda()) {
     const int64_t gpu = local_rank % GpuCount();
@@ -89,7 +89,7 @@ c10::Device ChooseDevice(const std::string& name, int64_t local_rank) {
   }
   if (name == "auto") return c10::Device(c10::kCPU);
   throw Failure(FailureCode::kUsage,
-                "attempt.json: device is 'cuda', but there is no CUDA device or LibTorch's CUDA "
+                "device is 'cuda', but there is no CUDA device or LibTorch's CUDA "
                 "libraries cannot be loaded");
 }
 
