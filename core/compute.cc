@@ -24,6 +24,20 @@ double BlockStackMacs(double layers, double tokens, double width, double mlp_wid
   return linear + attention;
 }
 
+// Blocks and what follows them, where the last block goes on with one token after its first norm,
+// its keys and its values (trainer/transformer.h).
+double ComputedTowerMacs(
+    double layers, double tokens, double width, double mlp_width, double embed_dim) {
+  const double whole = layers - 1;
+  const double whole_norms = kLayerNormMacsPerElement * 2 * whole * tokens * width;
+  const double keys_and_values = 2 * tokens * width * width;
+  const double of_one_token = 2 * width * width + 2 * width * mlp_width + 2 * tokens * width;
+  const double last_norms =
+      kLayerNormMacsPerElement * (tokens + 2) * width;  // ln_1; ln_2, the end's
+  return BlockStackMacs(whole, tokens, width, mlp_width) + whole_norms + keys_and_values +
+         of_one_token + last_norms + width * embed_dim;
+}
+
 constexpr double kFloatBytes = 4;
 
 // One tower as its activations see it.
@@ -155,10 +169,32 @@ double TrainFlopsPerSample(const RunSpec& spec) {
   return kTrainFlopsPerGmac * CountForwardGmacs(spec.model, spec.reduction).total();
 }
 
-double TrainFlopsPerSample(const RunSpec& spec, double text_tokens) {
-  RunSpec shorter = spec;
-  shorter.model.text.context_length = std::llround(text_tokens);
-  return TrainFlopsPerSample(shorter);
+double ComputedTrainFlopsPerSample(const RunSpec& spec, double text_tokens) {
+  const VisionSpec& v = spec.model.vision;
+  const TextSpec& t = spec.model.text;
+  const auto number = [](int64_t value) { return static_cast<double>(value); };
+  const double patches = number(KeptPatchCount(v, spec.reduction));
+  const double embedding = patches * number(3 * v.patch_size * v.patch_size * v.width);
+  const double ln_pre = kLayerNormMacsPerElement * (patches + 1) * number(v.width);
+  const double macs = embedding + ln_pre +
+                      ComputedTowerMacs(number(v.layers),
+                                        patches + 1,
+                                        number(v.width),
+                                        number(v.mlp_width()),
+                                        number(spec.model.embed_dim)) +
+                      ComputedTowerMacs(number(t.layers),
+                                        text_tokens,
+                                        number(t.width),
+                                        number(t.mlp_width()),
+                                        number(spec.model.embed_dim));
+  return kTrainFlopsPerGmac * macs / kMacsPerGmac;
+}
+
+double ModelFlopsUtilisation(double samples_per_second,
+                             double flops_per_sample,
+                             double peak_flops,
+                             int64_t devices) {
+  return samples_per_second * flops_per_sample / (peak_flops * static_cast<double>(devices));
 }
 
 TrainMemory EstimateTrainMemory(const ModelSpec& model,

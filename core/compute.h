@@ -42,9 +42,18 @@ inline constexpr double kTrainFlopsPerGmac = 6e9;
 /// text's padding.
 [[nodiscard]] double TrainFlopsPerSample(const RunSpec& spec);
 
-/// Those that are done where texts have so many tokens on average, and padding is left out: what a
-/// utilisation is counted from.
-[[nodiscard]] double TrainFlopsPerSample(const RunSpec& spec, double text_tokens);
+/// Those that are computed where texts have so many tokens on average: what a utilisation is
+/// counted from. Neither padding is counted nor what the last block of a tower leaves out: after
+/// its keys and values it goes on with the one token that is read. Causal attention is counted in
+/// full, activations that are recomputed once.
+[[nodiscard]] double ComputedTrainFlopsPerSample(const RunSpec& spec, double text_tokens);
+
+/// Share of what `devices`, each of `peak_flops` a second, could do, at so many samples a second in
+/// all of them together.
+[[nodiscard]] double ModelFlopsUtilisation(double samples_per_second,
+                                           double flops_per_sample,
+                                           double peak_flops,
+                                           int64_t devices);
 
 /// Bytes that training holds at its peak, by what they are.
 struct TrainMemory {

@@ -114,9 +114,39 @@ Trouble Translate(bool has_peers) {
   throw trouble.failure;
 }
 
+void CheckLeast(const char* field, int64_t value, int64_t least) {
+  if (value >= least) return;
+  throw Failure(FailureCode::kUsage,
+                fmt::format("attempt.json: {} is {}, expected at least {}", field, value, least));
+}
+
+void CheckRequest(const AttemptRequest& request) {
+  CheckLeast("threads", request.threads, 1);
+  CheckLeast("data_threads", request.data_threads, 1);  // without any no batch would ever come
+  CheckLeast("processes", request.processes, 1);
+  CheckLeast("micro_batch", request.micro_batch, 0);
+}
+
+// Before anything is written: a mistyped path is not to become a folder.
+void CheckPaths(const RunDirectory& directory, int64_t attempt) {
+  const std::string root = directory.root().string();
+  if (!std::filesystem::is_directory(directory.root()))
+    throw Failure(FailureCode::kUsage, fmt::format("{}: no run folder", root));
+  if (!std::filesystem::exists(directory.request(attempt))) {
+    throw Failure(FailureCode::kUsage,
+                  fmt::format("{}: has no attempt {}: {} is missing",
+                              root,
+                              attempt,
+                              directory.request(attempt).string()));
+  }
+}
+
 AttemptRequest ReadRequest(const RunDirectory& directory, int64_t attempt) {
+  CheckPaths(directory, attempt);
   try {
-    return ReadAttemptRequest(directory, attempt);
+    AttemptRequest request = ReadAttemptRequest(directory, attempt);
+    CheckRequest(request);
+    return request;
   } catch (...) {
     EventWriter events(directory.events(attempt));
     Report(events, /*has_peers=*/false);
@@ -136,7 +166,7 @@ RunSpec SpecOf(const RunDirectory& directory, const AttemptRequest& request, int
 }
 
 void CheckShares(const RunSpec& spec, int64_t processes) {
-  if (processes >= 1 && spec.global_batch_size % processes == 0) return;
+  if (spec.global_batch_size % processes == 0) return;
   throw Failure(FailureCode::kUsage,
                 fmt::format("attempt.json: processes is {}, expected a divisor of the "
                             "global_batch_size, {}",

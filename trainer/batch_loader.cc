@@ -1,12 +1,25 @@
 #include "trainer/batch_loader.h"
 
+#include <ATen/ops/empty.h>
+
 #include <algorithm>
+#include <chrono>
+
+#include "trainer/transfer.h"
 
 namespace sweep {
 namespace {
 
 // Samples that a thread takes at a time: few enough that all threads work on the next batch.
 constexpr int64_t kPiece = 16;
+
+constexpr std::chrono::milliseconds kBetweenQuestions(50);
+
+template <class T>
+std::span<T> Row(const at::Tensor& x, int64_t row) {
+  const auto size = static_cast<size_t>(x.numel() / x.size(0));
+  return {x.mutable_data_ptr<T>() + static_cast<size_t>(row) * size, size};
+}
 
 }  // namespace
 
@@ -31,18 +44,33 @@ BatchLoader::~BatchLoader() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void BatchLoader::Next(Batch& batch) {
+bool BatchLoader::Next(Batch& batch) {
   std::unique_lock lock(mutex_);
   const auto ready = [this] {
     return !slots_.empty() && slots_.front().done == options_.batch_size;
   };
-  changed_.wait(lock, [&] { return ready() || failure_; });
+  if (!WaitUntil(lock, [&] { return ready() || failure_; })) return false;
   if (!ready()) std::rethrow_exception(failure_);
-  std::swap(batch, slots_.front().batch);
-  spare_.push_back(std::move(slots_.front().batch));
+  batch = std::move(slots_.front().batch);
   slots_.pop_front();
   lock.unlock();
   changed_.notify_all();
+  return true;
+}
+
+// False when whoever waits is to give up.
+bool BatchLoader::WaitUntil(std::unique_lock<std::mutex>& lock,
+                            const std::function<bool()>& ready) {
+  if (!options_.give_up) {
+    changed_.wait(lock, ready);
+    return true;
+  }
+  const auto start = std::chrono::steady_clock::now();
+  while (!changed_.wait_for(lock, kBetweenQuestions, ready)) {
+    const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - start;
+    if (options_.give_up(waited.count())) return false;
+  }
+  return true;
 }
 
 void BatchLoader::Work() {
@@ -73,15 +101,7 @@ bool BatchLoader::HasPiece() const {
 BatchLoader::Piece BatchLoader::TakePiece() {
   if (slots_.empty() || slots_.back().taken == options_.batch_size) {
     Slot& slot = slots_.emplace_back();
-    if (!spare_.empty()) {
-      slot.batch = std::move(spare_.back());
-      spare_.pop_back();
-    }
-    const auto size = static_cast<size_t>(options_.batch_size);
-    const auto side = static_cast<size_t>(source_.image_size());
-    slot.batch.images_BCSS.resize(size * static_cast<size_t>(source_.channels()) * side * side);
-    slot.batch.tokens_BT.resize(size * static_cast<size_t>(options_.context_length));
-    slot.batch.kept_BK.resize(size * static_cast<size_t>(reducer_.kept_patches()));
+    slot.batch = NewBatch();
     slot.first_sample = next_sample_;
     next_sample_ += options_.stride > 0 ? options_.stride : options_.batch_size;
   }
@@ -91,24 +111,31 @@ BatchLoader::Piece BatchLoader::TakePiece() {
   return {&slot, begin, slot.taken};
 }
 
+// New memory each time: the last batches may still be on their way to a device.
+Batch BatchLoader::NewBatch() const {
+  const int64_t size = options_.batch_size;
+  const int64_t side = source_.image_size();
+  Batch batch;
+  batch.images_BCSS =
+      at::empty({size, source_.channels(), side, side}, HostMemory(options_.device, at::kByte));
+  batch.tokens_BT = at::empty({size, options_.context_length}, at::kLong);
+  if (reducer_.kept_patches() > 0) {
+    batch.kept_BK =
+        at::empty({size, reducer_.kept_patches()}, HostMemory(options_.device, at::kLong));
+  }
+  return batch;
+}
+
 void BatchLoader::Fill(const Piece& piece) const {
   Batch& batch = piece.slot->batch;
-  const auto context = static_cast<size_t>(options_.context_length);
-  const auto side = static_cast<size_t>(source_.image_size());
-  const size_t pixels = static_cast<size_t>(source_.channels()) * side * side;
-  const auto kept = static_cast<size_t>(reducer_.kept_patches());
   for (int64_t b = piece.begin; b < piece.end; ++b) {
     const int64_t sample = piece.slot->first_sample + b;
-    const auto at = static_cast<size_t>(b);
     if (sample + kOrderWindow < options_.end_sample)
       source_.Announce(order_.PairOf(sample + kOrderWindow));
-    const std::string caption =
-        source_.Load(order_.PairOf(sample),
-                     order_.AugmentationOf(sample),
-                     std::span(batch.images_BCSS).subspan(at * pixels, pixels));
-    const auto tokens = std::span(batch.tokens_BT).subspan(at * context, context);
-    (void)reducer_.Encode(sample, caption, tokens);
-    if (kept > 0) reducer_.Patches(sample, std::span(batch.kept_BK).subspan(at * kept, kept));
+    const std::string caption = source_.Load(
+        order_.PairOf(sample), order_.AugmentationOf(sample), Row<uint8_t>(batch.images_BCSS, b));
+    (void)reducer_.Encode(sample, caption, Row<int64_t>(batch.tokens_BT, b));
+    if (batch.kept_BK.defined()) reducer_.Patches(sample, Row<int64_t>(batch.kept_BK, b));
   }
 }
 

@@ -31,17 +31,56 @@ namespace {
 
 constexpr int64_t kManySteps = 1'000'000;
 
-RunSpec SpecOf(const BenchOptions& options) {
-  Json json = ReadJsonFile(options.model_file);
-  if (!options.model_name.empty()) {
-    if (!json.contains("models") || !json["models"].contains(options.model_name)) {
-      throw Failure(FailureCode::kUsage,
-                    fmt::format("{}: no model '{}'", options.model_file, options.model_name));
-    }
-    json = Json(json["models"][options.model_name]);
+void CheckLeast(const char* option, int64_t value, int64_t least) {
+  if (value >= least) return;
+  throw Failure(FailureCode::kUsage,
+                fmt::format("{} is {}, expected at least {}", option, value, least));
+}
+
+// Before any process is started or a tensor made.
+void CheckOptions(const BenchOptions& options) {
+  CheckLeast("--batch", options.batch_size, 1);
+  CheckLeast("--micro-batch", options.micro_batch, 0);
+  CheckLeast("--processes", options.processes, 1);
+  CheckLeast("--threads", options.threads, 1);
+  CheckLeast("--warmup", options.warmup_steps, 0);
+  CheckLeast("--bucket-bytes", options.bucket_bytes, 1);
+  if (options.batch_size % options.processes != 0) {
+    throw Failure(FailureCode::kUsage,
+                  fmt::format("--processes is {}, expected a divisor of --batch, {}",
+                              options.processes,
+                              options.batch_size));
   }
+  if (options.device != "auto" && options.device != "cpu" && options.device != "cuda") {
+    throw Failure(FailureCode::kUsage,
+                  fmt::format("--device is '{}', expected auto, cpu or cuda", options.device));
+  }
+}
+
+// One definition, or that of `model_name` among a file's `models`.
+Json DefinitionOf(const BenchOptions& options) {
+  const Json json = ReadJsonFile(options.model_file);
+  const bool many = json.is_object() && json.contains("models") && json["models"].is_object();
+  if (!many && options.model_name.empty()) return json;
+  if (many && json["models"].contains(options.model_name))
+    return json["models"][options.model_name];
+  std::string names;
+  if (many) {
+    for (const auto& [name, definition] : json["models"].items())
+      names += (names.empty() ? "" : ", ") + name;
+  }
+  throw Failure(FailureCode::kUsage,
+                fmt::format("{}: {}; it has {}",
+                            options.model_file,
+                            options.model_name.empty()
+                                ? std::string("--name is missing")
+                                : fmt::format("no model '{}' (--name)", options.model_name),
+                            many ? names : "one definition without a name"));
+}
+
+RunSpec SpecOf(const BenchOptions& options) {
   RunSpec spec;
-  spec.model = ParseModelSpec(json, options.model_file);
+  spec.model = ParseModelSpec(DefinitionOf(options), options.model_file);
   spec.precision = options.precision;
   spec.global_batch_size = options.batch_size;
   spec.samples_seen = options.batch_size * kManySteps;
@@ -164,6 +203,7 @@ double WaitSeconds(const Peers* peers) {
 void RunBench(const BenchOptions& options, char* const* argv) {
   using Clock = std::chrono::steady_clock;
   const at::NoGradGuard no_autograd;
+  CheckOptions(options);
   const RunSpec spec = SpecOf(options);
   const BenchPeers processes(options.processes, options.device, argv);
   Peers* const peers = processes.get();
@@ -209,25 +249,26 @@ void RunBench(const BenchOptions& options, char* const* argv) {
       static_cast<double>(options.batch_size) * static_cast<double>(seconds.size());
   const double median = Median(seconds);
   const double rate = static_cast<double>(options.batch_size) / median;
-  const Json report{{"program", kProgramVersion},
-                    {"device", device.str()},
-                    {"threads", options.threads},
-                    {"precision", options.precision},
-                    {"batch_size", options.batch_size},
-                    {"micro_batch", options.micro_batch},
-                    {"recompute", options.recompute},
-                    {"processes", options.processes},
-                    {"sharding", options.sharding},
-                    {"bucket_bytes", options.bucket_bytes},
-                    {"matrix_library", NameOf(CpuMatrixLibrary())},
-                    {"steps", seconds.size()},
-                    {"step_seconds", median},
-                    {"communication_wait", wait / total},
-                    {"images_per_second", rate},
-                    {"images_per_cpu_second", images / cpu_seconds},
-                    {"text_tokens", text_tokens},
-                    {"model_flops_per_second", rate * TrainFlopsPerSample(spec, text_tokens)},
-                    {"peak_memory_bytes", static_cast<int64_t>(peak_bytes)}};
+  const Json report{
+      {"program", kProgramVersion},
+      {"device", device.str()},
+      {"threads", options.threads},
+      {"precision", options.precision},
+      {"batch_size", options.batch_size},
+      {"micro_batch", options.micro_batch},
+      {"recompute", options.recompute},
+      {"processes", options.processes},
+      {"sharding", options.sharding},
+      {"bucket_bytes", options.bucket_bytes},
+      {"matrix_library", NameOf(CpuMatrixLibrary())},
+      {"steps", seconds.size()},
+      {"step_seconds", median},
+      {"communication_wait", wait / total},
+      {"images_per_second", rate},
+      {"images_per_cpu_second", images / cpu_seconds},
+      {"text_tokens", text_tokens},
+      {"model_flops_per_second", rate * ComputedTrainFlopsPerSample(spec, text_tokens)},
+      {"peak_memory_bytes", static_cast<int64_t>(peak_bytes)}};
   std::printf("%s\n", report.dump().c_str());
 }
 

@@ -26,10 +26,10 @@ struct BenchOptions {
 };
 
 /// Trains on one synthetic batch, without any data work, and prints one JSON
-/// object: images_per_second (median step), the same per CPU second of all processes, FLOP/s of the
-/// model without padding,
-/// the most memory that one process had at its peak, the share of the time that rank 0 waited for
-/// the others, and what was measured. `argv` is this process's command line: it starts the others.
+/// object: images_per_second (median step), the same per CPU second of all processes, FLOP/s of
+/// what is computed (ComputedTrainFlopsPerSample) by all processes together, the most memory that
+/// one process had at its peak, the share of the time that rank 0 waited for the others, and what
+/// was measured. `argv` is this process's command line: it starts the others.
 void RunBench(const BenchOptions& options, char* const* argv);
 
 }  // namespace sweep

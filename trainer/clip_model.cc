@@ -155,10 +155,10 @@ TextTower::TextTower(ParameterStore& parameters, const ModelSpec& model, Recompu
                     model.text.ls_init_value > 0,
                     recompute}) {}
 
-at::Tensor TextTower::Forward(const at::Tensor& tokens_BT, Saved* saved) const {
+at::Tensor TextTower::Forward(const TextRows& texts, Saved* saved) const {
   Saved unused;
   Saved& keep = saved != nullptr ? *saved : unused;
-  keep.texts = PackTexts(tokens_BT, parameters_.device());
+  keep.texts = texts;
   parameters_.Gather(embeddings_);
   const at::Tensor x_RW =
       at::embedding(parameters_.Get("token_embedding.weight").compute, keep.texts.tokens_R)

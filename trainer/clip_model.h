@@ -58,9 +58,13 @@ class TextTower {
     Normalized features_BE;
   };
 
-  /// `tokens_BT` are int64 on the CPU; what is after a text's end-of-text token is not looked at.
+  /// Texts as rows on the device; what is after a text's end-of-text token is not among them.
   /// Returns fp32 features_BE of unit length; `saved` may be null.
-  [[nodiscard]] at::Tensor Forward(const at::Tensor& tokens_BT, Saved* saved) const;
+  [[nodiscard]] at::Tensor Forward(const TextRows& texts, Saved* saved) const;
+  /// The same of `tokens_BT`, int64 on the CPU.
+  [[nodiscard]] at::Tensor Forward(const at::Tensor& tokens_BT, Saved* saved) const {
+    return Forward(PackTexts(tokens_BT, parameters_.device()), saved);
+  }
   void Backward(const at::Tensor& gradient_BE, Saved& saved) const;
 
  private:

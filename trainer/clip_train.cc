@@ -49,7 +49,8 @@ CLI::App* AddMakeShards(CLI::App& app, sweep::MakeShardsOptions& options) {
   make->add_option("--per-shard", options.per_shard, "Pairs a shard")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  make->add_option("--threads", options.threads, "Threads that read shards for the index");
+  make->add_option("--threads", options.threads, "Threads that look at images and read shards")
+      ->check(CLI::PositiveNumber);
   make->add_option("OUTPUT", options.output, "Folder for the shards and their index")->required();
   return make;
 }
@@ -69,7 +70,8 @@ CLI::App* AddIndexShards(CLI::App& app, sweep::IndexCommandOptions& options) {
   index->add_option("--templates", options.templates, "Prompts, one a line, {} for the name")
       ->needs(classes);
   classes->needs("--templates");
-  index->add_option("--threads", options.threads, "Shards read at once");
+  index->add_option("--threads", options.threads, "Shards read at once")
+      ->check(CLI::PositiveNumber);
   return index;
 }
 
@@ -143,7 +145,10 @@ int main(int argc, char** argv) {
                  error.code().message().c_str());
     return static_cast<int>(sweep::FailureCode::kUsage);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "clip_train: internal error: %s\n", error.what());
+    // Of LibTorch's messages the first line; the others are a backtrace.
+    const std::string message = error.what();
+    const std::string line = message.substr(0, message.find('\n'));
+    std::fprintf(stderr, "clip_train: internal error: %s\n", line.c_str());
     return static_cast<int>(sweep::FailureCode::kInternal);
   }
 }

@@ -81,7 +81,7 @@ c10::Device ChooseDevice(const std::string& name, int64_t local_rank) {
   if (name == "cpu") return c10::Device(c10::kCPU);
   if (name != "auto" && name != "cuda") {
     throw Failure(FailureCode::kUsage,
-                  fmt::format("attempt.json: device is '{}', expected auto, cpu or cuda", name));
+                  fmt::format("device is '{}', expected auto, cpu or cuda", name));
   }
   if (LoadCuda()) {
     const int64_t gpu = local_rank % GpuCount();
@@ -89,7 +89,7 @@ c10::Device ChooseDevice(const std::string& name, int64_t local_rank) {
   }
   if (name == "auto") return c10::Device(c10::kCPU);
   throw Failure(FailureCode::kUsage,
-                "attempt.json: device is 'cuda', but there is no CUDA device or LibTorch's CUDA "
+                "device is 'cuda', but there is no CUDA device or LibTorch's CUDA "
                 "libraries cannot be loaded");
 }
 
@@ -115,13 +115,13 @@ std::optional<double> PeakFlops(c10::Device device, const std::string& precision
 }
 
 void SetPrecision(c10::Device device, const std::string& precision) {
-  if (precision != "tf32") return;
-  if (!device.is_cuda()) {
+  const bool tf32 = precision == "tf32";
+  if (tf32 && !device.is_cuda()) {
     throw Failure(FailureCode::kUsage,
                   "precision is tf32, expected fp32, bf16 or fp16 on a CPU: TensorFloat-32 is a "
                   "GPU's");
   }
-  at::globalContext().setAllowTF32CuBLAS(true);
+  if (at::globalContext().allowTF32CuBLAS() != tf32) at::globalContext().setAllowTF32CuBLAS(tf32);
 }
 
 void SetThreads(int64_t threads) {

@@ -24,8 +24,9 @@ namespace sweep {
 /// where it is not known.
 [[nodiscard]] std::optional<double> PeakFlops(c10::Device device, const std::string& precision);
 
-/// Prepares `device` for a run's precision: `tf32` lets matrix products of fp32 round their factors
-/// to TensorFloat-32. Throws Failure(kUsage) for tf32 on a CPU, which has none.
+/// Prepares this process for `precision` on `device`: `tf32` lets matrix products of fp32 round
+/// their factors to TensorFloat-32, every other one forbids it again. Throws Failure(kUsage) for
+/// tf32 on a CPU, which has none.
 void SetPrecision(c10::Device device, const std::string& precision);
 
 /// Sets how many threads one operation uses on a CPU.

@@ -27,6 +27,7 @@ class Evaluator {
         tokenizer_(context.data.OpenTokenizer(context.spec.tokenizer, context.spec.model.text)),
         zero_shot_(model_, *tokenizer_, context.spec.model.text.context_length, device_) {
     SetThreads(context.request.threads);
+    SetPrecision(device_, "fp32");  // this process may have trained in TF32
   }
 
   void Evaluate(const EvaluationRequest& request, const StoredCheckpoint& checkpoint) {

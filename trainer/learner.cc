@@ -58,6 +58,8 @@ Learner::Learner(const RunSpec& spec, at::Device device, const StepMemory& memor
       optimizer_(spec.optimizer, parameters_) {}
 
 at::Tensor Learner::Gradients(const DeviceBatch& batch) {
+  gradient_norm_.reset();
+  text_tokens_ = 0;
   const bool whole = memory_.micro_batch <= 0 || memory_.micro_batch >= batch.tokens_BT.size(0);
   at::Tensor loss = whole ? WholeGradients(batch) : CachedGradients(batch);
   parameters_.FinishGradients();
@@ -83,13 +85,22 @@ LossAndGradients Learner::Loss(const FeaturePair& features) const {
   return loss;
 }
 
+// Before anything is launched for the batch: a GPU then has the indices when it comes to them, and
+// does not wait for this work of the host between the towers.
+TextRows Learner::Pack(const DeviceBatch& batch) {
+  TextRows texts = PackTexts(batch.tokens_BT, parameters_.device());
+  text_tokens_ += texts.tokens_R.size(0);
+  return texts;
+}
+
 at::Tensor Learner::WholeGradients(const DeviceBatch& batch) {
+  const TextRows texts = Pack(batch);
   parameters_.BeginGradients();
   VisionTower::Saved vision;
   TextTower::Saved text;
   const LossAndGradients loss =
       Loss({model_.vision.Forward(batch.images_BCSS, batch.kept_BK, &vision),
-            model_.text.Forward(batch.tokens_BT, &text)});
+            model_.text.Forward(texts, &text)});
   model_.text.Backward(loss.gradient.texts_BE, text);
   model_.vision.Backward(loss.gradient.images_BE, vision);
   return loss.loss;
@@ -97,11 +108,13 @@ at::Tensor Learner::WholeGradients(const DeviceBatch& batch) {
 
 at::Tensor Learner::CachedGradients(const DeviceBatch& batch) {
   const std::vector<DeviceBatch> pieces = Split(batch, memory_.micro_batch);
+  std::vector<TextRows> rows;
+  for (const DeviceBatch& piece : pieces) rows.push_back(Pack(piece));
   std::vector<at::Tensor> images;
   std::vector<at::Tensor> texts;
-  for (const DeviceBatch& piece : pieces) {
-    images.push_back(model_.vision.Forward(piece.images_BCSS, piece.kept_BK, nullptr));
-    texts.push_back(model_.text.Forward(piece.tokens_BT, nullptr));
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    images.push_back(model_.vision.Forward(pieces[i].images_BCSS, pieces[i].kept_BK, nullptr));
+    texts.push_back(model_.text.Forward(rows[i], nullptr));
   }
   parameters_.BeginGradients(static_cast<int64_t>(pieces.size()));
   const LossAndGradients loss = Loss({at::cat(images), at::cat(texts)});
@@ -112,7 +125,7 @@ at::Tensor Learner::CachedGradients(const DeviceBatch& batch) {
     (void)model_.vision.Forward(pieces[i].images_BCSS, pieces[i].kept_BK, &vision);
     model_.vision.Backward(image_gradients[i], vision);
     TextTower::Saved text;
-    (void)model_.text.Forward(pieces[i].tokens_BT, &text);
+    (void)model_.text.Forward(rows[i], &text);
     model_.text.Backward(text_gradients[i], text);
   }
   return loss.loss;
@@ -124,8 +137,9 @@ at::Tensor Learner::Step(const DeviceBatch& batch, int64_t step) {
   return loss;
 }
 
-double Learner::GradientNorm() const {
-  return parameters_.GradientNorm().item<double>();
+double Learner::GradientNorm() {
+  if (!gradient_norm_.defined()) gradient_norm_ = parameters_.GradientNorm();
+  return gradient_norm_.item<double>();
 }
 
 bool Learner::Update(int64_t step, int64_t update) {
@@ -136,7 +150,8 @@ bool Learner::Update(int64_t step, int64_t update) {
     }
     loss_scale_.NoteGood();
   }
-  optimizer_.Step(LearningRate(step), update + 1);
+  optimizer_.Step(LearningRate(step), update + 1, gradient_norm_);
+  gradient_norm_.reset();  // clipped since
   return true;
 }
 

@@ -45,8 +45,11 @@ class Learner {
   /// for its backward pass (GradCache: Gao et al. 2021): exact, logit scale included.
   at::Tensor Gradients(const DeviceBatch& batch);
 
-  /// Norm of the whole model's gradients; every process has to ask.
-  [[nodiscard]] double GradientNorm() const;
+  /// Tokens of texts that the last Gradients computed, padding left out.
+  [[nodiscard]] int64_t text_tokens() const { return text_tokens_; }
+
+  /// Norm of the whole model's gradients, computed once a step; every process has to ask.
+  [[nodiscard]] double GradientNorm();
 
   /// Updates the weights with the gradients in the store, at the rate of step `step` (from 0), as
   /// the update number `update` (from 0; fewer than steps where some were skipped). In fp16, false
@@ -74,6 +77,7 @@ class Learner {
  private:
   at::Tensor WholeGradients(const DeviceBatch& batch);
   at::Tensor CachedGradients(const DeviceBatch& batch);
+  [[nodiscard]] TextRows Pack(const DeviceBatch& batch);
   [[nodiscard]] LossAndGradients Loss(const FeaturePair& features) const;
 
   RunSpec spec_;
@@ -83,6 +87,8 @@ class Learner {
   ClipModel model_;
   Optimizer optimizer_;
   LossScale loss_scale_;
+  int64_t text_tokens_ = 0;
+  at::Tensor gradient_norm_;  // of the last Gradients, once someone has asked
 };
 
 /// `none`, `cheap` or `blocks`. Throws Failure(kUsage) for another word.

@@ -12,7 +12,9 @@
 #include "core/failure.h"
 #include "core/files.h"
 #include "core/hash.h"
+#include "trainer/image.h"
 #include "trainer/pair_source.h"
+#include "trainer/parallel.h"
 #include "trainer/shard_index.h"
 #include "trainer/tar.h"
 
@@ -22,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kListFile = "make_shards.json";
+constexpr int64_t kLoadedAtOnce = 256;  // images in memory beside their shard
 
 struct ImageAndCaption {
   fs::path image;
@@ -49,7 +52,7 @@ PairList ListOf(std::vector<ImageAndCaption> pairs) {
   list.content = ContentId(identity);
   list.load = [pairs = std::move(pairs)](int64_t number) -> ShardPair {
     const auto& [image, caption] = pairs[static_cast<size_t>(number)];
-    return {ExtensionOf(image), ReadDataFile(image), caption};
+    return {ExtensionOf(image), ReadDataFile(image), caption, image.string()};
   };
   return list;
 }
@@ -92,17 +95,72 @@ void ClaimFolder(const PairList& pairs, int64_t per_shard, const fs::path& folde
   }
 }
 
-std::string ShardBytes(const PairList& pairs, int64_t begin, int64_t end) {
-  std::string archive;
-  for (int64_t number = begin; number < end; ++number) {
-    const ShardPair pair = pairs.load(number);
-    const std::string key = fmt::format("{:09}", number);
-    AppendTarMember(key + "." + pair.extension, pair.image, archive);
-    AppendTarMember(key + ".txt", pair.caption, archive);
+// Pairs on their way into shards, without those that training could not use.
+class Packer {
+ public:
+  Packer(const PairList& pairs,
+         int64_t threads,
+         const std::function<void(const std::string&)>& warn)
+      : pairs_(pairs), threads_(threads), warn_(warn) {}
+
+  std::string ShardBytes(int64_t begin, int64_t end) {
+    std::string archive;
+    for (int64_t first = begin; first < end; first += kLoadedAtOnce)
+      Append(first, std::min(first + kLoadedAtOnce, end), archive);
+    if (archive.empty())
+      throw Failure(FailureCode::kData, "none of a shard's images can be used: " + last_);
+    AppendTarEnd(archive);
+    return archive;
   }
-  AppendTarEnd(archive);
-  return archive;
-}
+
+ private:
+  struct Checked {
+    ShardPair pair;
+    std::string problem;
+  };
+
+  void Append(int64_t begin, int64_t end, std::string& archive) {
+    std::vector<Checked> loaded(static_cast<size_t>(end - begin));
+    ForEachInParallel(end - begin, threads_, [&](int64_t i) {
+      loaded[static_cast<size_t>(i)] = Load(begin + i);
+    });
+    for (int64_t number = begin; number < end; ++number) {
+      const auto& [pair, problem] = loaded[static_cast<size_t>(number - begin)];
+      if (!problem.empty()) {
+        LeaveOut(pair, problem);
+        continue;
+      }
+      const std::string key = fmt::format("{:09}", number);
+      AppendTarMember(key + "." + pair.extension, pair.image, archive);
+      AppendTarMember(key + ".txt", pair.caption, archive);
+    }
+  }
+
+  Checked Load(int64_t number) const {
+    Checked checked{pairs_.load(number), ""};
+    // At the least scale, which is the fastest.
+    if (!checked.pair.name.empty()) (void)DecodeImage(checked.pair.image, 1, checked.problem);
+    return checked;
+  }
+
+  void LeaveOut(const ShardPair& pair, const std::string& problem) {
+    last_ = fmt::format("{}: {}", pair.name, problem);
+    const int64_t most = MostUnusable(pairs_.count);
+    if (++left_out_ > most) {
+      throw Failure(
+          FailureCode::kData,
+          fmt::format(
+              "more than {} of {} images cannot be used, the last: {}", most, pairs_.count, last_));
+    }
+    warn_("left out " + last_);
+  }
+
+  const PairList& pairs_;
+  int64_t threads_;
+  const std::function<void(const std::string&)>& warn_;
+  int64_t left_out_ = 0;
+  std::string last_;
+};
 
 }  // namespace
 
@@ -129,6 +187,8 @@ PairList PairsOfTable(const fs::path& file,
 }
 
 PairList PairsOfFolder(const fs::path& folder) {
+  if (!fs::is_directory(folder))
+    throw Failure(FailureCode::kUsage, fmt::format("there is no folder {}", folder.string()));
   std::vector<fs::path> images;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     if (entry.is_regular_file() && IsImageExtension(ExtensionOf(entry.path())))
@@ -166,17 +226,22 @@ PairList PairsOfFashionScenes(const fs::path& location,
     const int64_t side = source->image_size();
     std::vector<uint8_t> pixels(static_cast<size_t>(side * side));
     std::string caption = source->Load(number, Random(0), pixels);
-    return {"png", EncodePng(pixels, side), std::move(caption)};
+    return {"png", EncodePng(pixels, side), std::move(caption), ""};
   };
   return list;
 }
 
-void MakeShards(const PairList& pairs, int64_t per_shard, const fs::path& folder) {
+void MakeShards(const PairList& pairs,
+                int64_t per_shard,
+                const fs::path& folder,
+                int64_t threads,
+                const std::function<void(const std::string&)>& warn) {
   ClaimFolder(pairs, per_shard, folder);
+  Packer packer(pairs, threads, warn);
   for (int64_t begin = 0; begin < pairs.count; begin += per_shard) {
     const fs::path shard = folder / fmt::format("{:05}.tar", begin / per_shard);
     if (fs::exists(shard)) continue;
-    WriteFileAtomic(shard, ShardBytes(pairs, begin, std::min(begin + per_shard, pairs.count)));
+    WriteFileAtomic(shard, packer.ShardBytes(begin, std::min(begin + per_shard, pairs.count)));
   }
 }
 

@@ -92,8 +92,9 @@ at::Tensor Optimizer::MomentsOf(const at::Tensor& moments, size_t bucket) const 
   return moments.narrow(0, part.begin, part.master.size(0));
 }
 
-void Optimizer::Step(double learning_rate, int64_t step) {
-  if (spec_.grad_clip_norm > 0) Clip();
+void Optimizer::Step(double learning_rate, int64_t step, const at::Tensor& gradient_norm) {
+  if (spec_.grad_clip_norm > 0)
+    Clip(gradient_norm.defined() ? gradient_norm : parameters_.GradientNorm());
   if (spec_.name == "lamb") {
     StepLamb(learning_rate, step);
   } else {
@@ -104,8 +105,8 @@ void Optimizer::Step(double learning_rate, int64_t step) {
 }
 
 // As torch.nn.utils.clip_grad_norm_: factor = min(1, limit / (norm + 1e-6)).
-void Optimizer::Clip() {
-  const at::Tensor norm = parameters_.GradientNorm().to(at::kFloat);
+void Optimizer::Clip(const at::Tensor& gradient_norm) {
+  const at::Tensor norm = gradient_norm.to(at::kFloat);
   const at::Tensor factor = (norm + 1e-6).reciprocal_().mul_(spec_.grad_clip_norm).clamp_max_(1);
   for (const ParameterStore::Part& part : parameters_.parts()) {
     at::Tensor gradient = part.gradient;

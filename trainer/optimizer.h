@@ -19,8 +19,9 @@ class Optimizer {
 
   /// One update with the gradients in the store; `step` counts from 1. Clips the global gradient
   /// norm first when the spec says so, keeps logit_scale in [0, ln 100], and brings what passes
-  /// read up to date. Every process has to take it.
-  void Step(double learning_rate, int64_t step);
+  /// read up to date. Every process has to take it. `gradient_norm` is the store's where it was
+  /// computed before; undefined: it is computed where it is needed.
+  void Step(double learning_rate, int64_t step, const at::Tensor& gradient_norm = {});
 
   /// Moments of this process's parts, in the order of ParameterStore::parts.
   [[nodiscard]] const at::Tensor& first_moment() const { return first_moment_; }
@@ -41,7 +42,7 @@ class Optimizer {
     std::vector<at::Tensor> masters, gradients, first, second, steps;
   };
 
-  void Clip();
+  void Clip(const at::Tensor& gradient_norm);
   void StepAdamW(double learning_rate, int64_t step);
   void StepLamb(double learning_rate, int64_t step);
   [[nodiscard]] std::vector<at::Tensor> LambUpdates(int64_t step);

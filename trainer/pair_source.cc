@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/data_options.h"
 #include "core/failure.h"
 #include "trainer/fashion_scenes.h"
@@ -91,6 +93,11 @@ std::unique_ptr<PairSource> OpenFashionScenes(const RunSpec& spec, DataLibrary& 
 }
 
 }  // namespace
+
+int64_t MostUnusable(int64_t pairs) {
+  constexpr int64_t kAlwaysBorne = 10;
+  return std::max(kAlwaysBorne, pairs / 100);
+}
 
 std::unique_ptr<PairSource> OpenPairSource(const RunSpec& spec, DataLibrary& library) {
   if (spec.data.kind == kWebdataset)

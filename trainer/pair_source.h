@@ -19,6 +19,10 @@ struct UnusablePair {
   std::string problem;
 };
 
+/// How many unusable images are borne among so many pairs, a hundredth and at least ten: more is no
+/// accident.
+[[nodiscard]] int64_t MostUnusable(int64_t pairs);
+
 /// Training pairs by number: an image and its caption. Every call with the same number gives the
 /// same pair, so data order and resume need no state.
 class PairSource {

@@ -4,7 +4,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 
-#include <algorithm>
+#include "trainer/transfer.h"
 
 namespace sweep {
 namespace {
@@ -35,37 +35,35 @@ TextRows PackTexts(const at::Tensor& tokens_BT, at::Device device) {
   const at::Tensor lengths = LengthsOf(tokens_BT);
   const int64_t batch = tokens_BT.size(0);
   const auto length = lengths.accessor<int64_t, 1>();
-  const at::Tensor starts = at::empty({batch}, Indices(at::kCPU));
-  auto start = starts.accessor<int64_t, 1>();
-  int64_t rows = 0;
-  int64_t longest = 0;
-  for (int64_t b = 0; b < batch; ++b) {
-    start[b] = rows;
-    rows += length[b];
-    longest = std::max(longest, length[b]);
-  }
-  // Token, position and cell of each row, in one piece: one copy to the device.
-  const at::Tensor packed = at::empty({3, rows}, Indices(at::kCPU));
-  auto at_row = packed.accessor<int64_t, 2>();
+  const int64_t rows = lengths.sum().item<int64_t>();
+  const int64_t longest = lengths.max().item<int64_t>();
+  // Token, position and cell of each row; start, length and end of each sample.
+  const at::Tensor packed = at::empty({3 * rows + 3 * batch}, HostMemory(device, at::kLong));
+  auto* const token_R = packed.mutable_data_ptr<int64_t>();
+  int64_t* const of_batch = token_R + 3 * rows;
   const auto token = tokens_BT.accessor<int64_t, 2>();
+  int64_t row = 0;
   for (int64_t b = 0; b < batch; ++b) {
-    for (int64_t t = 0; t < length[b]; ++t) {
-      at_row[0][start[b] + t] = token[b][t];
-      at_row[1][start[b] + t] = t;
-      at_row[2][start[b] + t] = b * longest + t;
+    of_batch[b] = row;
+    of_batch[batch + b] = length[b];
+    of_batch[2 * batch + b] = row + length[b] - 1;
+    for (int64_t t = 0; t < length[b]; ++t, ++row) {
+      token_R[row] = token[b][t];
+      token_R[rows + row] = t;
+      token_R[2 * rows + row] = b * longest + t;
     }
   }
-  const at::Tensor there = packed.to(device);
+  const at::Tensor there = Send(packed, device);
   TextRows texts;
-  texts.tokens_R = there[0];
-  texts.positions_R = there[1];
-  texts.ends_B = (starts + lengths).sub_(1).to(device);
+  texts.tokens_R = there.narrow(0, 0, rows);
+  texts.positions_R = there.narrow(0, rows, rows);
   texts.sequences.batch = batch;
   texts.sequences.longest = longest;
-  texts.sequences.starts_B = starts.to(device);
+  texts.sequences.starts_B = there.narrow(0, 3 * rows, batch);
+  texts.ends_B = there.narrow(0, 3 * rows + 2 * batch, batch);
   if (rows < batch * longest) {
-    texts.sequences.lengths_B = lengths.to(device);
-    texts.sequences.cells_R = there[2];
+    texts.sequences.lengths_B = there.narrow(0, 3 * rows + batch, batch);
+    texts.sequences.cells_R = there.narrow(0, 2 * rows, rows);
   }
   return texts;
 }

@@ -66,7 +66,7 @@ void PrintDefinition(const ShardIndex& index, const fs::path& folder) {
 void RunMakeShards(const MakeShardsOptions& options) {
   const fs::path folder = options.output;
   const PairList pairs = PairsFor(options);
-  MakeShards(pairs, options.per_shard, folder);
+  MakeShards(pairs, options.per_shard, folder, options.threads, Warn);
   const int64_t shards = (pairs.count + options.per_shard - 1) / options.per_shard;
   const fs::path index = folder / "index";
   if (fs::exists(index)) return Warn(index.string() + " is there already");

@@ -15,10 +15,6 @@
 namespace sweep {
 namespace {
 
-// Unusable images that a run bears, a share of its pairs and at least a few: more is no accident.
-constexpr double kMostUnusable = 0.01;
-constexpr int64_t kAlwaysBorne = 10;
-
 // Half sides that a JPEG decoded at a reduced scale keeps for each side it is resized to: three
 // keep the result as sharp as the full size would.
 constexpr int64_t kSpareSize = 3;
@@ -83,8 +79,7 @@ class ShardPairs : public PairSource {
     const std::lock_guard lock(mutex_);
     if (!unusable_.insert(number).second) return;
     news_.push_back({set_->NameOf(number), problem});
-    const int64_t most =
-        std::max(kAlwaysBorne, static_cast<int64_t>(kMostUnusable * static_cast<double>(pairs_)));
+    const int64_t most = MostUnusable(pairs_);
     if (static_cast<int64_t>(unusable_.size()) <= most) return;
     throw Failure(FailureCode::kData,
                   fmt::format("more than {} of {} images cannot be used, the last: {}: {}",

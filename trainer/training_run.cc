@@ -1,13 +1,11 @@
 #include "trainer/training_run.h"
 
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <ranges>
@@ -18,13 +16,15 @@
 #include "core/files.h"
 #include "core/json_fields.h"
 #include "core/provenance.h"
-#include "trainer/batch_loader.h"
 #include "trainer/checkpoint_folder.h"
 #include "trainer/device.h"
 #include "trainer/instability.h"
 #include "trainer/learner.h"
 #include "trainer/matrix_product.h"
 #include "trainer/starting_weights.h"
+#include "trainer/stopwatch.h"
+#include "trainer/training_data.h"
+#include "trainer/transfer.h"
 #include "trainer/version.h"
 #include "trainer/weights.h"
 
@@ -34,17 +34,8 @@ namespace {
 constexpr double kSecondsBetweenStepEvents = 2;
 constexpr double kTolerableDataWait = 0.05;  // share of the time
 constexpr size_t kStepsInFinalLoss = 100;
-
-class Stopwatch {
- public:
-  [[nodiscard]] double Seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-  void Restart() { start_ = std::chrono::steady_clock::now(); }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
+// Seconds that one of several processes waits for its data when asked to stop.
+constexpr double kPatienceWithPeers = 10;
 
 // Checkpoints that someone still needs: an evaluation, a child run, or whoever wrote keep_at.
 std::set<int64_t> NeededCheckpoints(const AttemptContext& context) {
@@ -159,21 +150,16 @@ class TrainingRun {
   }
 
   void TrainSteps() {
-    const auto source = OpenPairSource(spec_, context_.data);
-    const auto tokenizer = context_.data.OpenTokenizer(spec_.tokenizer, spec_.model.text);
-    const auto order = OpenSampleOrder(spec_, context_.data);
-    const SampleReducer reducer(spec_, *tokenizer, context_.data);
-    channels_ = source->channels();
-    side_ = source->image_size();
-    kept_patches_ = reducer.kept_patches();
+    data_ = std::make_unique<TrainingData>(spec_, context_.data);
     run_watch_.Restart();
     since_checkpoint_.Restart();
     since_event_.Restart();
     if (rewinds() && step_ == 0) Checkpoint();
     while (Unfinished()) {
-      BatchLoader loader(*source, *order, reducer, LoaderOptions());
-      TrainOn(loader, *source);
+      data_->Start(LoaderOptions());
+      TrainOn();
     }
+    data_.reset();
   }
 
   [[nodiscard]] bool Unfinished() const { return step_ < spec_.steps() && outcome_ == "completed"; }
@@ -182,21 +168,38 @@ class TrainingRun {
   [[nodiscard]] BatchLoader::Options LoaderOptions() const {
     const int64_t skipped = watch_.state().skipped_batches * spec_.global_batch_size;
     return {.batch_size = batch_size_,
-            .context_length = spec_.model.text.context_length,
             .first_sample = skipped + SamplesSeen() + rank() * batch_size_,
             .end_sample = skipped + spec_.samples_seen,
             .threads = context_.request.data_threads,
-            .stride = spec_.global_batch_size};
+            .stride = spec_.global_batch_size,
+            .device = device_,
+            .give_up = [this](double waited) { return StopsWaiting(waited); }};
+  }
+
+  // Several processes end after the same step, so each first has a chance to get there.
+  [[nodiscard]] bool StopsWaiting(double waited_seconds) const {
+    const double patience = context_.peers != nullptr ? kPatienceWithPeers : 0;
+    return waited_seconds >= patience && context_.signals.StopRequested();
+  }
+
+  // Asked to stop while the next batch does not come.
+  [[noreturn]] void StopWithoutBatch() {
+    // Its threads may hang in a read that never ends; the end of the process ends them.
+    (void)data_.release();
+    if (context_.peers == nullptr) Checkpoint();  // which else the others would have to join
+    throw Failure(
+        FailureCode::kInterrupted,
+        fmt::format("stopped by a signal after {} samples, waiting for data", SamplesSeen()));
   }
 
   // To the end of the run, or to a rewind.
-  void TrainOn(BatchLoader& loader, PairSource& source) {
+  void TrainOn() {
     const int64_t first = step_;
     steps_since_loader_ = 0;
     while (Unfinished()) {
-      const bool went_on = OneStep(loader);
+      const bool went_on = OneStep();
       if (!went_on) return;
-      for (const UnusablePair& pair : source.TakeUnusable())
+      for (const UnusablePair& pair : data_->TakeUnusable())
         context_.events.Write("unusable_pair", {{"name", pair.name}, {"problem", pair.problem}});
       const bool edge = step_ == first + 1 || step_ == spec_.steps();
       if (edge || since_event_.Seconds() >= kSecondsBetweenStepEvents) WriteStep();
@@ -204,21 +207,29 @@ class TrainingRun {
     }
   }
 
-  // False when the run went back, and the data with it.
-  bool OneStep(BatchLoader& loader) {
+  DeviceBatch NextBatch() {
     const Stopwatch wait;
-    loader.Next(batch_);
+    std::optional<DeviceBatch> batch = data_->Next();
+    if (!batch) StopWithoutBatch();
     if (steps_since_loader_++ > 0) {
       wait_seconds_ += wait.Seconds();
     } else if (steps_since_event_ == 0) {
       since_event_.Restart();  // start-up is over
     }
-    const auto loss = learner_->Gradients(ToDevice()).item<float>();
+    return *std::move(batch);
+  }
+
+  // False when the run went back, and the data with it.
+  bool OneStep() {
+    const DeviceBatch batch = NextBatch();
+    const ScalarOnItsWay on_its_way(learner_->Gradients(batch));
+    if (UpdatesFirst()) (void)Update();
+    const float loss = on_its_way.Value();
     const StepProblem problem = TakeStep(loss);
     if (problem != StepProblem::kNone && rewinds() && Rewind(problem)) return false;
     ++step_;
     ++steps_since_event_;
-    text_tokens_ += CountTextTokens(Tokens());
+    text_tokens_ += learner_->text_tokens();
     losses_.push_back(loss);
     return true;
   }
@@ -231,7 +242,7 @@ class TrainingRun {
     const StepProblem problem = overflow ? StepProblem::kNone : watch_.Judge(loss, norm);
     if (problem != StepProblem::kNone) {
       React(problem, loss, norm);
-    } else if (learner_->Update(step_, step_ - watch_.state().skipped_steps)) {
+    } else if (UpdatesFirst() || Update()) {
       watch_.NoteSound(norm);
     } else {
       watch_.NoteOverflow();
@@ -241,6 +252,12 @@ class TrainingRun {
     return problem;
   }
 
+  bool Update() { return learner_->Update(step_, step_ - watch_.state().skipped_steps); }
+
+  // A GPU is given the update before the host waits for the loss, so that it need not wait for the
+  // host, where a bad loss can only end the run: weights that diverged are not kept. Other
+  // reactions and fp16 have to know before the weights change.
+  [[nodiscard]] bool UpdatesFirst() const { return !WatchesGradients(); }
   [[nodiscard]] bool WatchesGradients() const {
     return spec_.instability.reaction != "stop" || learner_->scales_loss();
   }
@@ -304,24 +321,6 @@ class TrainingRun {
     return true;
   }
 
-  // Of the batch, in its memory.
-  at::Tensor Tokens() {
-    return at::from_blob(
-        batch_.tokens_BT.data(), {batch_size_, spec_.model.text.context_length}, at::kLong);
-  }
-
-  DeviceBatch ToDevice() {
-    const int64_t batch = batch_size_;
-    const at::Tensor images =
-        at::from_blob(batch_.images_BCSS.data(), {batch, channels_, side_, side_}, at::kByte);
-    DeviceBatch on_device{images.to(device_), Tokens()};
-    if (kept_patches_ > 0) {
-      on_device.kept_BK =
-          at::from_blob(batch_.kept_BK.data(), {batch, kept_patches_}, at::kLong).to(device_);
-    }
-    return on_device;
-  }
-
   void WriteStep() {
     const double seconds = since_event_.Seconds();
     const double rate = static_cast<double>(steps_since_event_ * spec_.global_batch_size) / seconds;
@@ -336,7 +335,10 @@ class TrainingRun {
     if (peak_flops_) {
       const double mean_tokens =
           static_cast<double>(text_tokens_) / static_cast<double>(steps_since_event_ * batch_size_);
-      event["mfu"] = rate * TrainFlopsPerSample(spec_, mean_tokens) / *peak_flops_;
+      event["mfu"] = ModelFlopsUtilisation(rate,
+                                           ComputedTrainFlopsPerSample(spec_, mean_tokens),
+                                           *peak_flops_,
+                                           context_.request.processes);
     }
     context_.events.Write("step", std::move(event));
     NoteSlowData(seconds);
@@ -470,10 +472,7 @@ class TrainingRun {
   int64_t threads_ = 1;
   int64_t micro_batch_ = 0;
   std::optional<Learner> learner_;
-  Batch batch_;
-  int64_t channels_ = 0;
-  int64_t side_ = 0;
-  int64_t kept_patches_ = 0;
+  std::unique_ptr<TrainingData> data_;
   int64_t step_ = 0;
   std::vector<float> losses_;
   StabilityWatch watch_;

@@ -4,16 +4,19 @@
     python3 benchmarks/trainer/gpu_models.py --clip-train build/gpu/bin/clip_train --report report.json
     python3 benchmarks/trainer/gpu_models.py --table report.json
 
-Synthetic data on the device, the whole step. `mfu` is model FLOPs a second (tokens processed alone) over the data
-sheet's dense peak; `of_matmul` the same over a large product measured in the same run. Where open_clip can be
-imported, it trains the same model and batch, eager and compiled, and the ratios are ours / theirs. `--text-tokens LEAST
-MOST` gives clip_train texts of so many tokens in place of full ones; open_clip computes the whole context anyway.
+Synthetic data on the device, the whole step. `mfu` is model FLOPs a second (of what is computed: no padding, one token
+in the last blocks) over the data sheet's dense peak; `of_matmul` the same over a large product measured in the same run.
+Where open_clip can be imported, it trains the same model and batch, eager and compiled. Every measurement is a process
+of its own, so none finds the GPU's memory held by another; the programs take turns for so many rounds, values are
+medians over the rounds and ratios the medians of ours / theirs. `--text-tokens LEAST MOST` adds a row a model whose texts
+have so many tokens in place of full ones; open_clip computes the whole context anyway, so its measurement is the same.
 """
 import argparse
 import importlib.util
 import json
 import math
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -88,68 +91,115 @@ def train_open_clip(spec, batch, device, seconds, compiled):
     for _ in range(5):
         step()
     synchronize(device)
-    steps, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
+    times = []
+    while sum(times) < seconds:
+        start = time.perf_counter()
         step()
         synchronize(device)
-        steps += 1
-    return batch * steps / (time.perf_counter() - start)
+        times.append(time.perf_counter() - start)
+    return batch / statistics.median(times)
 
 
-def bench(args, models_file, name, batch):
-    done = subprocess.run([args.clip_train, "bench", "--model", models_file, "--name", name, "--precision", "bf16",
-                           "--device", args.device, "--batch", str(batch), "--threads", "1", "--seconds",
-                           str(args.seconds)] + (["--text-tokens", *map(str, args.text_tokens)] if args.text_tokens else []),
-                          capture_output=True, text=True)
+def answer(question):
+    """What a child process does: one measurement, as JSON on the last line of its output."""
+    if question["what"] == "machine":
+        peak, gpu = peak_flops()
+        return dict(peak_flops=peak, gpu=gpu, matmul_flops=matmul_flops(question["device"]))
+    spec, _ = MODELS[question["model"]]
+    rate = train_open_clip(spec, question["batch"], question["device"], question["seconds"], question["compiled"])
+    return dict(images_per_second=rate)
+
+
+def last_line(done):
+    """A finished process's answer, or why it has none."""
     if done.returncode != 0:
-        return dict(error=(done.stderr.strip().splitlines() or ["no message"])[-1])
+        return dict(error=(done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1][:200])
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def ask(**question):
+    return last_line(subprocess.run([sys.executable, os.path.abspath(__file__), "--answer", json.dumps(question)],
+                                    capture_output=True, text=True))
+
+
+def bench(args, models_file, name, batch, text_tokens):
+    return last_line(subprocess.run(
+        [args.clip_train, "bench", "--model", models_file, "--name", name, "--precision", "bf16", "--device", args.device,
+         "--batch", str(batch), "--threads", "1", "--seconds", str(args.seconds)]
+        + (["--text-tokens", *map(str, text_tokens)] if text_tokens else []), capture_output=True, text=True))
+
+
+def measure_model(args, models_file, name, modes):
+    """Rows of one model: full texts and, where asked for, shorter ones. All programs take turns."""
+    batch = args.batch or MODELS[name][1]
+    texts = [None] + ([args.text_tokens] if args.text_tokens else [])
+    ours, theirs = {i: [] for i in range(len(texts))}, {mode: [] for mode in modes}
+    for _ in range(args.rounds):
+        for i, text_tokens in enumerate(texts):
+            ours[i].append(bench(args, models_file, name, batch, text_tokens))
+        for mode in modes:
+            theirs[mode].append(ask(what="open_clip", model=name, batch=batch, device=args.device, seconds=args.seconds,
+                                    compiled=mode == "compiled"))
+    return [row_of(name, batch, texts[i], ours[i], theirs) for i in ours]
+
+
+def row_of(name, batch, text_tokens, ours, theirs):
+    row = dict(model=name, batch=batch, text_tokens_drawn=text_tokens, rounds=len(ours))
+    failed = [one for one in ours if "error" in one]
+    if failed:
+        return dict(row, **failed[0])
+    rates = [one["images_per_second"] for one in ours]
+    row.update(ours[0], images_per_second=statistics.median(rates), rounds_images_per_second=rates,
+               model_flops_per_second=statistics.median(one["model_flops_per_second"] for one in ours))
+    for mode, rounds in theirs.items():
+        failed = [one for one in rounds if "error" in one]
+        if failed:  # out of memory, a compiler that is not there: the rest still counts
+            row[f"open_clip_{mode}_error"] = failed[0]["error"]
+            continue
+        their_rates = [one["images_per_second"] for one in rounds]
+        row[f"open_clip_{mode}"] = statistics.median(their_rates)
+        row[f"rounds_open_clip_{mode}"] = their_rates
+        row[f"ratio_{mode}"] = statistics.median(mine / their for mine, their in zip(rates, their_rates))
+    return row
 
 
 def measure(args):
     models_file = args.report + ".models.json"
     with open(models_file, "w") as out:
         json.dump(dict(models={name: spec for name, (spec, _) in MODELS.items()}), out)
-    peak, gpu = peak_flops()
-    matmul = matmul_flops(args.device)
-    has_peer = importlib.util.find_spec("open_clip") is not None
+    machine = ask(what="machine", device=args.device)
+    if "error" in machine:
+        sys.exit(f"gpu_models.py: {machine['error']}")
+    modes = ("eager", "compiled") if importlib.util.find_spec("open_clip") else ()
     rows = []
     for name in args.models.split(","):
-        spec, batch = MODELS[name]
-        batch = args.batch or batch
-        ours = bench(args, models_file, name, batch)
-        row = dict(model=name, batch=batch, **ours)
-        if "error" not in ours:
-            flops = ours["model_flops_per_second"]
-            row.update(mfu=flops / peak if peak else None, of_matmul=flops / matmul)
-            for mode in ("eager", "compiled") if has_peer else ():
-                try:
-                    theirs = train_open_clip(spec, batch, args.device, args.seconds, mode == "compiled")
-                    row[f"open_clip_{mode}"] = theirs
-                    row[f"ratio_{mode}"] = ours["images_per_second"] / theirs
-                except Exception as error:  # out of memory, a compiler that is not there: the rest still counts
-                    row[f"open_clip_{mode}_error"] = repr(error)[:200]
-        rows.append(row)
-        print(json.dumps(row), flush=True)
+        for row in measure_model(args, models_file, name, modes):
+            if "error" not in row:
+                flops, peak = row["model_flops_per_second"], machine["peak_flops"]
+                row.update(mfu=flops / peak if peak else None, of_matmul=flops / machine["matmul_flops"])
+            rows.append(row)
+            print(json.dumps(row), flush=True)
     with open(args.report, "w") as out:
-        json.dump(dict(gpu=gpu, device=args.device, peak_flops=peak, matmul_flops=matmul, rows=rows), out, indent=1)
+        json.dump(dict(device=args.device, open_clip=bool(modes), **machine, rows=rows), out, indent=1)
     os.remove(models_file)
     return 1 if all("error" in row for row in rows) else 0
 
 
 def table(path):
     report = json.load(open(path))
-    print(f"{report['gpu'] or report['device']}: matrix products reach {report['matmul_flops'] / 1e12:.0f} TFLOP/s in bf16\n")
-    print("| model | batch | images/s | MFU | of the matmul rate | over open_clip eager | over torch.compile |")
-    print("|---|---|---|---|---|---|---|")
+    print(f"{report['gpu'] or report['device']}: matrix products reach {report['matmul_flops'] / 1e12:.2f} TFLOP/s in bf16\n")
+    print("| model | batch | tokens | images/s | MFU | of the matmul rate | open_clip eager | ratio | torch.compile | ratio |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     shown = lambda value, form: "not measured" if value is None else form.format(value)
     for row in report["rows"]:
+        drawn = row["text_tokens_drawn"]
+        head = f"| {row['model']} | {row['batch']} | {'{} to {}'.format(*drawn) if drawn else 'all'} | "
         if "error" in row:
-            print(f"| {row['model']} | {row['batch']} | {row['error']} | | | | |")
+            print(f"{head}{row['error']} | | | | | | |")
             continue
-        print(f"| {row['model']} | {row['batch']} | {row['images_per_second']:.1f} | {shown(row['mfu'], '{:.1%}')} | "
-              f"{row['of_matmul']:.1%} | {shown(row.get('ratio_eager'), '{:.2f}')} | "
-              f"{shown(row.get('ratio_compiled'), '{:.2f}')} |")
+        peers = " | ".join(f"{row[f'open_clip_{mode}']:.1f} | {row[f'ratio_{mode}']:.2f}" if f"ratio_{mode}" in row
+                           else f"{row.get(f'open_clip_{mode}_error', 'not measured')} | " for mode in ("eager", "compiled"))
+        print(f"{head}{row['images_per_second']:.1f} | {shown(row['mfu'], '{:.1%}')} | {row['of_matmul']:.1%} | {peers} |")
 
 
 def main():
@@ -158,11 +208,16 @@ def main():
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--batch", type=int, default=0, help="of every model (default: each its own)")
-    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--text-tokens", type=int, nargs=2, metavar=("LEAST", "MOST"))
     parser.add_argument("--report", default="gpu_models.json")
     parser.add_argument("--table", metavar="REPORT", help="print a report as a table")
+    parser.add_argument("--answer", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.answer:
+        print(json.dumps(answer(json.loads(args.answer))))
+        return 0
     if args.table:
         table(args.table)
         return 0

@@ -113,6 +113,27 @@ TEST_CASE("Training FLOPs give the utilisation of LAION's published rates") {
   }
 }
 
+TEST_CASE("FLOPs that are computed leave out padding and the last block's other tokens") {
+  RunSpec spec;
+  spec.model.embed_dim = 3;
+  spec.model.vision = {4, 2, 8, 1, 4, 2.0};  // 4 patches and the class token, one block
+  spec.model.text = {10, 20, 4, 2, 2, 4.0};  // two blocks; 6.5 tokens on average
+  // Patches, keys and values of all tokens; query, output and MLP of one; its attention; norms of
+  // all before (ln_pre, ln_1) and of one after (ln_2, ln_post); projection.
+  const double vision =
+      4 * 12 * 8 + 5 * 2 * 64 + (2 * 64 + 2 * 8 * 16) + 2 * 5 * 8 + 5 * (2 * 5 * 8 + 2 * 8) + 8 * 3;
+  const double first = 6.5 * (4 * 16 + 2 * 4 * 16) + 2 * 6.5 * 6.5 * 4 + 5 * 2 * 6.5 * 4;
+  const double last = 6.5 * 2 * 16 + (2 * 16 + 2 * 4 * 16) + 2 * 6.5 * 4 + 5 * (6.5 * 4 + 2 * 4);
+  CHECK(ComputedTrainFlopsPerSample(spec, 6.5) ==
+        Approx(6 * (vision + first + last + 4 * 3)).epsilon(1e-12));
+  CHECK(ComputedTrainFlopsPerSample(spec, 10) < TrainFlopsPerSample(spec));
+}
+
+TEST_CASE("A utilisation is that of all devices together") {
+  CHECK(ModelFlopsUtilisation(8000, 40e9, 989e12, 1) == Approx(0.3236).epsilon(1e-3));
+  CHECK(ModelFlopsUtilisation(8000, 40e9, 989e12, 8) == Approx(0.3236 / 8).epsilon(1e-3));
+}
+
 TEST_CASE("ParseModelSpec names the field, its value and what was expected") {
   const Json json = Json::parse(R"({"embed_dim":8,
     "vision":{"image_size":30,"patch_size":8,"width":64,"layers":1},

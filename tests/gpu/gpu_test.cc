@@ -2,83 +2,65 @@
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/remainder.h>
 #include <ATen/ops/tensor.h>
-#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <catch2/catch.hpp>
-#include <iostream>
+#include <cmath>
 #include <optional>
+#include <vector>
 
-#include "core/failure.h"
+#include "tests/gpu/gpu.h"
+#include "tests/support/gradients.h"
 #include "tests/support/temporary_directory.h"
-#include "trainer/device.h"
-#include "trainer/learner.h"
 #include "trainer/process_group.h"
-#include "trainer/random.h"
 
 namespace sweep {
 namespace {
 
-// ctest counts a program that prints this line as skipped.
-std::optional<at::Device> Gpu() {
-  try {
-    return ChooseDevice("cuda");
-  } catch (const Failure& failure) {
-    std::cout << "SKIPPED: " << failure.what() << "\n";
-    return std::nullopt;
-  }
-}
-
-RunSpec Spec(const std::string& precision, int64_t batch) {
-  const std::string file = std::string(SWEEP_SOURCE_DIR) + "/benchmarks/trainer/models.json";
-  RunSpec spec;
-  spec.model = ParseModelSpec(ReadJsonFile(file).at("models").at("clip-32px"), file);
-  spec.precision = precision;
-  spec.global_batch_size = batch;
-  spec.samples_seen = batch * 1000;
-  spec.optimizer.learning_rate = 1e-3;
-  return spec;
-}
-
-DeviceBatch RandomBatch(const RunSpec& spec, at::Device device) {
-  Random random(7);
-  const int64_t side = spec.model.vision.image_size, context = spec.model.text.context_length;
-  const at::Tensor images = at::zeros({spec.global_batch_size, 3, side, side}, at::kByte);
-  for (int64_t i = 0; i < images.numel(); ++i)
-    images.data_ptr<uint8_t>()[i] = static_cast<uint8_t>(random.Below(256));
-  const at::Tensor tokens = at::zeros({spec.global_batch_size, context}, at::kLong);
-  const int64_t last = spec.model.text.vocab_size - 1;
-  for (int64_t b = 0; b < spec.global_batch_size; ++b) {
-    const int64_t end = 2 + random.Below(context - 2);
-    for (int64_t t = 0; t < end; ++t)
-      tokens.data_ptr<int64_t>()[b * context + t] = 1 + random.Below(last - 1);
-    tokens.data_ptr<int64_t>()[b * context + end] = last;
-  }
-  return {images.to(device), tokens};
-}
-
 struct Outcome {
   double loss = 0;
-  at::Tensor gradient;  // on the CPU
+  at::Tensor gradient;  // on the CPU, by name: where parameters lie differs by device
 };
+
+Outcome GradientsOf(const RunSpec& spec, const DeviceBatch& batch, const StepMemory& memory = {}) {
+  const at::NoGradGuard no_autograd;
+  Learner learner(spec, batch.images_BCSS.device(), memory);
+  learner.SetLossScale({.scale = 1024});  // of fp16 alone
+  learner.parameters().Initialize(3);
+  const double loss = learner.Gradients(batch).item<double>();
+  return {loss, JoinByName(GradientsByName(learner.parameters()))};
+}
 
 Outcome GradientsOn(at::Device device,
                     const std::string& precision,
                     const StepMemory& memory = {}) {
-  const at::NoGradGuard no_autograd;
   const RunSpec spec = Spec(precision, 64);
-  Learner learner(spec, device, memory);
-  learner.parameters().Initialize(3);
-  const double loss = learner.Gradients(RandomBatch(spec, device)).item<double>();
-  return {loss, learner.parameters().flat_gradient().to(at::kCPU)};
+  return GradientsOf(spec, RandomBatch(spec, device), memory);
 }
 
-double Distance(const at::Tensor& a, const at::Tensor& b) {
-  return (at::linalg_vector_norm(a - b) / at::linalg_vector_norm(b)).item<double>();
+// Losses of so many steps on one batch.
+std::vector<double> LossesOn(at::Device device, const RunSpec& spec, int64_t steps) {
+  const at::NoGradGuard no_autograd;
+  Learner learner(spec, device);
+  learner.parameters().Initialize(3);
+  const DeviceBatch batch = RandomBatch(spec, device);
+  std::vector<double> losses;
+  for (int64_t step = 0; step < steps; ++step)
+    losses.push_back(learner.Step(batch, step).item<double>());
+  return losses;
+}
+
+void CheckClose(const std::vector<double>& values, const std::vector<double>& expected) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    INFO("step " << i);
+    CHECK(values[i] == Approx(expected[i]).epsilon(1e-3));
+  }
 }
 
 // Bytes that LibTorch has taken for tensors on the device, at its peak since the last reset.
@@ -114,20 +96,52 @@ TEST_CASE("Pieces and recomputation change nothing but rounding on the GPU") {
   }
 }
 
-TEST_CASE("Twenty steps on the GPU follow the CPU's") {
+TEST_CASE("fp16 and TF32 on the GPU are near the CPU's fp32") {
   const std::optional<at::Device> gpu = Gpu();
   if (!gpu) return;
-  const at::NoGradGuard no_autograd;
+  const Outcome cpu = GradientsOn(at::kCPU, "fp32");
+  const Outcome fp16 = GradientsOn(*gpu, "fp16");
+  CHECK(fp16.loss == Approx(cpu.loss).epsilon(1e-2));
+  CHECK(Distance(fp16.gradient, cpu.gradient) < 0.05);
+  if (gpu->is_cpu()) return;  // which has no TF32
+  SetPrecision(*gpu, "tf32");
+  const Outcome tf32 = GradientsOn(*gpu, "tf32");
+  SetPrecision(*gpu, "fp32");
+  CHECK(tf32.loss == Approx(cpu.loss).epsilon(1e-2));
+  CHECK(Distance(tf32.gradient, cpu.gradient) < 0.05);
+  CHECK(Distance(tf32.gradient, cpu.gradient) > 1e-5);  // it was TF32
+}
+
+TEST_CASE("Dropped patches leave the GPU with the CPU's gradients") {
+  const std::optional<at::Device> gpu = Gpu();
+  if (!gpu) return;
   const RunSpec spec = Spec("fp32", 64);
-  Learner on_cpu(spec, at::kCPU), on_gpu(spec, *gpu);
-  on_cpu.parameters().Initialize(3);
-  on_gpu.parameters().Initialize(3);
-  const DeviceBatch for_cpu = RandomBatch(spec, at::kCPU), for_gpu = RandomBatch(spec, *gpu);
-  for (int64_t step = 0; step < 20; ++step) {
-    const double cpu = on_cpu.Step(for_cpu, step).item<double>();
-    const double cuda = on_gpu.Step(for_gpu, step).item<double>();
-    INFO("step " << step);
-    CHECK(cuda == Approx(cpu).epsilon(1e-3));
+  const int64_t patches = spec.model.vision.patches();
+  // Half of an image's patches, from another place in each.
+  const at::Tensor first_B1 = at::arange(0, 64, at::kLong).unsqueeze(1);
+  const at::Tensor kept_BK = (first_B1 + at::arange(0, patches, 2, at::kLong)).remainder(patches);
+  const auto gradients = [&](at::Device device) {
+    DeviceBatch batch = RandomBatch(spec, device);
+    batch.kept_BK = kept_BK.to(device);
+    return GradientsOf(spec, batch);
+  };
+  const Outcome cpu = gradients(at::kCPU);
+  const Outcome cuda = gradients(*gpu);
+  CHECK(cuda.loss == Approx(cpu.loss).epsilon(1e-5));
+  CHECK(Distance(cuda.gradient, cpu.gradient) < 1e-3);
+}
+
+TEST_CASE("Twenty steps on the GPU follow the CPU's, with AdamW, LAMB and clipping") {
+  const std::optional<at::Device> gpu = Gpu();
+  if (!gpu) return;
+  for (const std::string optimizer : {"adamw", "lamb"}) {
+    for (const double clip : {0.0, 0.1}) {
+      RunSpec spec = Spec("fp32", 64);
+      spec.optimizer.name = optimizer;
+      spec.optimizer.grad_clip_norm = clip;
+      INFO(optimizer << " " << clip);
+      CheckClose(LossesOn(*gpu, spec, 20), LossesOn(at::kCPU, spec, 20));
+    }
   }
 }
 
@@ -152,7 +166,7 @@ TEST_CASE("Tensors of a GPU go through NCCL where its library was built, and oth
 
 TEST_CASE("The loss of 262,144 pairs takes at most 64 MB beyond features and gradients") {
   const std::optional<at::Device> gpu = Gpu();
-  if (!gpu) return;
+  if (!gpu || gpu->is_cpu()) return;
   const at::NoGradGuard no_autograd;
   const int64_t pairs = 262144, width = 512;
   const auto unit = [&] {

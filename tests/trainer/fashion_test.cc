@@ -1,4 +1,7 @@
+#include <ATen/ops/equal.h>
 #include <algorithm>
+
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <set>
 
@@ -254,14 +257,43 @@ TEST_CASE("The batch loader delivers every sample in order, from any place") {
   Batch expected;
   for (int64_t first = 0; first < 48; first += 8) {
     whole.Next(batch);
-    CHECK(std::equal(batch.images_BCSS.begin(),
-                     batch.images_BCSS.begin() + 28 * 28,
-                     scenes.Load(order.PairOf(first)).pixels.begin()));
+    const auto* const pixels = batch.images_BCSS.const_data_ptr<uint8_t>();
+    CHECK(std::equal(pixels, pixels + 28 * 28, scenes.Load(order.PairOf(first)).pixels.begin()));
     if (first < 32) continue;
     tail.Next(expected);
-    CHECK(batch.images_BCSS == expected.images_BCSS);
-    CHECK(batch.tokens_BT == expected.tokens_BT);
+    CHECK(at::equal(batch.images_BCSS, expected.images_BCSS));
+    CHECK(at::equal(batch.tokens_BT, expected.tokens_BT));
   }
+}
+
+TEST_CASE("Whoever waits for a batch that does not come can give up, and have it later") {
+  class Blocked : public PairSource {
+   public:
+    std::string Load(int64_t, Random, std::span<uint8_t>) const override {
+      go.wait(false);
+      return "";
+    }
+    int64_t channels() const override { return 1; }
+    int64_t image_size() const override { return 1; }
+    mutable std::atomic<bool> go = false;
+  };
+  const Blocked source;
+  const SmallScenes scenes;
+  const TokenizerSpec word{"word", ContentIdOfFile(SceneVocabulary())};
+  const auto tokenizer = LoadTokenizer(word, SceneVocabulary());
+  const SampleReducer reducer(scenes.spec, *tokenizer, scenes.library);
+  const ShuffledOrder order(20, 1);
+  std::atomic<int> asked = 0;
+  BatchLoader::Options options = OptionsFrom(0, 1);
+  options.give_up = [&](double waited_seconds) { return ++asked == 3 && waited_seconds > 0; };
+  BatchLoader loader(source, order, reducer, options);
+  Batch batch;
+  CHECK_FALSE(loader.Next(batch));
+  CHECK(asked == 3);
+  source.go = true;
+  source.go.notify_all();
+  CHECK(loader.Next(batch));
+  CHECK(batch.tokens_BT.size(0) == 8);
 }
 
 TEST_CASE("ResizeByArea averages what a pixel covers") {

@@ -2,10 +2,13 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/record_function.h>
 
 #include <catch2/catch.hpp>
 
+#include "tests/support/gradients.h"
 #include "tests/trainer/golden.h"
 #include "trainer/contrastive_loss.h"
 #include "trainer/matrix_product.h"
@@ -55,6 +58,60 @@ at::Tensor UnitRows(int64_t rows, int64_t width, int seed) {
 }
 
 }  // namespace
+
+TEST_CASE("Gradients by name are the same wherever the store puts them") {
+  const at::NoGradGuard no_autograd;
+  const auto gradients = [](int64_t bucket_bytes) {
+    Learner learner(GoldenSpec(false), at::kCPU, {.bucket_bytes = bucket_bytes});
+    learner.parameters().Initialize(3);
+    (void)learner.Gradients(RandomBatch(13));
+    const at::Tensor flat = learner.parameters().flat_gradient();
+    return std::pair(flat, JoinByName(GradientsByName(learner.parameters())));
+  };
+  const auto [one_flat, one] = gradients(kBucketBytes);
+  const auto [many_flat, many] = gradients(1024);
+  CHECK(at::equal(one, many));
+  CHECK_FALSE(at::equal(one_flat, many_flat));
+}
+
+TEST_CASE("A learner counts the text tokens that it computed, whole or in pieces") {
+  const at::NoGradGuard no_autograd;
+  const DeviceBatch batch = RandomBatch(13);
+  for (const int64_t micro_batch : {0, 4}) {
+    Learner learner(GoldenSpec(false), at::kCPU, {.micro_batch = micro_batch});
+    learner.parameters().Initialize(3);
+    for (int repeat = 0; repeat < 2; ++repeat) {
+      (void)learner.Gradients(batch);
+      CHECK(learner.text_tokens() == CountTextTokens(batch.tokens_BT));
+    }
+  }
+}
+
+// Calls of the operation that computes a norm, from here on.
+int64_t norms_computed = 0;
+std::unique_ptr<at::ObserverContext> CountNorms(const at::RecordFunction& function) {
+  norms_computed += std::string(function.name()) == "aten::linalg_vector_norm" ? 1 : 0;
+  return nullptr;
+}
+
+TEST_CASE("A step computes the norm of its gradients once, however many look at it") {
+  const at::NoGradGuard no_autograd;
+  RunSpec spec = GoldenSpec(false);
+  spec.precision = "fp16";
+  spec.optimizer.grad_clip_norm = 1e-3;
+  Learner learner(spec, at::kCPU);
+  learner.SetLossScale({.scale = 1});
+  learner.parameters().Initialize(3);
+  for (int64_t step = 0; step < 2; ++step) {
+    (void)learner.Gradients(RandomBatch(13));
+    norms_computed = 0;
+    const auto counting = at::addGlobalCallback(at::RecordFunctionCallback(CountNorms));
+    CHECK(learner.GradientNorm() > 1e-3);
+    CHECK(learner.Update(step, step));
+    at::removeCallback(counting);
+    CHECK(norms_computed == 1);
+  }
+}
 
 TEST_CASE("Recomputing activations gives the same gradients to the bit") {
   for (const std::string precision : {"fp32", "bf16"}) {

@@ -65,6 +65,13 @@ TEST_CASE("Texts are packed up to their ends") {
   CHECK(at::equal(texts.sequences.starts_B, Longs({0, 3, 8})));
   CHECK(at::equal(texts.sequences.lengths_B, Longs({3, 5, 1})));
   CHECK(at::equal(texts.sequences.cells_R, Longs({0, 1, 2, 5, 6, 7, 8, 9, 10})));
+  // One copy to a device carries all of them.
+  for (const at::Tensor& index : {texts.positions_R,
+                                  texts.ends_B,
+                                  texts.sequences.starts_B,
+                                  texts.sequences.lengths_B,
+                                  texts.sequences.cells_R})
+    CHECK(index.is_alias_of(texts.tokens_R));
   CHECK(CountTextTokens(ThreeTexts()) == 9);
   CHECK_FALSE(PackTexts(Longs({1, 9, 2, 9}).view({2, 2}), at::kCPU).sequences.cells_R.defined());
 }
