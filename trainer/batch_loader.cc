@@ -46,16 +46,28 @@ BatchLoader::~BatchLoader() {
 
 bool BatchLoader::Next(Batch& batch) {
   std::unique_lock lock(mutex_);
-  const auto ready = [this] {
-    return !slots_.empty() && slots_.front().done == options_.batch_size;
-  };
-  if (!WaitUntil(lock, [&] { return ready() || failure_; })) return false;
-  if (!ready()) std::rethrow_exception(failure_);
+  if (!WaitUntil(lock, [this] { return Ready() || failure_; })) return false;
+  if (!Ready()) std::rethrow_exception(failure_);
+  Take(batch, lock);
+  return true;
+}
+
+bool BatchLoader::NextIfReady(Batch& batch) {
+  std::unique_lock lock(mutex_);
+  if (!Ready()) return false;
+  Take(batch, lock);
+  return true;
+}
+
+bool BatchLoader::Ready() const {
+  return !slots_.empty() && slots_.front().done == options_.batch_size;
+}
+
+void BatchLoader::Take(Batch& batch, std::unique_lock<std::mutex>& lock) {
   batch = std::move(slots_.front().batch);
   slots_.pop_front();
   lock.unlock();
   changed_.notify_all();
-  return true;
 }
 
 // False when whoever waits is to give up.

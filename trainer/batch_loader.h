@@ -54,6 +54,9 @@ class BatchLoader {
   /// when it gave up. There must be one left.
   bool Next(Batch& batch);
 
+  /// The same where that needs no waiting; else false.
+  bool NextIfReady(Batch& batch);
+
  private:
   // A batch in the making: threads take pieces of it in turn.
   struct Slot {
@@ -68,6 +71,8 @@ class BatchLoader {
   };
 
   void Work();
+  [[nodiscard]] bool Ready() const;
+  void Take(Batch& batch, std::unique_lock<std::mutex>& lock);
   [[nodiscard]] bool WaitUntil(std::unique_lock<std::mutex>& lock,
                                const std::function<bool()>& ready);
   [[nodiscard]] Batch NewBatch() const;

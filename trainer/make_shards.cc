@@ -136,7 +136,7 @@ class Packer {
     }
   }
 
-  Checked Load(int64_t number) const {
+  [[nodiscard]] Checked Load(int64_t number) const {
     Checked checked{pairs_.load(number), ""};
     // At the least scale, which is the fastest.
     if (!checked.pair.name.empty()) (void)DecodeImage(checked.pair.image, 1, checked.problem);

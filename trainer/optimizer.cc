@@ -1,14 +1,20 @@
 #include "trainer/optimizer.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_foreach_sub.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/ones_like.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <utility>
 
 namespace sweep {
 namespace {
@@ -41,7 +47,12 @@ Optimizer::Optimizer(const OptimizerSpec& spec, ParameterStore& parameters)
   if (spec.name == "adamw") {
     for (const Segment& segment : MergedSegments()) AddToGroups(segment);
   } else {
-    for (const auto& stretch : parameters.stretches()) segments_.push_back(SegmentOf(stretch));
+    std::vector<int64_t> index;
+    for (const auto& stretch : parameters.stretches()) {
+      segments_.push_back(SegmentOf(stretch));
+      index.push_back(static_cast<int64_t>(stretch.index));
+    }
+    segment_index_ = at::tensor(index, at::kLong).to(parameters.device());
   }
 }
 
@@ -151,26 +162,29 @@ std::vector<at::Tensor> Optimizer::LambUpdates(int64_t step) {
   return updates;
 }
 
+// Operations on lists: a GPU takes most of them in one launch each for all tensors.
 void Optimizer::StepLamb(double learning_rate, int64_t step) {
   const std::vector<at::Tensor> of_buckets = LambUpdates(step);
-  std::vector<at::Tensor> weights;
-  std::vector<at::Tensor> updates;
+  std::vector<at::Tensor> weights, updates, decaying, decaying_updates;
   for (const Segment& segment : segments_) {
     const at::Tensor& master = parameters_.parts()[segment.bucket].master;
     weights.push_back(master.narrow(0, segment.begin, segment.size));
     updates.push_back(of_buckets[segment.bucket].narrow(0, segment.begin, segment.size));
-    if (segment.weight_decay != 0) updates.back().add_(weights.back(), segment.weight_decay);
+    if (segment.weight_decay == 0) continue;
+    decaying.push_back(weights.back());
+    decaying_updates.push_back(updates.back());
   }
+  if (!decaying.empty()) at::_foreach_add_(decaying_updates, decaying, spec_.weight_decay);
   const at::Tensor ratios = TrustRatios(weights, updates);
+  std::map<double, std::pair<std::vector<at::Tensor>, std::vector<at::Tensor>>> of_rate;
   for (size_t i = 0; i < segments_.size(); ++i) {
     const Segment& segment = segments_[i];
-    const double rate = learning_rate * segment.rate;
-    if (segment.weight_decay == 0) {
-      weights[i].sub_(updates[i], rate);
-    } else {
-      weights[i].sub_(updates[i] * ratios[static_cast<int64_t>(segment.index)], rate);
-    }
+    if (segment.weight_decay != 0) updates[i].mul_(ratios[static_cast<int64_t>(segment.index)]);
+    auto& [their_weights, their_updates] = of_rate[segment.rate];
+    their_weights.push_back(weights[i]);
+    their_updates.push_back(updates[i]);
   }
+  for (auto& [rate, of] : of_rate) at::_foreach_sub_(of.first, of.second, learning_rate * rate);
 }
 
 // For each parameter the norm of its weights by that of its update, 1 where one of them is 0. Of a
@@ -179,13 +193,12 @@ at::Tensor Optimizer::TrustRatios(const std::vector<at::Tensor>& weights,
                                   const std::vector<at::Tensor>& updates) const {
   const auto count = static_cast<int64_t>(parameters_.list().size());
   const at::Tensor squares = at::zeros({2, count}, step_.options().dtype(at::kDouble));
-  const std::vector<at::Tensor> weight_norms = at::_foreach_norm(weights);
-  const std::vector<at::Tensor> update_norms = at::_foreach_norm(updates);
-  for (size_t i = 0; i < segments_.size(); ++i) {
-    const auto index = static_cast<int64_t>(segments_[i].index);
-    squares[0][index].add_(weight_norms[i].to(at::kDouble).square());
-    squares[1][index].add_(update_norms[i].to(at::kDouble).square());
-  }
+  const auto add = [&](int64_t row, const std::vector<at::Tensor>& tensors) {
+    const at::Tensor norms = at::stack(at::_foreach_norm(tensors)).to(at::kDouble);
+    squares[row].index_add_(0, segment_index_, norms.square());
+  };
+  add(0, weights);
+  add(1, updates);
   parameters_.SumOverParts(squares);
   const at::Tensor norms = squares.sqrt().to(at::kFloat);
   const at::Tensor both = (norms[0] > 0).logical_and_(norms[1] > 0);

@@ -60,6 +60,7 @@ class Optimizer {
   at::Tensor step_;
   std::vector<Group> groups_;      // of AdamW
   std::vector<Segment> segments_;  // of LAMB: one a stretch
+  at::Tensor segment_index_;       // of their parameters in the list
 };
 
 /// Factor on the learning rate of a parameter: its tower's scale, times the tower's layer decay for

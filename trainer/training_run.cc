@@ -224,6 +224,7 @@ class TrainingRun {
     const DeviceBatch batch = NextBatch();
     const ScalarOnItsWay on_its_way(learner_->Gradients(batch));
     if (UpdatesFirst()) (void)Update();
+    data_->Prefetch();
     const float loss = on_its_way.Value();
     const StepProblem problem = TakeStep(loss);
     if (problem != StepProblem::kNone && rewinds() && Rewind(problem)) return false;

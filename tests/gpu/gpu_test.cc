@@ -13,6 +13,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "tests/gpu/gpu.h"
@@ -131,17 +132,17 @@ TEST_CASE("Dropped patches leave the GPU with the CPU's gradients") {
   CHECK(Distance(cuda.gradient, cpu.gradient) < 1e-3);
 }
 
-TEST_CASE("Twenty steps on the GPU follow the CPU's, with AdamW, LAMB and clipping") {
+TEST_CASE("Ten steps on the GPU follow the CPU's, with AdamW, clipping and LAMB") {
   const std::optional<at::Device> gpu = Gpu();
   if (!gpu) return;
-  for (const std::string optimizer : {"adamw", "lamb"}) {
-    for (const double clip : {0.0, 0.1}) {
-      RunSpec spec = Spec("fp32", 64);
-      spec.optimizer.name = optimizer;
-      spec.optimizer.grad_clip_norm = clip;
-      INFO(optimizer << " " << clip);
-      CheckClose(LossesOn(*gpu, spec, 20), LossesOn(at::kCPU, spec, 20));
-    }
+  const std::vector<std::pair<std::string, double>> cases = {
+      {"adamw", 0}, {"adamw", 0.1}, {"lamb", 0.1}};
+  for (const auto& [optimizer, clip] : cases) {
+    RunSpec spec = Spec("fp32", 64);
+    spec.optimizer.name = optimizer;
+    spec.optimizer.grad_clip_norm = clip;
+    INFO(optimizer << " " << clip);
+    CheckClose(LossesOn(*gpu, spec, 10), LossesOn(at::kCPU, spec, 10));
   }
 }
 

@@ -1,6 +1,6 @@
 #include <ATen/ops/equal.h>
-#include <algorithm>
 
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <set>
@@ -13,6 +13,7 @@
 #include "trainer/batch_loader.h"
 #include "trainer/evaluation_data.h"
 #include "trainer/fashion_scenes.h"
+#include "trainer/training_data.h"
 
 namespace sweep {
 namespace {
@@ -41,7 +42,8 @@ class SmallScenes {
 
  private:
   [[nodiscard]] std::map<std::string, std::string> Locations() const {
-    return {{data_.content(), data_.folder().string()}};
+    return {{data_.content(), data_.folder().string()},
+            {ContentIdOfFile(SceneVocabulary()), SceneVocabulary().string()}};
   }
   TemporaryDirectory folder_;
   SmallFashionData data_;
@@ -266,6 +268,26 @@ TEST_CASE("The batch loader delivers every sample in order, from any place") {
   }
 }
 
+TEST_CASE("Batches that are sent ahead are the same, also after a new start") {
+  SmallScenes scenes;
+  scenes.spec.data.data_scale = 20;
+  scenes.spec.model.text.vocab_size = 64;
+  scenes.spec.tokenizer = {"word", ContentIdOfFile(SceneVocabulary())};
+  TrainingData plain(scenes.spec, scenes.library), ahead(scenes.spec, scenes.library);
+  for (const int64_t first : {0, 16}) {
+    plain.Start(OptionsFrom(first, 1));
+    ahead.Start(OptionsFrom(first, 2));  // what is on its way is dropped
+    for (int64_t sample = first; sample < 32; sample += 8) {
+      const auto expected = plain.Next();
+      const auto batch = ahead.Next();
+      CHECK(at::equal(batch->images_BCSS, expected->images_BCSS));
+      CHECK(at::equal(batch->tokens_BT, expected->tokens_BT));
+      ahead.Prefetch();
+      ahead.Prefetch();
+    }
+  }
+}
+
 TEST_CASE("Whoever waits for a batch that does not come can give up, and have it later") {
   class Blocked : public PairSource {
    public:
@@ -290,6 +312,7 @@ TEST_CASE("Whoever waits for a batch that does not come can give up, and have it
   Batch batch;
   CHECK_FALSE(loader.Next(batch));
   CHECK(asked == 3);
+  CHECK_FALSE(loader.NextIfReady(batch));
   source.go = true;
   source.go.notify_all();
   CHECK(loader.Next(batch));
