@@ -186,11 +186,14 @@ void Train(AttemptContext& context, const Rank& rank, char* const* argv) {
     TrainToResult(context);
     return;
   }
+  const std::filesystem::path meeting = MeetingPlace(context.directory, context.request.attempt);
   std::optional<LocalPeers> others;
-  if (!IsLaunched(rank.size)) others.emplace(argv, rank.size);
-  const auto peers = JoinPeers(MeetingPlace(context.directory, context.request.attempt),
-                               rank,
-                               ChooseDevice(context.request.device, rank.local_rank));
+  if (!IsLaunched(rank.size)) {
+    std::filesystem::remove(meeting);  // the addresses of processes that were killed
+    others.emplace(argv, rank.size);
+  }
+  const auto peers =
+      JoinPeers(meeting, rank, ChooseDevice(context.request.device, rank.local_rank));
   context.peers = peers.get();
   context.local_rank = rank.local_rank;
   TrainToResult(context);
