@@ -424,6 +424,22 @@ WITH RECURSIVE whole(run_id, schedule) AS (
 UPDATE runs SET schedule = whole.schedule FROM whole WHERE whole.run_id = runs.run_id AND whole.schedule <> runs.schedule;
 CREATE INDEX runs_by_parent ON runs(parent_run_id) WHERE parent_run_id IS NOT NULL;
 
+-- A job that its scheduler queued again is the same attempt, and what it waited for that is not work.
+CREATE INDEX events_of_restarts ON events(run_id, attempt, seq) WHERE type = 'started' AND seq > 1;
+CREATE VIEW attempt_waits AS
+SELECT run_id, attempt, sum(CAST(json_extract(again.body, '$.at') AS REAL) - CAST(json_extract(before.body, '$.at') AS REAL))
+  AS seconds
+FROM events AS again JOIN events AS before USING (run_id, attempt)
+WHERE again.type = 'started' AND again.seq > 1 AND before.seq = (SELECT max(seq) FROM events AS earlier
+  WHERE (earlier.run_id, earlier.attempt) = (again.run_id, again.attempt) AND earlier.seq < again.seq)
+GROUP BY run_id, attempt;
+DROP VIEW attempt_rates;
+CREATE VIEW attempt_rates AS
+SELECT run_id, attempt, executor, host, workload_id, device, threads, processes,
+  1.0 * (last_step_samples - first_step_samples) / (last_step_at - first_step_at - coalesce(attempt_waits.seconds, 0)) AS samples_per_second
+FROM attempt_work JOIN attempts USING (run_id, attempt) LEFT JOIN attempt_waits USING (run_id, attempt)
+WHERE last_step_at - first_step_at > coalesce(attempt_waits.seconds, 0) AND last_step_samples > first_step_samples;
+
 -- A run of constant rate that branches left to cool down says nothing of a whole recipe: its end is of the kind 'trunk'.
 DROP VIEW points;
 CREATE VIEW points AS

@@ -159,8 +159,9 @@ std::vector<AttemptSpan> Store::AttemptSpans(double now) const {
         "SELECT run_id, attempt, executor, host, coalesce(device, ''), coalesce(threads, 0), "
         "coalesce(processes, 1), outcome IS NULL, "
         "coalesce(attempt_work.started_at, CASE WHEN job = '' THEN attempts.started_at END), "
-        "coalesce(ended_at, ?), attempts.started_at "
-        "FROM attempts LEFT JOIN attempt_work USING (run_id, attempt) ORDER BY run_id, attempt",
+        "coalesce(ended_at, ?) - coalesce(attempt_waits.seconds, 0), attempts.started_at "
+        "FROM attempts LEFT JOIN attempt_work USING (run_id, attempt) "
+        "LEFT JOIN attempt_waits USING (run_id, attempt) ORDER BY run_id, attempt",
         now);
     std::vector<AttemptSpan> spans;
     while (query.executeStep()) {
