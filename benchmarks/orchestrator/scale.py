@@ -50,10 +50,11 @@ def add_sweep(sweep, file, store):
                                stderr=subprocess.DEVNULL)
     while not (os.path.isdir(f"{store}/runs") and os.listdir(f"{store}/runs")) and process.poll() is None:
         time.sleep(0.02)
-    print(f"adding the sweep to a new store and starting its first run: {time.monotonic() - began:.1f} s")
+    seconds = time.monotonic() - began
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
-    process.wait()
+    _, _, usage = os.wait4(process.pid, 0)
+    print(f"adding the sweep to a new store and starting its first run: {seconds:.1f} s, {usage.ru_maxrss / 1000:.0f} MB")
 
 
 def complete_most(store):
