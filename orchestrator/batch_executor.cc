@@ -150,7 +150,7 @@ void BatchExecutor::SubmitFewer(BatchSubmission submission, const std::string& m
     GiveBack(submission, 0);
     BackOff(submission_delay_, next_submission_);
   } else if (submission.size() > 1) {
-    most_in_submission_ = submission.size() / 2;
+    most_in_submission_ = std::min(most_in_submission_, submission.size() / 2);
     Note(fmt::format("{}; keeping to {} jobs a submission", message, most_in_submission_));
     GiveBack(submission, most_in_submission_);
     submission.Shorten(most_in_submission_);
