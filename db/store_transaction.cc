@@ -26,7 +26,7 @@ StoreTransaction::~StoreTransaction() {
   if (committed_) return;
   try {
     store_.impl_->database->exec("ROLLBACK");
-  } catch (const SQLite::Exception&) {
+  } catch (const SQLite::Exception&) {  // NOLINT(bugprone-empty-catch)
     // SQLite has rolled back by itself; a destructor has nobody to tell.
   }
 }

@@ -72,7 +72,7 @@ std::vector<std::string> TakeRetryRequests(Store& store) {
     try {
       const auto request = FieldsFromJson<RetryRequest>(ReadJsonFile(file.string()), file.string());
       runs.insert(runs.end(), request.runs.begin(), request.runs.end());
-    } catch (const Failure&) {
+    } catch (const Failure&) {  // NOLINT(bugprone-empty-catch)
       // Not a request: it asks for nothing, and must not stop the sweep.
     }
   }

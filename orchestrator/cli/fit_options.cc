@@ -30,7 +30,7 @@ std::map<std::string, double> ReadNumbers(const std::vector<std::string>& words,
   std::map<std::string, double> numbers;
   for (const std::string& word : words) {
     for (const auto& [name, value] : ParseAssignments(word, option))
-      numbers[name] = ReadNumber(value, option + " " + name);
+      numbers[name] = ReadNumber(value, fmt::format("{} {}", option, name));
   }
   return numbers;
 }

@@ -113,7 +113,7 @@ TrainRates RatesFor(const SweepJob& job,
                     const PlanOptions& options,
                     const std::vector<MeasuredRates>& measured,
                     const std::string& root) {
-  const TrainRates rates(place, measured, LoadProbes(root));
+  TrainRates rates(place, measured, LoadProbes(root));
   if (!options.probe) return rates;
   ProbeUnknown(job, remaining, rates, root);
   return {place, measured, LoadProbes(root)};
