@@ -60,6 +60,8 @@ void WriteCanonical(CanonicalText& out, const T& value);
 /// Collects a struct's fields, to write them in the order of their names.
 class CanonicalFieldList {
  public:
+  CanonicalFieldList() { fields_.reserve(kMostFields); }
+
   template <class T>
   void operator()(const char* name, T& field) {
     fields_.push_back({name, &field, [](CanonicalText& out, const void* value) {
@@ -96,6 +98,7 @@ class CanonicalFieldList {
     const void* value;
     void (*write)(CanonicalText&, const void*);
   };
+  static constexpr size_t kMostFields = 24;  // as good as always
   std::vector<Field> fields_;
 };
 

@@ -106,7 +106,7 @@ PlanCost CostOf(const std::vector<RunWork>& remaining,
     total.most_memory_bytes = std::max(total.most_memory_bytes, cost.memory.total());
     total.device_hours = Sum(total.device_hours, cost.device_hours);
     seconds = Sum(seconds, cost.train_seconds);
-    total.runs.emplace(work.run->run_id, cost);
+    total.runs.emplace(work.run->run_id, std::move(cost));
   }
   if (const std::optional<size_t> slots = SlotsOf(job.executor, job.trainer)) {
     total.elapsed_seconds =

@@ -1,3 +1,5 @@
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
@@ -9,7 +11,16 @@
 namespace sweep {
 namespace {
 
+// Giving freed memory back to the kernel piece by piece is a tenth of what `plan` of many runs
+// takes.
+void KeepFreedMemory() {
+  constexpr int kBlock = 1 << 30;
+  (void)::mallopt(M_MMAP_THRESHOLD, kBlock);
+  (void)::mallopt(M_TRIM_THRESHOLD, kBlock);
+}
+
 int Main(int argc, char** argv) {
+  KeepFreedMemory();
   CLI::App app("sweep: scaling-law experiments for CLIP, from a grid in JSON to a fitted law.");
   app.set_version_flag("--version", SWEEP_VERSION);
   app.require_subcommand(1);
