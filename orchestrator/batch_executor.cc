@@ -26,7 +26,8 @@ constexpr const char* kAcceptedState = "PENDING";
 // By a signal, of which its scheduler may know the reason: a full memory.
 bool WasKilled(const BatchExit& exit) {
   constexpr int kSignalled = 128;  // of a shell
-  return exit.cause.empty() && exit.exit_code > kSignalled;
+  const bool saved = exit.exit_code == static_cast<int>(FailureCode::kInterrupted);
+  return exit.cause.empty() && exit.exit_code > kSignalled && !saved;
 }
 
 std::unique_ptr<BatchSystem> Prepared(std::unique_ptr<BatchSystem> system) {
