@@ -12,10 +12,13 @@ KILLED = ["/bin/sh", "-c", "kill -9 $$"]
 class ScriptedSlurmTest(SweepTest):
     def slurm(self, sbatch="", state="RUNNING", reason="None"):
         """The environment. `sbatch` is what it does first, with the number of tasks in `asked`. All tasks are listed in one
-        state; one that is an end only when each submission's trainer has ended."""
+        state; one that is an end only one answer after each submission's trainer has ended."""
         tasks = f"""
 state={state}
-if [ {state} != PENDING ] && [ $(ls {self.store}/runs/*/attempts/*/exit | wc -l) -lt $(wc -l <{self.path('accepted')}) ]; then
+ended=$(ls {self.store}/runs/*/attempts/*/exit | wc -l)
+if [ {state} != PENDING ] && [ $ended -lt $(wc -l <{self.path('accepted')}) ]; then
+  state=RUNNING
+elif [ {state} != PENDING ] && mkdir {self.path('late')}.$ended 2>/dev/null; then
   state=RUNNING
 fi
 for token in $(cat {self.path('accepted')} 2>/dev/null); do
