@@ -28,6 +28,11 @@ if(torch_dir AND EXISTS ${torch_dir}/lib/libtorch_cpu.so)
   target_compile_options(LibTorch::LibTorch INTERFACE
     "SHELL:-idirafter ${torch_dir}/include" "SHELL:-idirafter ${torch_dir}/include/torch/csrc/api/include")
   target_compile_definitions(LibTorch::LibTorch INTERFACE USE_C10D_GLOO USE_DISTRIBUTED)
+  # at::parallel_for is a template: compiled without OpenMP, it runs everything in one thread. The wheel's libgomp is
+  # the one that is loaded (same soname, found first).
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
+  target_compile_options(LibTorch::LibTorch INTERFACE ${OpenMP_CXX_FLAGS})
+  target_link_libraries(LibTorch::LibTorch INTERFACE ${OpenMP_gomp_LIBRARY})
   # The wheel's libraries refer to CUDA's, which a CPU machine does not have.
   target_link_options(LibTorch::LibTorch INTERFACE
     -Wl,--allow-shlib-undefined -Wl,-rpath,${torch_dir}/lib)

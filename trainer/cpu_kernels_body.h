@@ -15,6 +15,10 @@ using Vec = float __attribute__((vector_size(64)));
 using IntVec = int32_t __attribute__((vector_size(64)));
 using BitsVec = uint32_t __attribute__((vector_size(64)));
 using HalfVec = uint16_t __attribute__((vector_size(32)));
+using Quad = float __attribute__((vector_size(16)));
+using IntQuad = int32_t __attribute__((vector_size(16)));
+using BitsQuad = uint32_t __attribute__((vector_size(16)));
+using HalfQuad = uint16_t __attribute__((vector_size(8)));
 
 #define SWEEP_INLINE inline __attribute__((always_inline))
 
@@ -44,6 +48,12 @@ SWEEP_INLINE void Store(uint16_t* p, Vec v) {
   const BitsVec rounded = (bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16;  // to nearest even
   const HalfVec half = __builtin_convertvector(rounded, HalfVec);
   __builtin_memcpy(p, &half, sizeof(half));
+}
+SWEEP_INLINE float Value(float x) {
+  return x;
+}
+SWEEP_INLINE float Value(uint16_t x) {
+  return BitCast<float>(static_cast<uint32_t>(x) << 16);
 }
 SWEEP_INLINE Vec All(float x) {
   return Vec{} + x;
@@ -149,6 +159,82 @@ template <class T>
 void Accumulate(const T* x, float* sums, int64_t width, int64_t begin, int64_t end) {
   for (int64_t i = begin * width; i < end * width; i += kLanes)
     Store(sums + i, Load(sums + i) + Load(x + i));
+}
+
+// Four neighbours: every instruction set here can interleave them in one instruction.
+SWEEP_INLINE Quad LoadQuad(const float* p) {
+  Quad v;
+  __builtin_memcpy(&v, p, sizeof(v));
+  return v;
+}
+SWEEP_INLINE Quad LoadQuad(const uint16_t* p) {
+  HalfQuad half;
+  __builtin_memcpy(&half, p, sizeof(half));
+  return BitCast<Quad>(__builtin_convertvector(half, BitsQuad) << 16);
+}
+SWEEP_INLINE void PutQuad(float* p, Quad v) {
+  __builtin_memcpy(p, &v, sizeof(v));
+}
+SWEEP_INLINE void PutQuad(uint16_t* p, Quad v) {  // exact: it came from 16 bits
+  const HalfQuad half = __builtin_convertvector(BitCast<BitsQuad>(v) >> 16, HalfQuad);
+  __builtin_memcpy(p, &half, sizeof(half));
+}
+
+// Two rounds of interleaving the first half with the second transpose 4 x 4.
+SWEEP_INLINE void TransposeQuads(Quad (&rows)[4]) {
+  for (int64_t round = 0; round < 2; ++round) {
+    const Quad a = rows[0];
+    const Quad b = rows[1];
+    const Quad c = rows[2];
+    const Quad d = rows[3];
+    rows[0] = __builtin_shuffle(a, c, IntQuad{0, 4, 1, 5});
+    rows[1] = __builtin_shuffle(a, c, IntQuad{2, 6, 3, 7});
+    rows[2] = __builtin_shuffle(b, d, IntQuad{0, 4, 1, 5});
+    rows[3] = __builtin_shuffle(b, d, IntQuad{2, 6, 3, 7});
+  }
+}
+
+// to[c, r] = x[r, c], or += it. Works through kLanes columns and four rows at a time: whole cache
+// lines are read, and each line written is finished by the next rows.
+template <bool kAdd, class From, class To>
+SWEEP_INLINE void TransposeColumns(
+    const From* x, To* to, int64_t rows, int64_t width, int64_t begin, int64_t end) {
+  const int64_t whole = rows / 4 * 4;
+  for (int64_t strip = begin; strip < end; strip += kLanes) {
+    for (int64_t row = 0; row < whole; row += 4) {
+      for (int64_t c = strip; c < strip + kLanes; c += 4) {
+        Quad quads[4];
+        for (int64_t i = 0; i < 4; ++i) quads[i] = LoadQuad(x + (row + i) * width + c);
+        TransposeQuads(quads);
+        for (int64_t i = 0; i < 4; ++i) {
+          To* at = to + (c + i) * rows + row;
+          if constexpr (kAdd) quads[i] += LoadQuad(at);
+          PutQuad(at, quads[i]);
+        }
+      }
+    }
+    for (int64_t row = whole; row < rows; ++row) {
+      for (int64_t c = strip; c < strip + kLanes; ++c) {
+        To* at = to + c * rows + row;
+        if constexpr (kAdd) {
+          *at += Value(x[row * width + c]);
+        } else {
+          *at = x[row * width + c];
+        }
+      }
+    }
+  }
+}
+
+template <class T>
+void TransposeRows(const T* x, T* to, int64_t rows, int64_t width, int64_t begin, int64_t end) {
+  TransposeColumns<false>(x, to, rows, width, begin, end);
+}
+
+template <class T>
+void AddTransposed(
+    const T* x, float* sums, int64_t rows, int64_t width, int64_t begin, int64_t end) {
+  TransposeColumns<true>(x, sums, rows, width, begin, end);
 }
 
 template <class T>
@@ -434,6 +520,8 @@ constexpr CpuKernels<T> kKernels = {Attention<T>,
                                     BiasResidual<T>,
                                     ColumnSums<T>,
                                     Accumulate<T>,
+                                    TransposeRows<T>,
+                                    AddTransposed<T>,
                                     AddToRows<T>,
                                     LayerNorm<T>,
                                     LayerNormBackward<T>};

@@ -1,6 +1,7 @@
 #include "trainer/fused_ops.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/index_add.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/zeros.h>
@@ -28,6 +29,13 @@ void ForParts(int64_t size,
   at::parallel_for(0, parts, 1, [&](int64_t first, int64_t last) {
     for (int64_t part = first; part < last; ++part)
       body(part, part * size / parts, (part + 1) * size / parts);
+  });
+}
+
+// Runs body(begin, end) over the columns [0, width) on all threads, in whole vectors.
+void ForColumns(int64_t width, const std::function<void(int64_t, int64_t)>& body) {
+  ForParts(width / kLanes, at::get_num_threads(), [&](int64_t, int64_t begin, int64_t end) {
+    body(begin * kLanes, end * kLanes);
   });
 }
 
@@ -72,6 +80,33 @@ void Accumulate(const at::Tensor& sum, const at::Tensor& x) {
   });
 }
 
+at::Tensor Transposed(const at::Tensor& x_RW) {
+  if (!KernelsFit(x_RW)) return x_RW.t().contiguous();
+  const int64_t width = x_RW.size(1);
+  at::Tensor copy_WR = at::empty({width, x_RW.size(0)}, x_RW.options());
+  WithElement(x_RW, [&]<class T>(T) {
+    ForColumns(width, [&](int64_t begin, int64_t end) {
+      KernelsForThisCpu<T>().transpose(
+          Elements<T>(x_RW), Elements<T>(copy_WR), x_RW.size(0), width, begin, end);
+    });
+  });
+  return copy_WR;
+}
+
+void AccumulateTransposed(const at::Tensor& sum_WR, const at::Tensor& x_RW) {
+  if (!KernelsFit(x_RW) || !sum_WR.is_contiguous()) {
+    sum_WR.add_(x_RW.t());
+    return;
+  }
+  const int64_t width = x_RW.size(1);
+  WithElement(x_RW, [&]<class T>(T) {
+    ForColumns(width, [&](int64_t begin, int64_t end) {
+      KernelsForThisCpu<T>().add_transposed(
+          Elements<T>(x_RW), Elements<float>(sum_WR), x_RW.size(0), width, begin, end);
+    });
+  });
+}
+
 void AddColumnSums(const at::Tensor& sums_W, const at::Tensor& x_RW) {
   if (!KernelsFit(x_RW)) {
     sums_W.add_(at::sum(x_RW, 0, false, sums_W.scalar_type()).view(sums_W.sizes()));
@@ -93,14 +128,14 @@ void AddToRows(const at::Tensor& sums_NW, const at::Tensor& rows_R, const at::Te
   const int64_t width = x_RW.size(1);
   const at::Tensor rows = rows_R.contiguous();
   WithElement(x_RW, [&]<class T>(T) {
-    ForParts(width / kLanes, at::get_num_threads(), [&](int64_t, int64_t begin, int64_t end) {
+    ForColumns(width, [&](int64_t begin, int64_t end) {
       KernelsForThisCpu<T>().add_to_rows(Elements<T>(x_RW),
                                          Elements<int64_t>(rows),
                                          Elements<float>(sums_NW),
                                          rows.numel(),
                                          width,
-                                         begin * kLanes,
-                                         end * kLanes);
+                                         begin,
+                                         end);
     });
   });
 }

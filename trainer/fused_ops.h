@@ -41,6 +41,12 @@ void ForRowsSumming(int64_t size,
 /// sum += x, for a sum in fp32 and an x of the same shape in any type.
 void Accumulate(const at::Tensor& sum, const at::Tensor& x);
 
+/// x_RW', contiguous, copied on all threads where LibTorch would copy on one.
+[[nodiscard]] at::Tensor Transposed(const at::Tensor& x_RW);
+
+/// sum_WR += x_RW', for a sum in fp32.
+void AccumulateTransposed(const at::Tensor& sum_WR, const at::Tensor& x_RW);
+
 /// sums_W += the column sums of x_RW; sums are fp32 and contiguous, of any shape of W elements.
 void AddColumnSums(const at::Tensor& sums_W, const at::Tensor& x_RW);
 

@@ -38,7 +38,8 @@ bool ThroughOneDnn(const at::Tensor& x) {
   return x.is_cpu() && x.scalar_type() == at::kFloat && LibraryInUse() == MatrixLibrary::kOneDnn;
 }
 
-// a_RW @ b_OW' + bias_O. `b` may be a transposed view; `a` is copied if it is one. LibTorch offers
+// a_RW @ b_OW' + bias_O. `b` may be a transposed view; `a` would be copied, by one thread, if it
+// were one. LibTorch offers
 // this to its compiler alone, so it has no function of its own in C++.
 at::Tensor OneDnnLinear(const at::Tensor& a_RW,
                         const at::Tensor& b_OW,
@@ -78,9 +79,9 @@ void AddLinearWeightGradient(const at::Tensor& sum_OW,
   if (ThroughOneDnn(x_RW)) {
     // The first factor is copied: better the smaller one.
     if (gradient_RO.size(1) <= x_RW.size(1)) {
-      Accumulate(sum_OW, OneDnnLinear(gradient_OR, x_RW.t()));
+      Accumulate(sum_OW, OneDnnLinear(Transposed(gradient_RO), x_RW.t()));
     } else {
-      sum_OW.t().add_(OneDnnLinear(x_RW.t(), gradient_OR));
+      AccumulateTransposed(sum_OW, OneDnnLinear(Transposed(x_RW), gradient_OR));
     }
   } else if (x_RW.scalar_type() == sum_OW.scalar_type()) {
     at::Tensor sum = sum_OW;
