@@ -32,7 +32,7 @@ if(torch_dir AND EXISTS ${torch_dir}/lib/libtorch_cpu.so)
   # the one that is loaded (same soname, found first).
   find_package(OpenMP REQUIRED COMPONENTS CXX)
   target_compile_options(LibTorch::LibTorch INTERFACE ${OpenMP_CXX_FLAGS})
-  target_link_libraries(LibTorch::LibTorch INTERFACE ${OpenMP_gomp_LIBRARY})
+  target_link_options(LibTorch::LibTorch INTERFACE ${OpenMP_CXX_FLAGS})
   # The wheel's libraries refer to CUDA's, which a CPU machine does not have.
   target_link_options(LibTorch::LibTorch INTERFACE
     -Wl,--allow-shlib-undefined -Wl,-rpath,${torch_dir}/lib)

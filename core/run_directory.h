@@ -87,6 +87,7 @@ struct AttemptRequest {
                                    ///< `cheap` (norms, GELU) or `blocks` (all but block inputs)
   std::string sharding = "none";   ///< what the processes share out: `none`, `optimizer` or
                                    ///< `weights`; checkpoints do not depend on it
+  bool cuda_graphs = false;        ///< a step is recorded once and repeated, where that can be done
   int64_t data_threads = 1;        ///< that read and decode images
   std::map<std::string, std::string> locations;  ///< content id -> file or folder on this machine
   double checkpoint_every_seconds = 300;
@@ -144,6 +145,7 @@ void VisitFields(Visitor& visit, AttemptRequest& s) {
   visit("micro_batch", s.micro_batch, 0);
   visit("recompute", s.recompute, "none");
   visit("sharding", s.sharding, "none");
+  visit("cuda_graphs", s.cuda_graphs, false);
   visit("data_threads", s.data_threads, 1);
   visit("locations", s.locations);
   visit("checkpoint_every_seconds", s.checkpoint_every_seconds, 300.0);

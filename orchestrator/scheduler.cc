@@ -176,6 +176,7 @@ AttemptRequest Scheduler::RequestFor(const RunWork& work) const {
   request.micro_batch = job_.trainer.micro_batch;
   if (const auto smaller = micro_batches_.find(run.run_id); smaller != micro_batches_.end())
     request.micro_batch = smaller->second;
+  request.cuda_graphs = job_.trainer.cuda_graphs && !without_graphs_.contains(run.run_id);
   request.data_threads = job_.trainer.data_threads;
   request.checkpoint_every_seconds = job_.trainer.checkpoint_every_seconds;
   // Recovery waits for a trainer that a killed `sweep` left behind, but knows of none that
@@ -395,8 +396,12 @@ void Scheduler::ReleaseDelayed() {
 
 bool Scheduler::IsWorthRetrying(const RunRow& run, const AttemptVerdict& verdict) {
   if (stopping_ || outcome_.disk_full) return false;
+  const bool out_of_memory = verdict.failure_class == "out_of_memory";
+  // A recorded step has memory of its own beside what the rest of the run needs.
+  if (out_of_memory && job_.trainer.cuda_graphs && without_graphs_.insert(run.run_id).second)
+    return true;
   // The loss is exact in any number of pieces, so the run is the same with less memory.
-  if (verdict.failure_class == "out_of_memory" && !micro_batches_.contains(run.run_id)) {
+  if (out_of_memory && !micro_batches_.contains(run.run_id)) {
     constexpr int64_t kPieces = 4;
     const int64_t whole = run.spec.global_batch_size / job_.executor.processes();
     const int64_t tried = job_.trainer.micro_batch > 0 ? job_.trainer.micro_batch : whole;

@@ -91,7 +91,8 @@ class Scheduler {
   std::map<std::string, Active> active_;          // by run
   std::map<std::string, int64_t> attempts_made_;  // by run, in this invocation
   std::multimap<std::chrono::steady_clock::time_point, RunWork> delayed_;  // by when they may go on
-  std::map<std::string, int64_t> micro_batches_;  // by run, after it ran out of memory
+  std::set<std::string> without_graphs_;          // runs, after they ran out of memory
+  std::map<std::string, int64_t> micro_batches_;  // by run, after it did so again
   std::chrono::steady_clock::time_point next_progress_;
   std::chrono::steady_clock::time_point next_requests_;
   bool stopping_ = false;

@@ -63,8 +63,13 @@ AttentionRows SpreadAll(const AttentionRows& rows, const Sequences& sequences) {
           Spread(rows.value, sequences)};
 }
 
-// Short sequences on a CPU: the products are too small for a library to do them well.
-bool KernelFits(const AttentionRows& rows, const Sequences& sequences, int64_t heads) {
+// Short sequences on a CPU: the products are too small for a library to do them well. Padding may
+// ask, where it sees what is before it, but may not be seen.
+bool KernelFits(const AttentionRows& rows,
+                const Sequences& sequences,
+                int64_t heads,
+                bool causal) {
+  if (sequences.padded() && !causal && !OneQuery(rows, sequences)) return false;
   const int64_t head_width = rows.query.size(1) / heads;
   const auto type = rows.query.scalar_type();
   return rows.query.is_cpu() && (type == at::kFloat || type == at::kBFloat16) &&
@@ -90,7 +95,9 @@ AttentionTask<T> TaskOf(const AttentionRows& rows,
   task.key_stride = rows.key.stride(0);
   task.causal = causal && !one;
   task.starts = sequences.starts_B.const_data_ptr<int64_t>();
-  if (sequences.lengths_B.defined()) task.lengths = sequences.lengths_B.const_data_ptr<int64_t>();
+  // Tokens of padding ask too, where they are among the rows.
+  if (sequences.lengths_B.defined() && (one || !sequences.padded()))
+    task.lengths = sequences.lengths_B.const_data_ptr<int64_t>();
   return task;
 }
 
@@ -121,6 +128,9 @@ void Attention::BackwardKernel(const AttentionRows& rows,
                                const at::Tensor& gradient,
                                const AttentionRows& gradients) const {
   const at::Tensor g = gradient.contiguous();
+  if (sequences.padded() && OneQuery(rows, sequences)) {  // keys that nobody saw
+    for (at::Tensor unseen : {gradients.key, gradients.value}) unseen.zero_();
+  }
   WithElement(g, [&]<class T>(T) {
     AttentionGradientTask<T> task;
     task.forward = TaskOf<T>(rows, sequences, heads_, causal_);
@@ -140,7 +150,7 @@ void Attention::BackwardKernel(const AttentionRows& rows,
 at::Tensor Attention::Forward(const AttentionRows& rows,
                               const Sequences& sequences,
                               AttentionSaved& saved) const {
-  if (KernelFits(rows, sequences, heads_)) return ForwardKernel(rows, sequences, saved);
+  if (KernelFits(rows, sequences, heads_, causal_)) return ForwardKernel(rows, sequences, saved);
   const int64_t batch = sequences.batch;
   const bool one = OneQuery(rows, sequences);
   const AttentionRows grid = SpreadAll(rows, sequences);
@@ -177,7 +187,7 @@ void Attention::Backward(const AttentionRows& rows,
                          const AttentionSaved& saved,
                          const at::Tensor& gradient,
                          const AttentionRows& gradients) const {
-  if (KernelFits(rows, sequences, heads_)) {
+  if (KernelFits(rows, sequences, heads_, causal_)) {
     BackwardKernel(rows, sequences, saved, gradient, gradients);
     return;
   }

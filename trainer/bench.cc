@@ -218,6 +218,8 @@ void RunBench(const BenchOptions& options, char* const* argv) {
                    options.bucket_bytes},
                   peers);
   learner.parameters().Initialize(0);
+  const bool graph = options.cuda_graphs && device.is_cuda() && learner.CanRepeatSteps();
+  if (graph) learner.RepeatStepsWith(NewStepGraph(device));
   const DeviceBatch all = SyntheticBatch(spec, options, device);
   const double text_tokens = static_cast<double>(CountTextTokens(all.tokens_BT)) /
                              static_cast<double>(spec.global_batch_size);
@@ -259,6 +261,7 @@ void RunBench(const BenchOptions& options, char* const* argv) {
       {"recompute", options.recompute},
       {"processes", options.processes},
       {"sharding", options.sharding},
+      {"cuda_graphs", graph},
       {"bucket_bytes", options.bucket_bytes},
       {"matrix_library", NameOf(CpuMatrixLibrary())},
       {"steps", seconds.size()},

@@ -21,6 +21,7 @@ struct BenchOptions {
   int64_t processes = 1;
   std::string sharding = "none";
   int64_t bucket_bytes = kBucketBytes;  ///< more than the model has: nothing is summed meanwhile
+  bool cuda_graphs = false;
   int64_t warmup_steps = 3;
   double seconds = 5;  ///< at least, of measured steps
 };

@@ -94,6 +94,7 @@ CLI::App* AddBench(CLI::App& app, sweep::BenchOptions& options) {
   bench->add_option("--sharding", options.sharding, "none, optimizer or weights");
   bench->add_option(
       "--bucket-bytes", options.bucket_bytes, "Gradients are summed in pieces of this size");
+  bench->add_flag("--cuda-graphs", options.cuda_graphs, "Record a step on the GPU and repeat it");
   bench->add_option("--threads", options.threads, "CPU threads of each process");
   bench->add_option("--warmup", options.warmup_steps, "Steps before measuring");
   bench->add_option("--seconds", options.seconds, "Measure at least this long");

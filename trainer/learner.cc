@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <utility>
 
 #include "core/failure.h"
 #include "trainer/contrastive_loss.h"
@@ -57,11 +58,24 @@ Learner::Learner(const RunSpec& spec, at::Device device, const StepMemory& memor
       model_(parameters_, spec.model, memory.recompute),
       optimizer_(spec.optimizer, parameters_) {}
 
+bool Learner::Whole(int64_t batch_size) const {
+  return memory_.micro_batch <= 0 || memory_.micro_batch >= batch_size;
+}
+
+bool Learner::CanRepeatSteps() const {
+  return peers_ == nullptr && !scales_loss() && Whole(spec_.global_batch_size);
+}
+
+void Learner::RepeatStepsWith(std::unique_ptr<StepGraph> graph) {
+  if (!CanRepeatSteps())
+    throw Failure(FailureCode::kUsage, "steps of this run are not the same each time");
+  repeated_.emplace(std::move(graph));
+}
+
 at::Tensor Learner::Gradients(const DeviceBatch& batch) {
   gradient_norm_.reset();
   text_tokens_ = 0;
-  const bool whole = memory_.micro_batch <= 0 || memory_.micro_batch >= batch.tokens_BT.size(0);
-  at::Tensor loss = whole ? WholeGradients(batch) : CachedGradients(batch);
+  at::Tensor loss = Whole(batch.tokens_BT.size(0)) ? WholeGradients(batch) : CachedGradients(batch);
   parameters_.FinishGradients();
   if (scales_loss()) parameters_.flat_gradient().mul_(1 / loss_scale_.scale);
   return loss;
@@ -88,19 +102,25 @@ LossAndGradients Learner::Loss(const FeaturePair& features) const {
 // Before anything is launched for the batch: a GPU then has the indices when it comes to them, and
 // does not wait for this work of the host between the towers.
 TextRows Learner::Pack(const DeviceBatch& batch) {
-  TextRows texts = PackTexts(batch.tokens_BT, parameters_.device());
-  text_tokens_ += texts.tokens_R.size(0);
+  const auto padding = repeated_ ? TextPadding::kComputed : TextPadding::kLeftOut;
+  TextRows texts = PackTexts(batch.tokens_BT, parameters_.device(), padding);
+  text_tokens_ += texts.tokens;
   return texts;
 }
 
 at::Tensor Learner::WholeGradients(const DeviceBatch& batch) {
-  const TextRows texts = Pack(batch);
+  const StepInputs inputs{batch.images_BCSS, batch.kept_BK, Pack(batch)};
+  if (!repeated_) return Passes(inputs);
+  return repeated_->Run(inputs, [this](const StepInputs& same) { return Passes(same); });
+}
+
+at::Tensor Learner::Passes(const StepInputs& inputs) {
   parameters_.BeginGradients();
   VisionTower::Saved vision;
   TextTower::Saved text;
   const LossAndGradients loss =
-      Loss({model_.vision.Forward(batch.images_BCSS, batch.kept_BK, &vision),
-            model_.text.Forward(texts, &text)});
+      Loss({model_.vision.Forward(inputs.images_BCSS, inputs.kept_BK, &vision),
+            model_.text.Forward(inputs.texts, &text)});
   model_.text.Backward(loss.gradient.texts_BE, text);
   model_.vision.Backward(loss.gradient.images_BE, vision);
   return loss.loss;

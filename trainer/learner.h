@@ -2,12 +2,16 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
+#include <optional>
+
 #include "core/run_spec.h"
 #include "trainer/clip_model.h"
 #include "trainer/contrastive_loss.h"
 #include "trainer/loss_scale.h"
 #include "trainer/optimizer.h"
 #include "trainer/peers.h"
+#include "trainer/step_graph.h"
 
 namespace sweep {
 
@@ -45,7 +49,17 @@ class Learner {
   /// for its backward pass (GradCache: Gao et al. 2021): exact, logit scale included.
   at::Tensor Gradients(const DeviceBatch& batch);
 
-  /// Tokens of texts that the last Gradients computed, padding left out.
+  /// Records a step's passes with `graph` and repeats them from then on. All batches are then
+  /// computed in one shape, padding of texts with them. Throws Failure(kUsage) unless
+  /// CanRepeatSteps.
+  void RepeatStepsWith(std::unique_ptr<StepGraph> graph);
+
+  /// Whether a step's passes are the same each time: not in pieces, which would be many recordings;
+  /// not with other processes, whose collectives the host starts; and not in fp16, whose loss scale
+  /// changes.
+  [[nodiscard]] bool CanRepeatSteps() const;
+
+  /// Tokens of texts in the last Gradients, padding left out.
   [[nodiscard]] int64_t text_tokens() const { return text_tokens_; }
 
   /// Norm of the whole model's gradients, computed once a step; every process has to ask.
@@ -75,7 +89,9 @@ class Learner {
   [[nodiscard]] const ClipModel& model() const { return model_; }
 
  private:
+  [[nodiscard]] bool Whole(int64_t batch_size) const;
   at::Tensor WholeGradients(const DeviceBatch& batch);
+  at::Tensor Passes(const StepInputs& inputs);
   at::Tensor CachedGradients(const DeviceBatch& batch);
   [[nodiscard]] TextRows Pack(const DeviceBatch& batch);
   [[nodiscard]] LossAndGradients Loss(const FeaturePair& features) const;
@@ -87,6 +103,7 @@ class Learner {
   ClipModel model_;
   Optimizer optimizer_;
   LossScale loss_scale_;
+  std::optional<RepeatedStep> repeated_;
   int64_t text_tokens_ = 0;
   at::Tensor gradient_norm_;  // of the last Gradients, once someone has asked
 };

@@ -1,6 +1,5 @@
 #include "trainer/process_group.h"
 
-#include <dlfcn.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -21,8 +20,9 @@
 #include <utility>
 
 #include "core/failure.h"
+#include "trainer/cuda/nccl_peers.h"
 #include "trainer/device.h"
-#include "trainer/nccl/nccl_peers.h"
+#include "trainer/library_beside.h"
 
 #ifdef SWEEP_HAS_GLOO
 #include <ATen/ops/empty.h>
@@ -224,16 +224,6 @@ class PeersByDevice : public Peers {
   std::unique_ptr<Peers> host_, gpus_;
 };
 
-// Null where it cannot be had; dlerror says why.
-NcclPeersAt LoadNccl() {
-  std::error_code unreadable;
-  const auto beside =
-      std::filesystem::read_symlink("/proc/self/exe", unreadable).parent_path() / kNcclLibrary;
-  void* const library = ::dlopen(beside.c_str(), RTLD_NOW);
-  if (library == nullptr) return nullptr;
-  return reinterpret_cast<NcclPeersAt>(::dlsym(library, kNcclEntry));
-}
-
 // What each rank tells the others of its GPU: whether it can be shared by NCCL, and which one it
 // is. Ranks without one take part.
 bool AllHaveGpusOfTheirOwn(Peers& host, bool able, at::Device device) {
@@ -253,8 +243,7 @@ std::unique_ptr<Peers> JoinPeers(const std::filesystem::path& meeting,
                                  const Rank& rank,
                                  at::Device device) {
   auto gloo = std::make_unique<GlooPeers>(meeting, rank);
-  const NcclPeersAt nccl = device.is_cuda() ? LoadNccl() : nullptr;
-  const char* const problem = device.is_cuda() && nccl == nullptr ? ::dlerror() : nullptr;
+  const auto nccl = device.is_cuda() ? EntryBeside<NcclPeersAt>(kNcclLibrary, kNcclEntry) : nullptr;
   if (AllHaveGpusOfTheirOwn(*gloo, nccl != nullptr, device)) {
     return std::make_unique<PeersByDevice>(
         std::move(gloo),
@@ -263,7 +252,7 @@ std::unique_ptr<Peers> JoinPeers(const std::filesystem::path& meeting,
   if (device.is_cuda() && rank.rank == 0) {
     std::fprintf(stderr,
                  "clip_train: GPUs' tensors go through the host's memory: %s\n",
-                 problem != nullptr ? problem : "some process has no GPU of its own");
+                 nccl == nullptr ? WhyNotBeside().c_str() : "some process has no GPU of its own");
   }
   return gloo;
 }

@@ -31,12 +31,15 @@ int64_t CountTextTokens(const at::Tensor& tokens_BT) {
   return LengthsOf(tokens_BT).sum().item<int64_t>();
 }
 
-TextRows PackTexts(const at::Tensor& tokens_BT, at::Device device) {
+TextRows PackTexts(const at::Tensor& tokens_BT, at::Device device, TextPadding padding) {
   const at::Tensor lengths = LengthsOf(tokens_BT);
   const int64_t batch = tokens_BT.size(0);
+  const int64_t context = tokens_BT.size(1);
   const auto length = lengths.accessor<int64_t, 1>();
-  const int64_t rows = lengths.sum().item<int64_t>();
-  const int64_t longest = lengths.max().item<int64_t>();
+  const bool padded = padding == TextPadding::kComputed;
+  const int64_t own = lengths.sum().item<int64_t>();
+  const int64_t rows = padded ? batch * context : own;
+  const int64_t longest = padded ? context : lengths.max().item<int64_t>();
   // Token, position and cell of each row; start, length and end of each sample.
   const at::Tensor packed = at::empty({3 * rows + 3 * batch}, HostMemory(device, at::kLong));
   auto* const token_R = packed.mutable_data_ptr<int64_t>();
@@ -47,24 +50,27 @@ TextRows PackTexts(const at::Tensor& tokens_BT, at::Device device) {
     of_batch[b] = row;
     of_batch[batch + b] = length[b];
     of_batch[2 * batch + b] = row + length[b] - 1;
-    for (int64_t t = 0; t < length[b]; ++t, ++row) {
-      token_R[row] = token[b][t];
+    const int64_t computed = padded ? context : length[b];
+    for (int64_t t = 0; t < computed; ++t, ++row) {
+      // Any tokens will do for padding: the text's own again spread what their rows add to the
+      // embeddings' gradients, zeros all, over many addresses.
+      token_R[row] = token[b][t % length[b]];
       token_R[rows + row] = t;
       token_R[2 * rows + row] = b * longest + t;
     }
   }
   const at::Tensor there = Send(packed, device);
   TextRows texts;
+  texts.tokens = own;
   texts.tokens_R = there.narrow(0, 0, rows);
   texts.positions_R = there.narrow(0, rows, rows);
   texts.sequences.batch = batch;
   texts.sequences.longest = longest;
   texts.sequences.starts_B = there.narrow(0, 3 * rows, batch);
   texts.ends_B = there.narrow(0, 3 * rows + 2 * batch, batch);
-  if (rows < batch * longest) {
-    texts.sequences.lengths_B = there.narrow(0, 3 * rows + batch, batch);
-    texts.sequences.cells_R = there.narrow(0, 2 * rows, rows);
-  }
+  const bool in_grid = rows == batch * longest;
+  if (padded || !in_grid) texts.sequences.lengths_B = there.narrow(0, 3 * rows + batch, batch);
+  if (!in_grid) texts.sequences.cells_R = there.narrow(0, 2 * rows, rows);
   return texts;
 }
 

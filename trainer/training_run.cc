@@ -78,7 +78,10 @@ class TrainingRun {
                                 ParseRecompute(context_.request.recompute),
                                 ParseSharding(context_.request.sharding)},
                      context_.peers);
-    WriteStarted(checkpoint);
+    const bool graph =
+        context_.request.cuda_graphs && device_.is_cuda() && learner_->CanRepeatSteps();
+    if (graph) learner_->RepeatStepsWith(NewStepGraph(device_));
+    WriteStarted(checkpoint, graph);
     if (checkpoint) {
       Resume(*checkpoint);
     } else {
@@ -90,13 +93,14 @@ class TrainingRun {
   }
 
  private:
-  void WriteStarted(const std::optional<StoredCheckpoint>& checkpoint) {
+  void WriteStarted(const std::optional<StoredCheckpoint>& checkpoint, bool graph) {
     Json event{{"host", HostName()},
                {"pid", ::getpid()},
                {"device", device_.str()},
                {"threads", threads_},
                {"processes", context_.request.processes},
                {"sharding", context_.request.sharding},
+               {"cuda_graphs", graph},
                {"program", kProgramVersion},
                {"build", BuildProvenance()},
                {"machine", MachineProvenance()},

@@ -10,6 +10,8 @@ Where open_clip can be imported, it trains the same model and batch, eager and c
 of its own, so none finds the GPU's memory held by another; the programs take turns for so many rounds, values are
 medians over the rounds and ratios the medians of ours / theirs. `--text-tokens LEAST MOST` adds a row a model whose texts
 have so many tokens in place of full ones; open_clip computes the whole context anyway, so its measurement is the same.
+Each row stands once more with its step recorded as a CUDA graph (`--cuda-graphs`), which computes padding too; `mfu`
+does not count that.
 """
 import argparse
 import importlib.util
@@ -122,29 +124,31 @@ def ask(**question):
                                     capture_output=True, text=True))
 
 
-def bench(args, models_file, name, batch, text_tokens):
+def bench(args, models_file, name, batch, text_tokens, graph):
     return last_line(subprocess.run(
         [args.clip_train, "bench", "--model", models_file, "--name", name, "--precision", "bf16", "--device", args.device,
          "--batch", str(batch), "--threads", "1", "--seconds", str(args.seconds)]
-        + (["--text-tokens", *map(str, text_tokens)] if text_tokens else []), capture_output=True, text=True))
+        + (["--text-tokens", *map(str, text_tokens)] if text_tokens else []) + (["--cuda-graphs"] if graph else []),
+        capture_output=True, text=True))
 
 
 def measure_model(args, models_file, name, modes):
-    """Rows of one model: full texts and, where asked for, shorter ones. All programs take turns."""
+    """Rows of one model: full texts and, where asked for, shorter ones; each also recorded. All programs take turns."""
     batch = args.batch or MODELS[name][1]
     texts = [None] + ([args.text_tokens] if args.text_tokens else [])
-    ours, theirs = {i: [] for i in range(len(texts))}, {mode: [] for mode in modes}
+    variants = [(text_tokens, graph) for text_tokens in texts for graph in ((False, True) if args.device == "cuda" else (False,))]
+    ours, theirs = {i: [] for i in range(len(variants))}, {mode: [] for mode in modes}
     for _ in range(args.rounds):
-        for i, text_tokens in enumerate(texts):
-            ours[i].append(bench(args, models_file, name, batch, text_tokens))
+        for i, (text_tokens, graph) in enumerate(variants):
+            ours[i].append(bench(args, models_file, name, batch, text_tokens, graph))
         for mode in modes:
             theirs[mode].append(ask(what="open_clip", model=name, batch=batch, device=args.device, seconds=args.seconds,
                                     compiled=mode == "compiled"))
-    return [row_of(name, batch, texts[i], ours[i], theirs) for i in ours]
+    return [row_of(name, batch, *variants[i], ours[i], theirs) for i in ours]
 
 
-def row_of(name, batch, text_tokens, ours, theirs):
-    row = dict(model=name, batch=batch, text_tokens_drawn=text_tokens, rounds=len(ours))
+def row_of(name, batch, text_tokens, graph, ours, theirs):
+    row = dict(model=name, batch=batch, text_tokens_drawn=text_tokens, cuda_graphs=graph, rounds=len(ours))
     failed = [one for one in ours if "error" in one]
     if failed:
         return dict(row, **failed[0])
@@ -188,12 +192,13 @@ def measure(args):
 def table(path):
     report = json.load(open(path))
     print(f"{report['gpu'] or report['device']}: matrix products reach {report['matmul_flops'] / 1e12:.2f} TFLOP/s in bf16\n")
-    print("| model | batch | tokens | images/s | MFU | of the matmul rate | open_clip eager | ratio | torch.compile | ratio |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print("| model | batch | tokens | CUDA graph | images/s | MFU | of the matmul rate | open_clip eager | ratio | torch.compile | ratio |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     shown = lambda value, form: "not measured" if value is None else form.format(value)
     for row in report["rows"]:
         drawn = row["text_tokens_drawn"]
-        head = f"| {row['model']} | {row['batch']} | {'{} to {}'.format(*drawn) if drawn else 'all'} | "
+        head = (f"| {row['model']} | {row['batch']} | {'{} to {}'.format(*drawn) if drawn else 'all'} | "
+                f"{'yes' if row.get('cuda_graphs') else 'no'} | ")
         if "error" in row:
             print(f"{head}{row['error']} | | | | | | |")
             continue

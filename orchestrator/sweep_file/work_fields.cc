@@ -148,6 +148,13 @@ const FieldTable& TrainerFields() {
        .least = 1,
        .unit = "threads",
        .doc = "Threads of one run that read and decode images."},
+      {.name = "cuda_graphs",
+       .type = FieldType::kFlag,
+       .fallback = "false",
+       .doc =
+           "On a GPU, record a step once and repeat it in one launch: less work for the host, but "
+           "padding of captions is computed. Only with one process a run, whole batches and "
+           "precisions other than fp16; elsewhere nothing changes."},
       {.name = "device",
        .type = FieldType::kChoice,
        .fallback = "\"auto\"",

@@ -102,6 +102,7 @@ void ReadTrainer(const FieldReader& reader, const Json& document, TrainerSetting
   SetIfGiven(read, "micro_batch", trainer.micro_batch);
   SetIfGiven(read, "recompute", trainer.recompute);
   SetIfGiven(read, "sharding", trainer.sharding);
+  SetIfGiven(read, "cuda_graphs", trainer.cuda_graphs);
   SetIfGiven(read, "device", trainer.device);
   if (read.contains("command") && trainer.command.empty())
     reader.Reject(Json::array(), "/trainer/command", "a program and its first arguments");

@@ -68,6 +68,7 @@ struct TrainerSettings {
   int64_t micro_batch = 0;
   std::string recompute = "none";
   std::string sharding = "none";
+  bool cuda_graphs = false;
   std::string device = "auto";
 };
 

@@ -40,9 +40,9 @@ inline RunSpec Spec(const std::string& precision, int64_t batch) {
   return spec;
 }
 
-/// Always the same pixels and texts of different lengths.
-inline DeviceBatch RandomBatch(const RunSpec& spec, at::Device device) {
-  Random random(7);
+/// Of a seed always the same pixels and texts of different lengths.
+inline DeviceBatch RandomBatch(const RunSpec& spec, at::Device device, int seed = 7) {
+  Random random(seed);
   const int64_t side = spec.model.vision.image_size, context = spec.model.text.context_length;
   const at::Tensor images = at::zeros({spec.global_batch_size, 3, side, side}, at::kByte);
   for (int64_t i = 0; i < images.numel(); ++i)

@@ -69,6 +69,29 @@ TEST_CASE("A run on the GPU in bf16 that is killed and stopped ends near the und
   }
 }
 
+TEST_CASE("A run whose steps are recorded is killed, resumed and evaluated as any other") {
+  const std::optional<at::Device> gpu = Gpu();
+  if (!gpu) return;
+  RunOn plain(*gpu, "bf16");
+  REQUIRE(plain.RunAttempt() == 0);
+  RunOn recorded(*gpu, "bf16");
+  recorded.request.cuda_graphs = true;
+  recorded.request.checkpoint_every_seconds = 0;
+  recorded.AddEvaluation("zeroshot_classification", 50, 8 * 64);
+  CHECK(StopAt(recorded, 8 * 16, SIGKILL) == -SIGKILL);
+  REQUIRE(recorded.RunAttempt() == 0);
+  CHECK(recorded.LastEvent("started").at("cuda_graphs") == gpu->is_cuda());
+  CHECK(ReadEvaluationResult(
+            recorded.directory.evaluation(recorded.request.evaluations.front().eval_id))
+            .metrics.size() == 4);
+  const std::vector<float> expected = LossesOf(plain), losses = LossesOf(recorded);
+  REQUIRE(losses.size() == 64);
+  for (size_t i = 0; i < losses.size(); ++i) {
+    INFO("step " << i);
+    CHECK(losses[i] == Approx(expected[i]).epsilon(kResumeTolerance));
+  }
+}
+
 TEST_CASE("A run on the GPU has the CPU's losses, whatever the precision, within its rounding") {
   const std::optional<at::Device> gpu = Gpu();
   if (!gpu) return;

@@ -12,7 +12,10 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <functional>
+#include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -63,6 +66,29 @@ void CheckClose(const std::vector<double>& values, const std::vector<double>& ex
     CHECK(values[i] == Approx(expected[i]).epsilon(1e-3));
   }
 }
+
+// Half of an image's patches, from another place in each and each time.
+at::Tensor HalfOfThePatches(const RunSpec& spec, int64_t first = 0) {
+  const int64_t patches = spec.model.vision.patches();
+  const at::Tensor first_B1 =
+      at::arange(first, first + spec.global_batch_size, at::kLong).unsqueeze(1);
+  return (first_B1 + at::arange(0, patches, 2, at::kLong)).remainder(patches);
+}
+
+// That of the GPU; says how often it was replayed.
+class CountedGraph : public StepGraph {
+ public:
+  CountedGraph(at::Device gpu, int& replays) : graph_(NewStepGraph(gpu)), replays_(replays) {}
+  void Record(const std::function<void()>& work) override { graph_->Record(work); }
+  void Replay() override {
+    graph_->Replay();
+    ++replays_;
+  }
+
+ private:
+  std::unique_ptr<StepGraph> graph_;
+  int& replays_;
+};
 
 // Bytes that LibTorch has taken for tensors on the device, at its peak since the last reset.
 int64_t PeakBytes() {
@@ -117,13 +143,9 @@ TEST_CASE("Dropped patches leave the GPU with the CPU's gradients") {
   const std::optional<at::Device> gpu = Gpu();
   if (!gpu) return;
   const RunSpec spec = Spec("fp32", 64);
-  const int64_t patches = spec.model.vision.patches();
-  // Half of an image's patches, from another place in each.
-  const at::Tensor first_B1 = at::arange(0, 64, at::kLong).unsqueeze(1);
-  const at::Tensor kept_BK = (first_B1 + at::arange(0, patches, 2, at::kLong)).remainder(patches);
   const auto gradients = [&](at::Device device) {
     DeviceBatch batch = RandomBatch(spec, device);
-    batch.kept_BK = kept_BK.to(device);
+    batch.kept_BK = HalfOfThePatches(spec).to(device);
     return GradientsOf(spec, batch);
   };
   const Outcome cpu = gradients(at::kCPU);
@@ -144,6 +166,38 @@ TEST_CASE("Ten steps on the GPU follow the CPU's, with AdamW, clipping and LAMB"
     INFO(optimizer << " " << clip);
     CheckClose(LossesOn(*gpu, spec, 10), LossesOn(at::kCPU, spec, 10));
   }
+}
+
+TEST_CASE("Steps that the GPU repeats from a recording have the gradients of plain ones") {
+  const std::optional<at::Device> gpu = Gpu();
+  if (!gpu || gpu->is_cpu()) return;
+  const at::NoGradGuard no_autograd;
+  const std::string precision = GENERATE("fp32", "bf16");
+  const Recompute recompute = GENERATE(Recompute::kNothing, Recompute::kCheap, Recompute::kBlocks);
+  const std::string loss = GENERATE("softmax", "sigmoid");
+  const bool drops = GENERATE(false, true);
+  INFO(precision << ", " << loss << ", recompute " << static_cast<int>(recompute) << ", " << drops);
+  RunSpec spec = Spec(precision, 64);
+  spec.model.loss = loss;
+  Learner plain(spec, *gpu, {.recompute = recompute});
+  Learner repeating(spec, *gpu, {.recompute = recompute});
+  plain.parameters().Initialize(3);
+  repeating.parameters().Initialize(3);
+  int replays = 0;
+  repeating.RepeatStepsWith(std::make_unique<CountedGraph>(*gpu, replays));
+  const double within = precision == "fp32" ? 1e-3 : 0.1;
+  for (int step = 0; step < 5; ++step) {
+    INFO("step " << step);
+    DeviceBatch batch = RandomBatch(spec, *gpu, step);
+    if (drops) batch.kept_BK = HalfOfThePatches(spec, step).to(*gpu);
+    const double expected = plain.Gradients(batch).item<double>();
+    CHECK(repeating.Gradients(batch).item<double>() == Approx(expected).epsilon(within));
+    CHECK(Distance(JoinByName(GradientsByName(repeating.parameters())),
+                   JoinByName(GradientsByName(plain.parameters()))) < within);
+    (void)plain.Update(step, step);
+    (void)repeating.Update(step, step);
+  }
+  CHECK(replays == 4);
 }
 
 // Of one rank, which is all that one GPU allows: that the library loads, joins and answers in

@@ -52,13 +52,15 @@ Invocation RunOnce(const std::filesystem::path& root,
                    const FakeExecutor::Script& script,
                    bool retry_failed = false,
                    const std::string& cause = "",
-                   const std::function<void(const AttemptJob& job)>& on_start = {}) {
+                   const std::function<void(const AttemptJob& job)>& on_start = {},
+                   bool cuda_graphs = false) {
   std::vector<std::string> notes;
   const auto store = OpenForWriting(root, notes);
   SweepJob job;
   static_cast<SweepRow&>(job.sweep) = SampleSweepRow(runs);
   job.trainer.command = {"fake"};
   job.trainer.sharding = "weights";
+  job.trainer.cuda_graphs = cuda_graphs;
   AddSweepToStore(*store, job.sweep);
   RunPlan plan(
       job.sweep, store->States(job.sweep.sweep_id), store->FinishedEvaluations(), retry_failed);
@@ -183,6 +185,23 @@ TEST_CASE("A run that runs out of memory is tried once with smaller micro-batche
   CHECK(StateOf(directory.path(), run) == RunState::kFailed);
 }
 
+TEST_CASE("A run with recorded steps that runs out of memory is first tried without") {
+  const TemporaryDirectory directory;
+  const RunRow run = RunWithEvaluation(0);
+  std::vector<std::pair<bool, int64_t>> tried;
+  const auto out_of_memory = [&](const RunDirectory& where, const AttemptRequest& request) {
+    tried.emplace_back(request.cuda_graphs, request.micro_batch);
+    std::ofstream(where.events(request.attempt)) << SealEventLine(
+        {{"seq", 1}, {"type", "failure"}, {"class", "out_of_memory"}, {"message", "12 GiB"}});
+    return 1;
+  };
+  const Invocation invocation =
+      RunOnce(directory.path(), {run}, out_of_memory, false, "", {}, /*cuda_graphs=*/true);
+  CHECK(invocation.outcome.failed == 1);
+  CHECK(tried == std::vector<std::pair<bool, int64_t>>{
+                     {true, 0}, {false, 0}, {false, run.spec.global_batch_size / 4}});
+}
+
 TEST_CASE("Preemption costs no attempt while checkpoints advance, and ends a run that never does") {
   const RunRow run = RunWithEvaluation(0);
   int starts = 0;
@@ -256,7 +275,8 @@ TEST_CASE("An error of the program is not retried") {
   const TemporaryDirectory directory;
   const RunRow run = SampleRunRow(0);
   CHECK(RunOnce(directory.path(), {run}, FailAlways).started.size() == 1);
-  CHECK(Store(directory.path(), Store::Access::kRead).FindRun(run.run_id)->failure_class == "error");
+  CHECK(Store(directory.path(), Store::Access::kRead).FindRun(run.run_id)->failure_class ==
+        "error");
 }
 
 TEST_CASE("A bad spec is not retried and its message is kept") {

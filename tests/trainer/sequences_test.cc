@@ -73,7 +73,24 @@ TEST_CASE("Texts are packed up to their ends") {
                                   texts.sequences.cells_R})
     CHECK(index.is_alias_of(texts.tokens_R));
   CHECK(CountTextTokens(ThreeTexts()) == 9);
+  CHECK(texts.tokens == 9);
   CHECK_FALSE(PackTexts(Longs({1, 9, 2, 9}).view({2, 2}), at::kCPU).sequences.cells_R.defined());
+}
+
+TEST_CASE("Texts whose padding is computed have the same rows whatever their lengths") {
+  const TextRows texts = PackTexts(ThreeTexts(), at::kCPU, TextPadding::kComputed);
+  CHECK(at::equal(texts.tokens_R, Longs({4, 2, 9, 4, 2, 9, 1, 1, 3, 8, 9, 1, 9, 9, 9, 9, 9, 9})));
+  CHECK(
+      at::equal(texts.positions_R, Longs({0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5})));
+  CHECK(at::equal(texts.ends_B, Longs({2, 10, 12})));
+  CHECK(at::equal(texts.sequences.starts_B, Longs({0, 6, 12})));
+  CHECK(at::equal(texts.sequences.lengths_B, Longs({3, 5, 1})));
+  CHECK(texts.sequences.longest == 6);
+  CHECK(texts.sequences.padded());
+  CHECK(texts.tokens == 9);
+  const TextRows full =
+      PackTexts(Longs({1, 9, 2, 9}).view({2, 2}), at::kCPU, TextPadding::kComputed);
+  CHECK(full.sequences.padded());
 }
 
 // fp32 goes through the CPU kernel where heads are 16 wide, fp64 through products on a padded grid.
@@ -82,15 +99,25 @@ TEST_CASE("Attention of samples of different lengths is that of each sample alon
   const bool one = GENERATE(false, true);
   const bool causal = GENERATE(false, true);
   const at::ScalarType type = GENERATE(at::kFloat, at::kDouble);
-  const Sequences sequences = PackTexts(ThreeTexts(), at::kCPU).sequences;
-  const int64_t width = kHeads * 16;
-  const AttentionRows rows =
-      As({at::randn({one ? 3 : 9, width}), at::randn({9, width}), at::randn({9, width})}, type);
-  const at::Tensor gradient = at::randn(rows.query.sizes()).to(type);
+  const auto padding = GENERATE(TextPadding::kLeftOut, TextPadding::kComputed);
+  const bool padded = padding == TextPadding::kComputed;
+  const Sequences sequences = PackTexts(ThreeTexts(), at::kCPU, padding).sequences;
+  const int64_t width = kHeads * 16, count = padded ? 18 : 9;
+  const AttentionRows rows = As(
+      {at::randn({one ? 3 : count, width}), at::randn({count, width}), at::randn({count, width})},
+      type);
+  const std::vector<int64_t> starts =
+      padded ? std::vector<int64_t>{0, 6, 12} : std::vector<int64_t>{0, 3, 8};
+  const std::vector<int64_t> lengths = {3, 5, 1};
+  at::Tensor gradient = at::randn(rows.query.sizes()).to(type);
+  if (padded && !one) {  // nobody reads what padding asked
+    const at::Tensor asked = gradient.clone();
+    gradient.zero_();
+    for (size_t b = 0; b < 3; ++b)
+      gradient.narrow(0, starts[b], lengths[b]).copy_(asked.narrow(0, starts[b], lengths[b]));
+  }
   const Attention attention(kHeads, causal);
   const Result all = Attend(attention, sequences, rows, gradient);
-  const std::vector<int64_t> starts = {0, 3, 8};
-  const std::vector<int64_t> lengths = {3, 5, 1};
   for (int64_t b = 0; b < 3; ++b) {
     const auto at = static_cast<size_t>(b);
     const auto keys = [&](const at::Tensor& x) { return x.narrow(0, starts[at], lengths[at]); };
@@ -103,6 +130,12 @@ TEST_CASE("Attention of samples of different lengths is that of each sample alon
     CHECK(Close(queries(all.gradients.query), alone.gradients.query));
     CHECK(Close(keys(all.gradients.key), alone.gradients.key));
     CHECK(Close(keys(all.gradients.value), alone.gradients.value));
+    if (!padded) continue;
+    const auto after = [&](const at::Tensor& x) {
+      return x.narrow(0, starts[at] + lengths[at], 6 - lengths[at]);
+    };
+    CHECK(after(all.gradients.key).abs().max().item<double>() == 0);
+    CHECK(after(all.gradients.value).abs().max().item<double>() == 0);
   }
 }
 

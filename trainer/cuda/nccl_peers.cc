@@ -1,4 +1,4 @@
-#include "trainer/nccl/nccl_peers.h"
+#include "trainer/cuda/nccl_peers.h"
 
 #include <ATen/ops/empty.h>
 
