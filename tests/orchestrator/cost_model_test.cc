@@ -145,7 +145,7 @@ TEST_CASE("A rate is measured before it is probed before it is assumed") {
   const RunSpec spec = SampleRunSpec();
   const TrainRate assumed = TrainRates(Here(), {}, {}).For(spec);
   CHECK(assumed.source == RateSource::kAssumed);
-  CHECK(assumed.samples_per_second.middle == Approx(0.3 * 174e9 / TrainFlopsPerSample(spec)));
+  CHECK(assumed.samples_per_second.middle == Approx(0.5 * 174e9 / TrainFlopsPerSample(spec)));
   const TrainRate probed = TrainRates(Here(), {}, {ProbeOf(spec, 70)}).For(spec);
   CHECK(probed.source == RateSource::kProbed);
   CHECK(probed.samples_per_second.middle == Approx(70));
