@@ -45,7 +45,7 @@ Outcome GradientsOn(at::Device device,
                     const std::string& precision,
                     const StepMemory& memory = {}) {
   const RunSpec spec = Spec(precision, 64);
-  return GradientsOf(spec, RandomBatch(spec, device), memory);
+  return GradientsOf(spec, RandomBatch(spec, spec.global_batch_size, device), memory);
 }
 
 // Losses of so many steps on one batch.
@@ -53,7 +53,7 @@ std::vector<double> LossesOn(at::Device device, const RunSpec& spec, int64_t ste
   const at::NoGradGuard no_autograd;
   Learner learner(spec, device);
   learner.parameters().Initialize(3);
-  const DeviceBatch batch = RandomBatch(spec, device);
+  const DeviceBatch batch = RandomBatch(spec, spec.global_batch_size, device);
   std::vector<double> losses;
   for (int64_t step = 0; step < steps; ++step)
     losses.push_back(learner.Step(batch, step).item<double>());
@@ -144,7 +144,7 @@ TEST_CASE("Dropped patches leave the GPU with the CPU's gradients") {
   if (!gpu) return;
   const RunSpec spec = Spec("fp32", 64);
   const auto gradients = [&](at::Device device) {
-    DeviceBatch batch = RandomBatch(spec, device);
+    DeviceBatch batch = RandomBatch(spec, spec.global_batch_size, device);
     batch.kept_BK = HalfOfThePatches(spec).to(device);
     return GradientsOf(spec, batch);
   };
@@ -188,7 +188,7 @@ TEST_CASE("Steps that the GPU repeats from a recording have the gradients of pla
   const double within = precision == "fp32" ? 1e-3 : 0.1;
   for (int step = 0; step < 5; ++step) {
     INFO("step " << step);
-    DeviceBatch batch = RandomBatch(spec, *gpu, step);
+    DeviceBatch batch = RandomBatch(spec, spec.global_batch_size, *gpu, step);
     if (drops) batch.kept_BK = HalfOfThePatches(spec, step).to(*gpu);
     const double expected = plain.Gradients(batch).item<double>();
     CHECK(repeating.Gradients(batch).item<double>() == Approx(expected).epsilon(within));

@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/gradients.h"
+#include "tests/support/random_batch.h"
 #include "tests/trainer/golden.h"
 #include "trainer/contrastive_loss.h"
 #include "trainer/matrix_product.h"
@@ -22,18 +23,8 @@ struct Step {
   at::Tensor gradient;
 };
 
-DeviceBatch RandomBatch(int64_t size) {
-  Random random(5);
-  const at::Tensor images = at::empty({size, 3, 16, 16}, at::kByte);
-  for (int64_t i = 0; i < images.numel(); ++i)
-    images.data_ptr<uint8_t>()[i] = static_cast<uint8_t>(random.Below(256));
-  const at::Tensor tokens = at::zeros({size, 10}, at::kLong);
-  for (int64_t b = 0; b < size; ++b) {
-    const int64_t end = 2 + random.Below(8);
-    for (int64_t t = 0; t < end; ++t) tokens.data_ptr<int64_t>()[b * 10 + t] = random.Below(23);
-    tokens.data_ptr<int64_t>()[b * 10 + end] = 23;
-  }
-  return {images, tokens};
+DeviceBatch Pairs(int64_t count) {
+  return RandomBatch(GoldenSpec(false), count);
 }
 
 Step TakeStep(const StepMemory& memory,
@@ -45,7 +36,7 @@ Step TakeStep(const StepMemory& memory,
   spec.model.vision.ls_init_value = spec.model.text.ls_init_value = layer_scale;
   Learner learner(spec, at::kCPU, memory);
   learner.parameters().Initialize(3);
-  const double loss = learner.Gradients(RandomBatch(13)).item<double>();
+  const double loss = learner.Gradients(Pairs(13)).item<double>();
   return {loss, learner.parameters().flat_gradient()};
 }
 
@@ -64,7 +55,7 @@ TEST_CASE("Gradients by name are the same wherever the store puts them") {
   const auto gradients = [](int64_t bucket_bytes) {
     Learner learner(GoldenSpec(false), at::kCPU, {.bucket_bytes = bucket_bytes});
     learner.parameters().Initialize(3);
-    (void)learner.Gradients(RandomBatch(13));
+    (void)learner.Gradients(Pairs(13));
     const at::Tensor flat = learner.parameters().flat_gradient();
     return std::pair(flat, JoinByName(GradientsByName(learner.parameters())));
   };
@@ -76,7 +67,7 @@ TEST_CASE("Gradients by name are the same wherever the store puts them") {
 
 TEST_CASE("A learner counts the text tokens that it computed, whole or in pieces") {
   const at::NoGradGuard no_autograd;
-  const DeviceBatch batch = RandomBatch(13);
+  const DeviceBatch batch = Pairs(13);
   for (const int64_t micro_batch : {0, 4}) {
     Learner learner(GoldenSpec(false), at::kCPU, {.micro_batch = micro_batch});
     learner.parameters().Initialize(3);
@@ -103,7 +94,7 @@ TEST_CASE("A step computes the norm of its gradients once, however many look at 
   learner.SetLossScale({.scale = 1});
   learner.parameters().Initialize(3);
   for (int64_t step = 0; step < 2; ++step) {
-    (void)learner.Gradients(RandomBatch(13));
+    (void)learner.Gradients(Pairs(13));
     norms_computed = 0;
     const auto counting = at::addGlobalCallback(at::RecordFunctionCallback(CountNorms));
     CHECK(learner.GradientNorm() > 1e-3);

@@ -15,8 +15,8 @@
 
 #include "core/failure.h"
 #include "tests/support/gradients.h"
+#include "tests/support/random_batch.h"
 #include "tests/trainer/golden.h"
-#include "trainer/random.h"
 
 namespace sweep {
 namespace {
@@ -55,29 +55,17 @@ RunSpec SpecWith(int64_t head_width, const std::string& precision) {
   return spec;
 }
 
-// Pixels, texts of several lengths and dropped patches, others for each seed.
+// With two neighbouring patches kept of each image.
 DeviceBatch Batch(const RunSpec& spec, int seed, int64_t size = kBatch) {
+  DeviceBatch batch = RandomBatch(spec, size, at::kCPU, seed);
   Random random(seed);
-  const int64_t side = spec.model.vision.image_size;
-  const int64_t context = spec.model.text.context_length;
-  const int64_t last = spec.model.text.vocab_size - 1;
-  const at::Tensor images = at::zeros({size, 3, side, side}, at::kByte);
-  for (int64_t i = 0; i < images.numel(); ++i)
-    images.data_ptr<uint8_t>()[i] = static_cast<uint8_t>(random.Below(256));
-  const at::Tensor tokens = at::zeros({size, context}, at::kLong);
-  for (int64_t b = 0; b < size; ++b) {
-    const int64_t end = 2 + random.Below(context - 2);
-    for (int64_t t = 0; t < end; ++t)
-      tokens.data_ptr<int64_t>()[b * context + t] = random.Below(last);
-    tokens.data_ptr<int64_t>()[b * context + end] = last;
-  }
-  const at::Tensor kept = at::zeros({size, 2}, at::kLong);
+  batch.kept_BK = at::zeros({size, 2}, at::kLong);
   for (int64_t b = 0; b < size; ++b) {
     const int64_t first = random.Below(spec.model.vision.patches() - 1);
-    kept.data_ptr<int64_t>()[2 * b] = first;
-    kept.data_ptr<int64_t>()[2 * b + 1] = first + 1;
+    batch.kept_BK.data_ptr<int64_t>()[2 * b] = first;
+    batch.kept_BK.data_ptr<int64_t>()[2 * b + 1] = first + 1;
   }
-  return {images, tokens, kept};
+  return batch;
 }
 
 double Distance(const at::Tensor& a, const at::Tensor& b) {
