@@ -134,6 +134,7 @@ int Run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   sweep::KeepFreedMemory();
+  sweep::FlushSubnormals();
   try {
     return Run(argc, argv);
   } catch (const sweep::Failure& failure) {

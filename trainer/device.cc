@@ -128,6 +128,10 @@ void SetThreads(int64_t threads) {
   at::set_num_threads(static_cast<int>(threads));
 }
 
+void FlushSubnormals() {
+  at::globalContext().setFlushDenormal(true);
+}
+
 void KeepFreedMemory() {
   constexpr int kBlock = 1 << 30;
   ::mallopt(M_MMAP_THRESHOLD, kBlock);

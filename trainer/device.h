@@ -36,4 +36,10 @@ void SetThreads(int64_t threads);
 /// faulting them in again costs a third of a small model's step. To be called first in main.
 void KeepFreedMemory();
 
+/// From now on this thread, and those it starts, take numbers below the smallest normal one for 0.
+/// A first moment without gradients (a word's that no longer comes) shrinks by beta1 a step until
+/// it is one and, as rounding then undoes the shrinking, stays one; a CPU is some twenty times
+/// slower with such numbers. To be called in main before there are other threads.
+void FlushSubnormals();
+
 }  // namespace sweep

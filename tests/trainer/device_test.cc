@@ -2,9 +2,13 @@
 
 #include <ATen/Context.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <cstdint>
+#include <thread>
 
 #include "core/failure.h"
+#include "trainer/fused_ops.h"
 
 namespace sweep {
 
@@ -14,6 +18,29 @@ TEST_CASE("TensorFloat-32 of one precision does not stay for the next") {
   CHECK_FALSE(at::globalContext().allowTF32CuBLAS());
   CHECK_THROWS_AS(SetPrecision(at::kCPU, "tf32"), Failure);
   CHECK_FALSE(at::globalContext().allowTF32CuBLAS());
+}
+
+TEST_CASE("Subnormal numbers are 0 in the thread that asked for it and in those it starts") {
+  std::atomic<int> rows = 0;
+  std::atomic<int> shrunk_to_zero = 0;
+  std::thread([&] {  // as the main thread of clip_train, with a team of its own
+    FlushSubnormals();
+    SetThreads(2);
+    ForRows(256, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        volatile float moment = 1e-30F;
+        for (int step = 0; step < 1000; ++step) moment = moment * 0.9F;
+        ++rows;
+        if (moment == 0) ++shrunk_to_zero;
+      }
+    });
+  })
+      .join();
+  CHECK(rows == 256);
+  CHECK(shrunk_to_zero == 256);
+  volatile float here = 1e-30F;  // this thread has not asked
+  for (int step = 0; step < 1000; ++step) here = here * 0.9F;
+  CHECK(here > 0);
 }
 
 }  // namespace sweep
