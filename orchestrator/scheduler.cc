@@ -394,11 +394,19 @@ void Scheduler::ReleaseDelayed() {
   delayed_.erase(delayed_.begin(), due);
 }
 
+// What clip_train asks before it records a step, which has memory of its own beside what the rest
+// of the run needs.
+bool Scheduler::MayRecordSteps(const RunRow& run) const {
+  const TrainerSettings& trainer = job_.trainer;
+  const bool whole = trainer.micro_batch == 0 || trainer.micro_batch >= run.spec.global_batch_size;
+  return trainer.cuda_graphs && trainer.device != "cpu" && job_.executor.processes() == 1 &&
+         whole && run.spec.precision != "fp16";
+}
+
 bool Scheduler::IsWorthRetrying(const RunRow& run, const AttemptVerdict& verdict) {
   if (stopping_ || outcome_.disk_full) return false;
   const bool out_of_memory = verdict.failure_class == "out_of_memory";
-  // A recorded step has memory of its own beside what the rest of the run needs.
-  if (out_of_memory && job_.trainer.cuda_graphs && without_graphs_.insert(run.run_id).second)
+  if (out_of_memory && MayRecordSteps(run) && without_graphs_.insert(run.run_id).second)
     return true;
   // The loss is exact in any number of pieces, so the run is the same with less memory.
   if (out_of_memory && !micro_batches_.contains(run.run_id)) {

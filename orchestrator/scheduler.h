@@ -72,6 +72,7 @@ class Scheduler {
   void Settle(const AttemptNews& end, const AttemptVerdict& verdict);
   void TryAgain(const RunWork& work, const AttemptVerdict& verdict);
   void ReleaseDelayed();
+  [[nodiscard]] bool MayRecordSteps(const RunRow& run) const;
   [[nodiscard]] bool IsWorthRetrying(const RunRow& run, const AttemptVerdict& verdict);
   void Count(const RunRow& run, const AttemptVerdict& verdict);
   void TakeInProgress();
@@ -91,8 +92,9 @@ class Scheduler {
   std::map<std::string, Active> active_;          // by run
   std::map<std::string, int64_t> attempts_made_;  // by run, in this invocation
   std::multimap<std::chrono::steady_clock::time_point, RunWork> delayed_;  // by when they may go on
-  std::set<std::string> without_graphs_;          // runs, after they ran out of memory
-  std::map<std::string, int64_t> micro_batches_;  // by run, after it did so again
+  std::set<std::string> without_graphs_;  // runs, after they ran out of memory
+  std::map<std::string, int64_t>
+      micro_batches_;  // by run, likewise; after that where steps were recorded
   std::chrono::steady_clock::time_point next_progress_;
   std::chrono::steady_clock::time_point next_requests_;
   bool stopping_ = false;

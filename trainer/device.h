@@ -38,8 +38,8 @@ void KeepFreedMemory();
 
 /// From now on this thread, and those it starts, take numbers below the smallest normal one for 0.
 /// A first moment without gradients (a word's that no longer comes) shrinks by beta1 a step until
-/// it is one and, as rounding then undoes the shrinking, stays one; a CPU is some twenty times
-/// slower with such numbers. To be called in main before there are other threads.
+/// it is one and, as rounding then undoes the shrinking, stays one; AdamW on such numbers takes a
+/// CPU 25 times as long (docs/trainer.md). To be called in main before there are other threads.
 void FlushSubnormals();
 
 }  // namespace sweep

@@ -41,7 +41,8 @@ void ForRowsSumming(int64_t size,
 /// sum += x, for a sum in fp32 and an x of the same shape in any type.
 void Accumulate(const at::Tensor& sum, const at::Tensor& x);
 
-/// x_RW', contiguous, copied on all threads where LibTorch would copy on one.
+/// x_RW', contiguous, copied on all threads where LibTorch would copy on one. For oneDNN's products
+/// in fp32; LibTorch's own take transposed factors.
 [[nodiscard]] at::Tensor Transposed(const at::Tensor& x_RW);
 
 /// sum_WR += x_RW', for a sum in fp32.

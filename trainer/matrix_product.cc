@@ -39,8 +39,7 @@ bool ThroughOneDnn(const at::Tensor& x) {
 }
 
 // a_RW @ b_OW' + bias_O. `b` may be a transposed view; `a` would be copied, by one thread, if it
-// were one. LibTorch offers
-// this to its compiler alone, so it has no function of its own in C++.
+// were one. LibTorch offers this to its compiler alone, so it has no function of its own in C++.
 at::Tensor OneDnnLinear(const at::Tensor& a_RW,
                         const at::Tensor& b_OW,
                         const at::Tensor& bias_O = {}) {

@@ -10,7 +10,7 @@ Where open_clip can be imported, it trains the same model and batch, eager and c
 of its own, so none finds the GPU's memory held by another; the programs take turns for so many rounds, values are
 medians over the rounds and ratios the medians of ours / theirs. `--text-tokens LEAST MOST` adds a row a model whose texts
 have so many tokens in place of full ones; open_clip computes the whole context anyway, so its measurement is the same.
-Each row stands once more with its step recorded as a CUDA graph (`--cuda-graphs`), which computes padding too; `mfu`
+On a GPU each row stands once more with its step recorded as a CUDA graph (`--cuda-graphs`), which computes padding too; `mfu`
 does not count that.
 """
 import argparse
@@ -136,7 +136,8 @@ def measure_model(args, models_file, name, modes):
     """Rows of one model: full texts and, where asked for, shorter ones; each also recorded. All programs take turns."""
     batch = args.batch or MODELS[name][1]
     texts = [None] + ([args.text_tokens] if args.text_tokens else [])
-    variants = [(text_tokens, graph) for text_tokens in texts for graph in ((False, True) if args.device == "cuda" else (False,))]
+    graphs = (False, True) if args.device == "cuda" else (False,)
+    variants = [(text_tokens, graph) for text_tokens in texts for graph in graphs]
     ours, theirs = {i: [] for i in range(len(variants))}, {mode: [] for mode in modes}
     for _ in range(args.rounds):
         for i, (text_tokens, graph) in enumerate(variants):

@@ -202,6 +202,21 @@ TEST_CASE("A run with recorded steps that runs out of memory is first tried with
                      {true, 0}, {false, 0}, {false, run.spec.global_batch_size / 4}});
 }
 
+TEST_CASE("Steps that cannot be recorded are not what a run out of memory is tried without") {
+  const TemporaryDirectory directory;
+  RunRow run = RunWithEvaluation(0);
+  run.spec.precision = "fp16";
+  int attempts = 0;
+  const auto out_of_memory = [&](const RunDirectory& where, const AttemptRequest& request) {
+    ++attempts;
+    std::ofstream(where.events(request.attempt)) << SealEventLine(
+        {{"seq", 1}, {"type", "failure"}, {"class", "out_of_memory"}, {"message", "12 GiB"}});
+    return 1;
+  };
+  (void)RunOnce(directory.path(), {run}, out_of_memory, false, "", {}, /*cuda_graphs=*/true);
+  CHECK(attempts == 2);
+}
+
 TEST_CASE("Preemption costs no attempt while checkpoints advance, and ends a run that never does") {
   const RunRow run = RunWithEvaluation(0);
   int starts = 0;
