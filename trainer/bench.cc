@@ -218,8 +218,7 @@ void RunBench(const BenchOptions& options, char* const* argv) {
                    options.bucket_bytes},
                   peers);
   learner.parameters().Initialize(0);
-  const bool graph = options.cuda_graphs && device.is_cuda() && learner.CanRepeatSteps();
-  if (graph) learner.RepeatStepsWith(NewStepGraph(device));
+  const bool graph = options.cuda_graphs && learner.RecordSteps();
   const DeviceBatch all = SyntheticBatch(spec, options, device);
   const double text_tokens = static_cast<double>(CountTextTokens(all.tokens_BT)) /
                              static_cast<double>(spec.global_batch_size);

@@ -73,11 +73,13 @@ struct CpuKernels {
   void (*column_sums)(const T* x, float* sums, int64_t width, int64_t begin, int64_t end);
   /// sums += x.
   void (*accumulate)(const T* x, float* sums, int64_t width, int64_t begin, int64_t end);
-  /// to[c, r] = x[r, c] for all `rows` rows, columns [begin, end) alone, both multiples of kLanes.
-  void (*transpose)(const T* x, T* to, int64_t rows, int64_t width, int64_t begin, int64_t end);
+  /// In fp32, whatever T is: to[c, r] = x[r, c] for all `rows` rows, columns [begin, end) alone,
+  /// both multiples of kLanes.
+  void (*transpose)(
+      const float* x, float* to, int64_t rows, int64_t width, int64_t begin, int64_t end);
   /// sums[c, r] += x[r, c], likewise.
   void (*add_transposed)(
-      const T* x, float* sums, int64_t rows, int64_t width, int64_t begin, int64_t end);
+      const float* x, float* sums, int64_t rows, int64_t width, int64_t begin, int64_t end);
   /// sums[index[r]] += x[r] for each of `rows` rows in turn, columns [begin, end) alone.
   void (*add_to_rows)(const T* x,
                       const int64_t* index,

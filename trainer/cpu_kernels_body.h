@@ -17,8 +17,6 @@ using BitsVec = uint32_t __attribute__((vector_size(64)));
 using HalfVec = uint16_t __attribute__((vector_size(32)));
 using Quad = float __attribute__((vector_size(16)));
 using IntQuad = int32_t __attribute__((vector_size(16)));
-using BitsQuad = uint32_t __attribute__((vector_size(16)));
-using HalfQuad = uint16_t __attribute__((vector_size(8)));
 
 #define SWEEP_INLINE inline __attribute__((always_inline))
 
@@ -48,12 +46,6 @@ SWEEP_INLINE void Store(uint16_t* p, Vec v) {
   const BitsVec rounded = (bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16;  // to nearest even
   const HalfVec half = __builtin_convertvector(rounded, HalfVec);
   __builtin_memcpy(p, &half, sizeof(half));
-}
-SWEEP_INLINE float Value(float x) {
-  return x;
-}
-SWEEP_INLINE float Value(uint16_t x) {
-  return BitCast<float>(static_cast<uint32_t>(x) << 16);
 }
 SWEEP_INLINE Vec All(float x) {
   return Vec{} + x;
@@ -167,17 +159,8 @@ SWEEP_INLINE Quad LoadQuad(const float* p) {
   __builtin_memcpy(&v, p, sizeof(v));
   return v;
 }
-SWEEP_INLINE Quad LoadQuad(const uint16_t* p) {
-  HalfQuad half;
-  __builtin_memcpy(&half, p, sizeof(half));
-  return BitCast<Quad>(__builtin_convertvector(half, BitsQuad) << 16);
-}
 SWEEP_INLINE void PutQuad(float* p, Quad v) {
   __builtin_memcpy(p, &v, sizeof(v));
-}
-SWEEP_INLINE void PutQuad(uint16_t* p, Quad v) {  // exact: it came from 16 bits
-  const HalfQuad half = __builtin_convertvector(BitCast<BitsQuad>(v) >> 16, HalfQuad);
-  __builtin_memcpy(p, &half, sizeof(half));
 }
 
 // Two rounds of interleaving the first half with the second transpose 4 x 4.
@@ -196,9 +179,9 @@ SWEEP_INLINE void TransposeQuads(Quad (&rows)[4]) {
 
 // to[c, r] = x[r, c], or += it. Works through kLanes columns and four rows at a time: whole cache
 // lines are read, and each line written is finished by the next rows.
-template <bool kAdd, class From, class To>
+template <bool kAdd>
 SWEEP_INLINE void TransposeColumns(
-    const From* x, To* to, int64_t rows, int64_t width, int64_t begin, int64_t end) {
+    const float* x, float* to, int64_t rows, int64_t width, int64_t begin, int64_t end) {
   const int64_t whole = rows / 4 * 4;
   for (int64_t strip = begin; strip < end; strip += kLanes) {
     for (int64_t row = 0; row < whole; row += 4) {
@@ -207,7 +190,7 @@ SWEEP_INLINE void TransposeColumns(
         for (int64_t i = 0; i < 4; ++i) quads[i] = LoadQuad(x + (row + i) * width + c);
         TransposeQuads(quads);
         for (int64_t i = 0; i < 4; ++i) {
-          To* at = to + (c + i) * rows + row;
+          float* at = to + (c + i) * rows + row;
           if constexpr (kAdd) quads[i] += LoadQuad(at);
           PutQuad(at, quads[i]);
         }
@@ -215,9 +198,9 @@ SWEEP_INLINE void TransposeColumns(
     }
     for (int64_t row = whole; row < rows; ++row) {
       for (int64_t c = strip; c < strip + kLanes; ++c) {
-        To* at = to + c * rows + row;
+        float* at = to + c * rows + row;
         if constexpr (kAdd) {
-          *at += Value(x[row * width + c]);
+          *at += x[row * width + c];
         } else {
           *at = x[row * width + c];
         }
@@ -226,14 +209,13 @@ SWEEP_INLINE void TransposeColumns(
   }
 }
 
-template <class T>
-void TransposeRows(const T* x, T* to, int64_t rows, int64_t width, int64_t begin, int64_t end) {
+void TransposeRows(
+    const float* x, float* to, int64_t rows, int64_t width, int64_t begin, int64_t end) {
   TransposeColumns<false>(x, to, rows, width, begin, end);
 }
 
-template <class T>
 void AddTransposed(
-    const T* x, float* sums, int64_t rows, int64_t width, int64_t begin, int64_t end) {
+    const float* x, float* sums, int64_t rows, int64_t width, int64_t begin, int64_t end) {
   TransposeColumns<true>(x, sums, rows, width, begin, end);
 }
 
@@ -520,8 +502,8 @@ constexpr CpuKernels<T> kKernels = {Attention<T>,
                                     BiasResidual<T>,
                                     ColumnSums<T>,
                                     Accumulate<T>,
-                                    TransposeRows<T>,
-                                    AddTransposed<T>,
+                                    TransposeRows,
+                                    AddTransposed,
                                     AddToRows<T>,
                                     LayerNorm<T>,
                                     LayerNormBackward<T>};

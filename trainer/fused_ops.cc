@@ -81,29 +81,26 @@ void Accumulate(const at::Tensor& sum, const at::Tensor& x) {
 }
 
 at::Tensor Transposed(const at::Tensor& x_RW) {
-  if (!KernelsFit(x_RW)) return x_RW.t().contiguous();
+  if (!KernelsFit(x_RW) || x_RW.scalar_type() != at::kFloat) return x_RW.t().contiguous();
   const int64_t width = x_RW.size(1);
   at::Tensor copy_WR = at::empty({width, x_RW.size(0)}, x_RW.options());
-  WithElement(x_RW, [&]<class T>(T) {
-    ForColumns(width, [&](int64_t begin, int64_t end) {
-      KernelsForThisCpu<T>().transpose(
-          Elements<T>(x_RW), Elements<T>(copy_WR), x_RW.size(0), width, begin, end);
-    });
+  ForColumns(width, [&](int64_t begin, int64_t end) {
+    KernelsForThisCpu<float>().transpose(
+        Elements<float>(x_RW), Elements<float>(copy_WR), x_RW.size(0), width, begin, end);
   });
   return copy_WR;
 }
 
 void AccumulateTransposed(const at::Tensor& sum_WR, const at::Tensor& x_RW) {
-  if (!KernelsFit(x_RW) || !sum_WR.is_contiguous()) {
+  const bool fits = KernelsFit(x_RW) && x_RW.scalar_type() == at::kFloat && sum_WR.is_contiguous();
+  if (!fits) {
     sum_WR.add_(x_RW.t());
     return;
   }
   const int64_t width = x_RW.size(1);
-  WithElement(x_RW, [&]<class T>(T) {
-    ForColumns(width, [&](int64_t begin, int64_t end) {
-      KernelsForThisCpu<T>().add_transposed(
-          Elements<T>(x_RW), Elements<float>(sum_WR), x_RW.size(0), width, begin, end);
-    });
+  ForColumns(width, [&](int64_t begin, int64_t end) {
+    KernelsForThisCpu<float>().add_transposed(
+        Elements<float>(x_RW), Elements<float>(sum_WR), x_RW.size(0), width, begin, end);
   });
 }
 

@@ -66,6 +66,13 @@ bool Learner::CanRepeatSteps() const {
   return peers_ == nullptr && !scales_loss() && Whole(spec_.global_batch_size);
 }
 
+bool Learner::RecordSteps() {
+  const at::Device device = parameters_.device();
+  if (!device.is_cuda() || !CanRepeatSteps()) return false;
+  RepeatStepsWith(NewStepGraph(device));
+  return true;
+}
+
 void Learner::RepeatStepsWith(std::unique_ptr<StepGraph> graph) {
   if (!CanRepeatSteps())
     throw Failure(FailureCode::kUsage, "steps of this run are not the same each time");

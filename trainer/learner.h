@@ -49,6 +49,9 @@ class Learner {
   /// for its backward pass (GradCache: Gao et al. 2021): exact, logit scale included.
   at::Tensor Gradients(const DeviceBatch& batch);
 
+  /// Records and repeats steps on a GPU, where CanRepeatSteps; says whether it does.
+  bool RecordSteps();
+
   /// Records a step's passes with `graph` and repeats them from then on. All batches are then
   /// computed in one shape, padding of texts with them. Throws Failure(kUsage) unless
   /// CanRepeatSteps.

@@ -78,10 +78,7 @@ class TrainingRun {
                                 ParseRecompute(context_.request.recompute),
                                 ParseSharding(context_.request.sharding)},
                      context_.peers);
-    const bool graph =
-        context_.request.cuda_graphs && device_.is_cuda() && learner_->CanRepeatSteps();
-    if (graph) learner_->RepeatStepsWith(NewStepGraph(device_));
-    WriteStarted(checkpoint, graph);
+    WriteStarted(checkpoint, context_.request.cuda_graphs && learner_->RecordSteps());
     if (checkpoint) {
       Resume(*checkpoint);
     } else {

@@ -8,9 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/random_batch.h"
 #include "tests/support/sample_specs.h"
-#include "trainer/learner.h"
-#include "trainer/random.h"
 
 namespace sweep {
 
@@ -36,24 +35,12 @@ inline RunSpec SmallSpec() {
 
 /// This process's share of the pairs of a step.
 inline DeviceBatch ShareOf(const RunSpec& spec, Peers* peers) {
-  Random random(5);
-  const int64_t side = spec.model.vision.image_size, context = spec.model.text.context_length;
   const int64_t batch = spec.global_batch_size;
-  const at::Tensor images = at::empty({batch, 3, side, side}, at::kByte);
-  for (int64_t i = 0; i < images.numel(); ++i)
-    images.data_ptr<uint8_t>()[i] = static_cast<uint8_t>(random.Below(256));
-  const at::Tensor tokens = at::zeros({batch, context}, at::kLong);
-  const int64_t last = spec.model.text.vocab_size - 1;
-  for (int64_t b = 0; b < batch; ++b) {
-    const int64_t end = 2 + random.Below(context - 2);
-    for (int64_t t = 0; t < end; ++t)
-      tokens.data_ptr<int64_t>()[b * context + t] = random.Below(last);
-    tokens.data_ptr<int64_t>()[b * context + end] = last;
-  }
-  if (peers == nullptr) return {images, tokens};
+  const DeviceBatch all = RandomBatch(spec, batch, at::kCPU, 5);
+  if (peers == nullptr) return all;
   const int64_t share = batch / peers->size();
-  return {images.narrow(0, peers->rank() * share, share),
-          tokens.narrow(0, peers->rank() * share, share)};
+  return {all.images_BCSS.narrow(0, peers->rank() * share, share),
+          all.tokens_BT.narrow(0, peers->rank() * share, share)};
 }
 
 }  // namespace sweep
