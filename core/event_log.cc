@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/failure.h"
 #include "core/hash.h"
 
 namespace sweep {
@@ -25,9 +26,12 @@ EventLine ParseEventLine(std::string_view line) {
   const std::string_view body = line.substr(0, line.size() - tail);
   if (line.substr(body.size()) != fmt::format("{}{:08x}{}", kMark, Crc32(body), kEnd))
     return parsed;
-  Json event = Json::parse(std::string(body) + "}", nullptr, /*allow_exceptions=*/false);
-  if (!event.is_object()) return parsed;
-  parsed.event = std::move(event);
+  try {
+    parsed.event = ParseJson(std::string(body) + "}", "event");
+  } catch (const Malformed&) {
+    return parsed;
+  }
+  if (!parsed.event.is_object()) return EventLine();
   parsed.status = EventLine::Status::kWhole;
   return parsed;
 }

@@ -35,4 +35,12 @@ class Failure : public std::runtime_error {
   FailureCode code_;
 };
 
+/// Text or a file does not hold what it should: wrong type, syntax, size or kind. Its code is
+/// kUsage, as for a file that the user wrote. Whoever reads a file that a trainer or the store wrote
+/// catches it and says what it means there.
+class Malformed : public Failure {
+ public:
+  explicit Malformed(const std::string& message) : Failure(FailureCode::kUsage, message) {}
+};
+
 }  // namespace sweep

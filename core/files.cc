@@ -7,29 +7,13 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <memory>
-#include <sstream>
 
+#include "core/descriptor.h"
 #include "core/failure.h"
 
 namespace sweep {
 namespace {
-
-/// A file descriptor that closes itself.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 /// Removes the temporary if anything goes wrong before it is published.
 class TemporaryFile {
@@ -101,7 +85,8 @@ void SyncAll(const std::set<std::filesystem::path>& folders) {
 
 void ThrowFileError(const std::string& what, const std::filesystem::path& path, int error) {
   const std::string message = fmt::format("{} {}: {}", what, path.string(), std::strerror(error));
-  if (error == ENOSPC || error == EDQUOT)
+  // EFBIG: over the file size limit of the process (RLIMIT_FSIZE) or of the file system.
+  if (error == ENOSPC || error == EDQUOT || error == EFBIG)
     throw Failure(FailureCode::kDiskFull, fmt::format("{}; {}", message, kMakeRoomAdvice));
   throw Failure(FailureCode::kDatabase, message);
 }
@@ -114,28 +99,6 @@ void RequireRoom(const std::filesystem::path& folder) {
   } catch (const Failure& failure) {
     if (failure.code() == FailureCode::kDiskFull) throw;
   }
-}
-
-std::ifstream OpenInput(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  const int error = errno;
-  std::error_code unknown;
-  const bool is_folder = std::filesystem::is_directory(path, unknown);
-  if (!in || is_folder) {
-    throw Failure(
-        FailureCode::kUsage,
-        fmt::format(
-            "cannot read {}: {}", path.string(), std::strerror(is_folder ? EISDIR : error)));
-  }
-  return in;
-}
-
-std::string ReadFile(const std::filesystem::path& path) {
-  std::ifstream in = OpenInput(path);
-  std::ostringstream content;
-  content << in.rdbuf();
-  if (in.bad()) throw Failure(FailureCode::kUsage, fmt::format("cannot read {}", path.string()));
-  return std::move(content).str();
 }
 
 void RenameFile(const std::filesystem::path& from, const std::filesystem::path& to) {

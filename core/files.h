@@ -1,21 +1,15 @@
 #pragma once
 
 #include <filesystem>
-#include <fstream>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/read_file.h"
 #include "core/text_source.h"
 
 namespace sweep {
-
-/// Throws Failure(kUsage) naming the path when it cannot be read.
-[[nodiscard]] std::ifstream OpenInput(const std::filesystem::path& path);
-
-/// The whole content of a file. Throws Failure(kUsage) naming the path when it cannot be read.
-[[nodiscard]] std::string ReadFile(const std::filesystem::path& path);
 
 /// Writes so that a reader, or a machine that lost power, sees the old content or the new one,
 /// never a part: temporary, fsync, rename, fsync of the folder. Throws Failure(kDatabase).

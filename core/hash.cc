@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-#include "core/files.h"
+#include "core/read_file.h"
 
 namespace sweep {
 namespace {
@@ -49,13 +49,10 @@ std::string Sha256Hex(std::string_view bytes) {
 }
 
 std::string Sha256HexOfFile(const std::filesystem::path& path) {
-  std::ifstream in = OpenInput(path);
+  FileReader file(path);
   Sha256 sha;
   std::vector<char> buffer(1 << 20);
-  while (in) {
-    in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
-    sha.Update(buffer.data(), static_cast<size_t>(in.gcount()));
-  }
+  while (const size_t got = file.Read(buffer.data(), buffer.size())) sha.Update(buffer.data(), got);
   return sha.Hex();
 }
 

@@ -2,10 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <istream>
+#include <streambuf>
+#include <vector>
 
 #include "core/failure.h"
-#include "core/files.h"
+#include "core/read_file.h"
 
 namespace sweep {
 namespace {
@@ -22,12 +26,56 @@ void MakeIntegralNumbersIntegers(Json& value) {
   }
 }
 
+[[noreturn]] void ThrowTooDeep(const std::string& origin) {
+  throw Malformed(fmt::format(
+      "{}: not valid JSON: objects and arrays lie more than {} deep", origin, kMostJsonDepth));
+}
+
+// How deep objects and arrays lie within each other in a text that need not be valid JSON.
+int DepthOf(std::string_view text) {
+  int depth = 0;
+  int most = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      most = std::max(most, ++depth);
+    } else if (c == '}' || c == ']') {
+      --depth;
+    }
+  }
+  return most;
+}
+
+// Lets the JSON parser read a file through FileReader, whose errors come out as exceptions.
+class FileBuffer : public std::streambuf {
+ public:
+  explicit FileBuffer(const std::string& path) : file_(path), buffer_(1 << 16) {}
+
+ protected:
+  int_type underflow() override {
+    const size_t got = file_.Read(buffer_.data(), buffer_.size());
+    if (got == 0) return traits_type::eof();
+    setg(buffer_.data(), buffer_.data(), buffer_.data() + got);
+    return traits_type::to_int_type(buffer_[0]);
+  }
+
+ private:
+  FileReader file_;
+  std::vector<char> buffer_;
+};
+
 template <class Input>
 Json Parse(Input&& input, const std::string& origin, const Json::parser_callback_t& keep) {
   try {
     return Json::parse(input, keep);
   } catch (const Json::exception& error) {
-    throw Failure(FailureCode::kUsage, fmt::format("{}: not valid JSON: {}", origin, error.what()));
+    throw Malformed(fmt::format("{}: not valid JSON: {}", origin, error.what()));
   }
 }
 
@@ -39,12 +87,21 @@ std::string CanonicalDump(Json value) {
 }
 
 Json ParseJson(std::string_view text, const std::string& origin) {
+  if (DepthOf(text) > kMostJsonDepth) ThrowTooDeep(origin);
   return Parse(text, origin, nullptr);
 }
 
-Json ReadJsonFile(const std::string& path, const Json::parser_callback_t& keep) {
-  std::ifstream file = OpenInput(path);
-  return Parse(file, path, keep);
+Json ReadJsonFile(const std::string& path) {
+  return ParseJson(ReadFile(path, kMostDocumentBytes), path);
+}
+
+Json ReadJsonStream(const std::string& path, const Json::parser_callback_t& keep) {
+  FileBuffer buffer(path);
+  std::istream file(&buffer);
+  return Parse(file, path, [&](int depth, Json::parse_event_t event, Json& parsed) {
+    if (depth > kMostJsonDepth) ThrowTooDeep(path);
+    return keep(depth, event, parsed);
+  });
 }
 
 }  // namespace sweep

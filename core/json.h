@@ -13,13 +13,20 @@ using Json = nlohmann::json;
 /// are the same). This is what identities are hashes of.
 [[nodiscard]] std::string CanonicalDump(Json value);
 
-/// Parses `text`; `origin` (a file name) goes into the message. Throws Failure(kUsage) with line
-/// and column.
+/// How deep objects and arrays may lie within each other in anything that is read. Deeper documents
+/// would exhaust the stack of whatever walks them.
+inline constexpr int kMostJsonDepth = 100;
+
+/// Parses `text`; `origin` (a file name) goes into the message. Throws Malformed with line and
+/// column, also for what lies deeper than kMostJsonDepth.
 [[nodiscard]] Json ParseJson(std::string_view text, const std::string& origin);
 
-/// Reads and parses a whole file. Throws Failure(kUsage) when it is absent or malformed. `keep` is
-/// asked of every value as it ends and may take it in the document's place.
-[[nodiscard]] Json ReadJsonFile(const std::string& path,
-                                const Json::parser_callback_t& keep = nullptr);
+/// Reads and parses a regular file of at most kMostDocumentBytes. Throws Malformed when its content
+/// is, and what ReadFile throws.
+[[nodiscard]] Json ReadJsonFile(const std::string& path);
+
+/// The same of a file of any size, without holding its text: `keep` is asked of every value as it
+/// ends and may take it in the document's place.
+[[nodiscard]] Json ReadJsonStream(const std::string& path, const Json::parser_callback_t& keep);
 
 }  // namespace sweep

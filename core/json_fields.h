@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "core/failure.h"
@@ -28,7 +29,8 @@ namespace sweep {
 template <class Struct>
 [[nodiscard]] Json FieldsToJson(const Struct& value);
 
-/// Throws Failure(kUsage) naming `origin` and the field for a missing, mistyped or unknown member.
+/// Throws Malformed naming `origin` and the field for a member that is missing, unknown, of another
+/// type, or a number that its field cannot hold.
 template <class Struct>
 [[nodiscard]] Struct FieldsFromJson(const Json& json, const std::string& origin);
 
@@ -129,6 +131,7 @@ class JsonFieldReader {
       field = value.get<bool>();
     } else if constexpr (std::is_integral_v<T>) {
       Require(value.is_number_integer(), name, value, "an integer");
+      Require(Holds<T>(value), name, value, "an integer that fits its field");
       field = value.get<T>();
     } else if constexpr (std::is_floating_point_v<T>) {
       Require(value.is_number(), name, value, "a number");
@@ -151,12 +154,26 @@ class JsonFieldReader {
     }
   }
 
+  template <class T>
+  static bool Holds(const Json& integer) {
+    return integer.is_number_unsigned() ? std::in_range<T>(integer.get<uint64_t>())
+                                        : std::in_range<T>(integer.get<int64_t>());
+  }
+
+  // Of a value the beginning: it may be long.
+  static std::string Shown(const Json& value) {
+    constexpr size_t kMostShown = 80;
+    std::string text = value.dump(-1, ' ', /*ensure_ascii=*/true);
+    if (text.size() > kMostShown) text = text.substr(0, kMostShown) + "…";
+    return text;
+  }
+
   void Require(bool holds, const std::string& name, const Json& value, const char* expected) const {
-    if (!holds) Fail(fmt::format("field '{}' is {}, expected {}", name, value.dump(), expected));
+    if (!holds) Fail(fmt::format("field '{}' is {}, expected {}", name, Shown(value), expected));
   }
 
   [[noreturn]] void Fail(const std::string& what) const {
-    throw Failure(FailureCode::kUsage, fmt::format("{}: {}", origin_, what));
+    throw Malformed(fmt::format("{}: {}", origin_, what));
   }
 
   const Json& json_;

@@ -33,9 +33,10 @@ class RunTaker {
 
 StoredSweep ReadStoredSweep(const std::string& path) {
   RunTaker runs(path);
-  const Json document = ReadJsonFile(path, [&](int depth, Json::parse_event_t event, Json& parsed) {
-    return runs.Keep(depth, event, parsed);
-  });
+  const Json document =
+      ReadJsonStream(path, [&](int depth, Json::parse_event_t event, Json& parsed) {
+        return runs.Keep(depth, event, parsed);
+      });
   auto stored = FieldsFromJson<StoredSweep>(document, path);
   stored.sweep.runs = runs.Take();
   return stored;

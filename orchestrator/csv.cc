@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "core/csv.h"
-#include "core/files.h"
+#include "core/read_file.h"
 
 namespace sweep {
 
@@ -26,7 +26,7 @@ Table ParseCsv(std::string_view text, const std::string& origin) {
 }
 
 Table ReadCsv(const std::string& path) {
-  return ParseCsv(ReadFile(path), path);
+  return ParseCsv(ReadNamedFile(path, kMostFileBytes), path);
 }
 
 void NameRows(Table& table) {

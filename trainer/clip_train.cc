@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "core/failure.h"
+#include "core/process_setup.h"
 #include "trainer/attempt.h"
 #include "trainer/bench.h"
 #include "trainer/device.h"
@@ -133,6 +134,7 @@ int Run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  sweep::PrepareProcess();
   sweep::KeepFreedMemory();
   sweep::FlushSubnormals();
   try {

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "core/failure.h"
+#include "core/process_setup.h"
 #include "orchestrator/cli/command.h"
 
 namespace sweep {
@@ -70,6 +71,7 @@ int Main(int argc, char** argv) {
 
 // The one catch-all: one line for the user, a documented code for the script.
 int main(int argc, char** argv) {
+  sweep::PrepareProcess();
   try {
     return sweep::Main(argc, argv);
   } catch (const sweep::Failure& failure) {

@@ -35,7 +35,7 @@ Verdict Check(const std::string& file, const Catalog& catalog) {
   const WorkSettings defaults =
       ReadProfiles(std::filesystem::path(file).parent_path(), catalog, verdict.problems);
   const SweepFile sweep_file =
-      ParseSweepFile(ReadFile(file), file, catalog, verdict.problems, defaults);
+      ParseSweepFile(ReadNamedFile(file), file, catalog, verdict.problems, defaults);
   if (verdict.problems.has_errors()) return verdict;
   const ExpandedSweep sweep = Expand(sweep_file, verdict.problems);
   verdict.name = sweep.name;

@@ -58,7 +58,7 @@ class Loader {
 
  private:
   LocatedJson Parse(const std::filesystem::path& file) {
-    LocatedJson json = ParseLocatedJson(ReadFile(file), file.string(), problems_);
+    LocatedJson json = ParseLocatedJson(ReadNamedFile(file), file.string(), problems_);
     problems_.ThrowIfErrors();
     return json;
   }

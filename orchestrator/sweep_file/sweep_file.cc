@@ -220,7 +220,7 @@ SweepFile ParseSweepFile(std::string_view text,
 SweepFile ReadSweepFile(const std::filesystem::path& path, const Catalog& catalog) {
   ProblemList problems;
   const WorkSettings defaults = ReadProfiles(path.parent_path(), catalog, problems);
-  SweepFile file = ParseSweepFile(ReadFile(path), path, catalog, problems, defaults);
+  SweepFile file = ParseSweepFile(ReadNamedFile(path), path, catalog, problems, defaults);
   problems.ThrowIfErrors();
   return file;
 }

@@ -113,7 +113,7 @@ void ReadProfile(const fs::path& path,
                  ProblemList& problems,
                  WorkSettings& settings) {
   if (!fs::is_regular_file(path)) return;
-  const LocatedJson source = ParseLocatedJson(ReadFile(path), path.string(), problems);
+  const LocatedJson source = ParseLocatedJson(ReadNamedFile(path), path.string(), problems);
   const FieldReader reader(source, catalog, problems);
   const Json& document = source.value();
   if (!reader.IsObject(document, "", "an object with executor, trainer or both")) return;
