@@ -163,4 +163,9 @@ void SyncDirectory(const std::filesystem::path& path) {
   if (::fsync(fd.get()) != 0) ThrowFileError("cannot sync folder", folder, errno);
 }
 
+void SyncFile(const std::filesystem::path& path) {
+  const FileReader file(path);
+  if (::fsync(file.fd()) != 0) ThrowFileError("cannot sync", path, errno);
+}
+
 }  // namespace sweep

@@ -68,4 +68,7 @@ inline constexpr const char* kMakeRoomAdvice =
 /// fsync of a folder, so that a rename or link inside it survives a power loss.
 void SyncDirectory(const std::filesystem::path& path);
 
+/// fsync of a regular file that another program wrote, so that its content survives a power loss.
+void SyncFile(const std::filesystem::path& path);
+
 }  // namespace sweep

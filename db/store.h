@@ -109,7 +109,8 @@ class StoreTransaction {
 
   // What run folders say; recording the same thing twice changes nothing.
   void RecordResult(const RunResult& result);
-  void RecordEvaluation(const EvaluationResult& evaluation);
+  /// Returns whether it was not known yet.
+  bool RecordEvaluation(const EvaluationResult& evaluation);
   /// Events already known by (run, attempt, seq) are skipped; `offset` is how far events.jsonl has
   /// been read.
   void RecordEvents(const std::string& run_id,

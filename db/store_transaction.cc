@@ -218,8 +218,8 @@ void StoreTransaction::RecordResult(const RunResult& result) {
   });
 }
 
-void StoreTransaction::RecordEvaluation(const EvaluationResult& evaluation) {
-  TranslateSqlite(*store_.impl_, [&] {
+bool StoreTransaction::RecordEvaluation(const EvaluationResult& evaluation) {
+  return TranslateSqlite(*store_.impl_, [&] {
     Store::Impl& impl = *store_.impl_;
     impl.Execute("INSERT OR IGNORE INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?)",
                  evaluation.eval_id,
@@ -229,6 +229,7 @@ void StoreTransaction::RecordEvaluation(const EvaluationResult& evaluation) {
                  evaluation.eval_dataset,
                  CanonicalDump(ToJson(evaluation.spec)),
                  evaluation.seconds);
+    const bool is_new = impl.database->getChanges() > 0;
     for (const auto& [metric, measured] : evaluation.metrics) {
       impl.Execute("INSERT OR IGNORE INTO measurements VALUES (?, ?, ?, ?)",
                    evaluation.eval_id,
@@ -236,6 +237,7 @@ void StoreTransaction::RecordEvaluation(const EvaluationResult& evaluation) {
                    measured.value,
                    measured.sample_size);
     }
+    return is_new;
   });
 }
 

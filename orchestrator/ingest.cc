@@ -6,6 +6,7 @@
 
 #include "core/event_log.h"
 #include "core/failure.h"
+#include "core/files.h"
 
 namespace sweep {
 namespace {
@@ -49,7 +50,31 @@ bool IsAboutTheFile(const Failure& failure) {
   return failure.code() == FailureCode::kUsage || failure.code() == FailureCode::kData;
 }
 
-void IngestResult(const RunDirectory& directory,
+// A trainer may have published files without syncing their folders, or at all. The index must not
+// know of what a loss of power would take away: it would never be made again.
+void MakeDurable(const std::filesystem::path& file) {
+  SyncFile(file);
+  SyncDirectory(file.parent_path());
+}
+
+// The checkpoint that a result names, and the folders on the way to it from the run's.
+void MakeCheckpointDurable(const RunDirectory& directory, const std::string& checkpoint) {
+  const std::filesystem::path folder = directory.root() / checkpoint;
+  std::error_code absent;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, absent)) {
+    if (entry.is_regular_file() && !entry.is_symlink()) SyncFile(entry.path());
+  }
+  if (absent) return;
+  std::filesystem::path at = directory.root();
+  for (const std::filesystem::path& name : std::filesystem::path(checkpoint)) {
+    SyncDirectory(at);
+    at /= name;
+  }
+  SyncDirectory(folder);
+}
+
+void IngestResult(const Store& store,
+                  const RunDirectory& directory,
                   StoreTransaction& transaction,
                   const std::string& run_id,
                   IngestedRun& ingested) {
@@ -59,6 +84,10 @@ void IngestResult(const RunDirectory& directory,
     throw Failure(
         FailureCode::kData,
         fmt::format("{} is the result of run {}", directory.result().string(), result->run_id));
+  }
+  if (store.FindRun(run_id)->state != RunState::kCompleted) {
+    if (!result->checkpoint.empty()) MakeCheckpointDurable(directory, result->checkpoint);
+    MakeDurable(directory.result());
   }
   transaction.RecordResult(*result);
   ingested.result = std::move(result);
@@ -79,7 +108,7 @@ void IngestEvaluations(const RunDirectory& directory,
         throw Failure(FailureCode::kData,
                       entry.path().string() + ": its ids do not match its content");
       }
-      transaction.RecordEvaluation(evaluation);
+      if (transaction.RecordEvaluation(evaluation)) MakeDurable(entry.path());
     } catch (const Failure& failure) {
       if (!IsAboutTheFile(failure)) throw;
       ingested.warnings.emplace_back(failure.what());
@@ -98,7 +127,7 @@ IngestedRun IngestRun(const Store& store,
     IngestEvents(store, transaction, run_id, attempt, ingested);
   }
   try {
-    IngestResult(directory, transaction, run_id, ingested);
+    IngestResult(store, directory, transaction, run_id, ingested);
   } catch (const Failure& failure) {
     if (!IsAboutTheFile(failure)) throw;
     ingested.warnings.emplace_back(failure.what());
