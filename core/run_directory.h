@@ -82,6 +82,7 @@ struct AttemptRequest {
   std::string device = "auto";     ///< `auto`, `cpu` or `cuda`
   int64_t threads = 1;             ///< of each process; a resumed run keeps those of its checkpoint
   int64_t processes = 1;           ///< that share every batch; each has its own device
+  std::string launcher;            ///< what starts them: `srun`, or empty: the trainer itself
   int64_t micro_batch = 0;         ///< pairs encoded at a time to save memory; 0: the whole batch
   std::string recompute = "none";  ///< activations computed again in the backward pass: `none`,
                                    ///< `cheap` (norms, GELU) or `blocks` (all but block inputs)
@@ -142,6 +143,7 @@ void VisitFields(Visitor& visit, AttemptRequest& s) {
   visit("device", s.device, "auto");
   visit("threads", s.threads, 1);
   visit("processes", s.processes, 1);
+  visit("launcher", s.launcher, "");
   visit("micro_batch", s.micro_batch, 0);
   visit("recompute", s.recompute, "none");
   visit("sharding", s.sharding, "none");

@@ -171,6 +171,7 @@ AttemptRequest Scheduler::RequestFor(const RunWork& work) const {
   request.device = job_.trainer.device;
   request.threads = job_.executor.threads_per_run;
   request.processes = job_.executor.processes();
+  if (job_.executor.kind == "slurm" && request.processes > 1) request.launcher = "srun";
   request.recompute = job_.trainer.recompute;
   request.sharding = job_.trainer.sharding;
   request.micro_batch = job_.trainer.micro_batch;

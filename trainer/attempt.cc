@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <memory>
 #include <new>
 #include <optional>
 #include <string_view>
@@ -30,11 +31,15 @@ namespace {
 /// may still be at work, and a network file system keeps the lock of a dead one for a while.
 class RunLock {
  public:
-  RunLock(const std::filesystem::path& path, double patience)
+  RunLock(const std::filesystem::path& path, double patience, const StopSignals& signals)
       : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)) {
-    const int error = fd_ < 0 ? errno : Lock(patience);
+    const int error = fd_ < 0 ? errno : Lock(patience, signals);
     if (error == 0) return;
     if (fd_ >= 0) ::close(fd_);
+    if (error == EWOULDBLOCK && signals.StopRequested()) {
+      throw Failure(FailureCode::kInterrupted,
+                    fmt::format("stopped by a signal, waiting for {}", path.string()));
+    }
     if (error == EWOULDBLOCK) {
       throw Failure(FailureCode::kStoreHeld,
                     fmt::format("{} is held: another trainer works on this run", path.string()));
@@ -47,11 +52,12 @@ class RunLock {
 
  private:
   // 0, or why the last try failed.
-  [[nodiscard]] int Lock(double patience) const {
+  [[nodiscard]] int Lock(double patience, const StopSignals& signals) const {
     constexpr auto kPause = std::chrono::milliseconds(200);
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(patience);
     while (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
-      if (errno != EWOULDBLOCK || std::chrono::steady_clock::now() >= end) return errno;
+      if (errno != EWOULDBLOCK) return errno;
+      if (std::chrono::steady_clock::now() >= end || signals.StopRequested()) return EWOULDBLOCK;
       std::this_thread::sleep_for(kPause);
     }
     return 0;
@@ -188,12 +194,15 @@ void Train(AttemptContext& context, const Rank& rank, char* const* argv) {
   }
   const std::filesystem::path meeting = MeetingPlace(context.directory, context.request.attempt);
   std::optional<LocalPeers> others;
-  if (!IsLaunched(rank.size)) {
+  if (rank.starts_others) {
     std::filesystem::remove(meeting);  // the addresses of processes that were killed
     others.emplace(argv, rank.size);
   }
   const auto peers =
-      JoinPeers(meeting, rank, ChooseDevice(context.request.device, rank.local_rank));
+      JoinPeers(meeting, rank, ChooseDevice(context.request.device, rank.local_rank), [&] {
+        if (others) others->RequireAlive();
+        return context.signals.StopRequested();
+      });
   context.peers = peers.get();
   context.local_rank = rank.local_rank;
   TrainToResult(context);
@@ -204,8 +213,8 @@ void Work(const RunDirectory& directory,
           const AttemptRequest& request,
           const Rank& rank,
           EventWriter& events,
+          StopSignals& signals,
           char* const* argv) {
-  StopSignals signals;
   const RunSpec spec = SpecOf(directory, request, request.attempt);
   CheckShares(spec, request.processes);
   DataLibrary data(request.locations, request.data_threads);
@@ -220,15 +229,18 @@ void RunAttempt(const std::filesystem::path& run_directory, int64_t attempt, cha
   const at::NoGradGuard no_autograd;
   const RunDirectory directory(run_directory);
   const AttemptRequest request = ReadRequest(directory, attempt);
-  const Rank rank = FindRank(request.processes);
+  StopSignals signals;
+  const Rank rank = FindRank(request.processes, request.launcher);
   const bool leads = rank.rank == 0;
   std::optional<RunLock> lock;
-  if (leads) lock.emplace(directory.lock(), request.lock_wait_seconds);
-  EventWriter events(leads ? directory.events(attempt) : "/dev/null");
+  if (leads) lock.emplace(directory.lock(), request.lock_wait_seconds, signals);
+  std::unique_ptr<EventWriter> events =
+      leads ? std::make_unique<EventWriter>(directory.events(attempt))
+            : std::make_unique<EventWriter>();
   try {
-    Work(directory, request, rank, events, argv);
+    Work(directory, request, rank, *events, signals, argv);
   } catch (...) {
-    Report(events, request.processes > 1);
+    Report(*events, request.processes > 1);
   }
 }
 

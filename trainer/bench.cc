@@ -145,10 +145,9 @@ class BenchPeers {
   BenchPeers(int64_t processes, const std::string& device, char* const* argv) {
     if (processes == 1) return;
     const Rank rank = FindRank(processes);
-    // Rank 0 starts the others, or a launcher all of them: so all know this number.
-    const bool launched = IsLaunched(processes);
-    const pid_t common = launched ? ::getppid() : ::getpid();
-    if (!launched) others_.emplace(argv, processes);
+    // All know rank 0's number: it has started the others.
+    const pid_t common = rank.starts_others ? ::getpid() : ::getppid();
+    if (rank.starts_others) others_.emplace(argv, processes);
     peers_ = JoinPeers(
         std::filesystem::temp_directory_path() / fmt::format("clip_train-bench.{}", common),
         rank,

@@ -8,6 +8,7 @@
 #include "trainer/bench.h"
 #include "trainer/device.h"
 #include "trainer/shard_commands.h"
+#include "trainer/stop_signals.h"
 #include "trainer/version.h"
 
 namespace {
@@ -119,15 +120,14 @@ int Run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(sweep::FailureCode::kUsage);
   }
-  if (bench->parsed()) {
-    sweep::RunBench(line.bench, argv);
-  } else if (make_shards->parsed()) {
-    sweep::RunMakeShards(line.make_shards);
-  } else if (index_shards->parsed()) {
-    sweep::RunIndexShards(line.index_shards);
-  } else {
+  if (app.get_subcommands().empty()) {
     sweep::RunAttempt(line.run_directory, line.attempt, argv);
+    return 0;
   }
+  sweep::UnblockStopSignals();
+  if (bench->parsed()) sweep::RunBench(line.bench, argv);
+  if (make_shards->parsed()) sweep::RunMakeShards(line.make_shards);
+  if (index_shards->parsed()) sweep::RunIndexShards(line.index_shards);
   return 0;
 }
 
@@ -135,6 +135,7 @@ int Run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   sweep::PrepareProcess();
+  sweep::BlockStopSignals();
   sweep::KeepFreedMemory();
   sweep::FlushSubnormals();
   try {

@@ -42,10 +42,11 @@ EventWriter::EventWriter(const std::filesystem::path& path) : path_(path) {
 }
 
 EventWriter::~EventWriter() {
-  ::close(fd_);
+  if (fd_ >= 0) ::close(fd_);
 }
 
 void EventWriter::Write(const std::string& type, Json members) {
+  if (fd_ < 0) return;
   members["seq"] = ++seq_;
   members["at"] = UnixSeconds();
   members["type"] = type;

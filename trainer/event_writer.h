@@ -11,6 +11,8 @@ namespace sweep {
 /// sealed line with the next `seq` and the time.
 class EventWriter {
  public:
+  /// For a process whose events are not wanted: they go nowhere.
+  EventWriter() = default;
   /// Continues after what the file already holds. Throws Failure(kDatabase).
   explicit EventWriter(const std::filesystem::path& path);
   ~EventWriter();

@@ -17,7 +17,9 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "core/failure.h"
 #include "trainer/cuda/nccl_peers.h"
@@ -49,20 +51,28 @@ bool IsSlurmStep(int64_t size) {
   return Number("SLURM_STEP_NUM_TASKS") == size && Number("SLURM_PROCID").has_value();
 }
 
-}  // namespace
+// What LocalPeers tells the processes that it starts: their rank, and whose children they are, so
+// that it means nothing to anybody who inherits it.
+constexpr const char* kLocalRank = "CLIP_TRAIN_RANK";
 
-bool IsLaunched(int64_t size) {
-  return size == 1 || Number("RANK").has_value() || IsSlurmStep(size);
+std::string LocalRankText(int64_t rank, pid_t leader) {
+  return fmt::format("{}/{}", rank, leader);
 }
 
-Rank FindRank(int64_t size) {
-  Rank found{0, size, 0};
-  if (const auto rank = Number("RANK")) {
-    found.rank = *rank;
-    found.local_rank = Number("LOCAL_RANK").value_or(*rank);
-  } else if (IsSlurmStep(size)) {
-    found.rank = *Number("SLURM_PROCID");
-    found.local_rank = Number("SLURM_LOCALID").value_or(0);
+std::optional<int64_t> RankAmongLocalPeers() {
+  const std::optional<int64_t> rank = Number(kLocalRank);
+  if (!rank || LocalRankText(*rank, ::getppid()) != std::getenv(kLocalRank)) return std::nullopt;
+  return rank;
+}
+
+}  // namespace
+
+Rank FindRank(int64_t size, const std::string& launcher) {
+  Rank found{0, size, 0, size > 1};
+  if (const auto rank = RankAmongLocalPeers()) {
+    found = {*rank, size, *rank, false};
+  } else if (launcher == "srun" && IsSlurmStep(size)) {
+    found = {*Number("SLURM_PROCID"), size, Number("SLURM_LOCALID").value_or(0), false};
   }
   if (found.rank < 0 || found.rank >= size) {
     throw Failure(
@@ -75,7 +85,7 @@ Rank FindRank(int64_t size) {
 LocalPeers::LocalPeers(char* const* argv, int64_t size) : exceptions_(std::uncaught_exceptions()) {
   const pid_t parent = ::getpid();
   for (int64_t rank = 1; rank < size; ++rank) {
-    const std::string variable = fmt::format("{}", rank);
+    const std::string text = LocalRankText(rank, parent);
     const pid_t pid = ::fork();
     if (pid < 0) {
       throw Failure(
@@ -85,11 +95,22 @@ LocalPeers::LocalPeers(char* const* argv, int64_t size) : exceptions_(std::uncau
     if (pid == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       if (::getppid() != parent) ::_exit(1);
-      ::setenv("RANK", variable.c_str(), 1);
+      ::setenv(kLocalRank, text.c_str(), 1);
       ::execv("/proc/self/exe", argv);
       ::_exit(1);
     }
     pids_.push_back(pid);
+  }
+}
+
+void LocalPeers::RequireAlive() const {
+  for (const int pid : pids_) {
+    siginfo_t ended = {};
+    ::waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOHANG | WNOWAIT);
+    if (ended.si_pid != 0) {
+      throw Failure(FailureCode::kInternal,
+                    fmt::format("process {} of the attempt ended before it began to work", pid));
+    }
   }
 }
 
@@ -130,13 +151,37 @@ class GlooPending : public Pending {
   double& seconds_;  // of the peers: they outlive what is under way
 };
 
+// Until all ranks have come to the store. Gloo itself waits deaf to everything.
+void AwaitAll(c10d::Store& store, const Rank& rank, const std::function<bool()>& gives_up) {
+  constexpr std::chrono::milliseconds kPause{20};
+  const auto key = [](int64_t number) { return fmt::format("arrived/{}", number); };
+  std::vector<std::string> all;
+  for (int64_t number = 0; number < rank.size; ++number) all.push_back(key(number));
+  store.set(key(rank.rank), std::vector<uint8_t>{1});
+  const auto patience_ends = Clock::now() + kLongestSilence;
+  while (!store.check(all)) {
+    if (gives_up && gives_up())
+      throw Failure(FailureCode::kInterrupted,
+                    "stopped by a signal, waiting for the attempt's other processes");
+    if (Clock::now() > patience_ends)
+      throw Failure(FailureCode::kInternal,
+                    fmt::format("not all of the attempt's {} processes have come", rank.size));
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
 // A GPU's tensors go through the host's memory: Gloo computes there.
 class GlooPeers : public Peers {
  public:
-  GlooPeers(const std::filesystem::path& meeting, const Rank& rank) : rank_(rank) {
+  GlooPeers(const std::filesystem::path& meeting,
+            const Rank& rank,
+            const std::function<bool()>& gives_up)
+      : rank_(rank) {
     const auto size = static_cast<int>(rank.size);
+    auto store = c10::make_intrusive<c10d::FileStore>(meeting.string(), size);
+    AwaitAll(*store, rank, gives_up);
     group_ = c10::make_intrusive<c10d::ProcessGroupGloo>(
-        c10::make_intrusive<c10d::FileStore>(meeting.string(), size),
+        std::move(store),
         static_cast<int>(rank.rank),
         size,
         c10d::ProcessGroupGloo::Options::create_default(kLongestSilence));
@@ -241,8 +286,9 @@ bool AllHaveGpusOfTheirOwn(Peers& host, bool able, at::Device device) {
 
 std::unique_ptr<Peers> JoinPeers(const std::filesystem::path& meeting,
                                  const Rank& rank,
-                                 at::Device device) {
-  auto gloo = std::make_unique<GlooPeers>(meeting, rank);
+                                 at::Device device,
+                                 const std::function<bool()>& gives_up) {
+  auto gloo = std::make_unique<GlooPeers>(meeting, rank, gives_up);
   const auto nccl = device.is_cuda() ? EntryBeside<NcclPeersAt>(kNcclLibrary, kNcclEntry) : nullptr;
   if (AllHaveGpusOfTheirOwn(*gloo, nccl != nullptr, device)) {
     return std::make_unique<PeersByDevice>(
@@ -259,7 +305,10 @@ std::unique_ptr<Peers> JoinPeers(const std::filesystem::path& meeting,
 
 #else
 
-std::unique_ptr<Peers> JoinPeers(const std::filesystem::path&, const Rank&, at::Device) {
+std::unique_ptr<Peers> JoinPeers(const std::filesystem::path&,
+                                 const Rank&,
+                                 at::Device,
+                                 const std::function<bool()>&) {
   throw Failure(FailureCode::kUsage,
                 "attempt.json: processes is more than 1, but clip_train was built without Gloo's "
                 "headers (Debian: libgloo-dev)");

@@ -1,35 +1,56 @@
 #include "trainer/stop_signals.h"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <csignal>
+#include <initializer_list>
+#include <thread>
+
+#include "core/failure.h"
 
 namespace sweep {
 namespace {
 
 std::atomic<bool> stop_requested{false};
 std::atomic<bool> checkpoint_requested{false};
-static_assert(std::atomic<bool>::is_always_lock_free, "handlers may only touch lock-free flags");
 
-void HandleStop(int) {
-  stop_requested = true;
-}
-void HandleCheckpoint(int) {
-  checkpoint_requested = true;
+sigset_t StopSet() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) ::sigaddset(&set, signal);
+  return set;
 }
 
-void Install(int signal, void (*handler)(int)) {
-  struct sigaction action = {};
-  action.sa_handler = handler;
-  action.sa_flags = SA_RESTART;
-  ::sigaction(signal, &action, nullptr);
+[[noreturn]] void TakeSignals() {
+  const sigset_t set = StopSet();
+  int interrupts = 0;
+  for (;;) {
+    int signal = 0;
+    if (::sigwait(&set, &signal) != 0) continue;
+    if (signal == SIGUSR1) {
+      checkpoint_requested = true;
+      continue;
+    }
+    if (signal == SIGINT && ++interrupts > 1) ::_exit(static_cast<int>(FailureCode::kInterrupted));
+    stop_requested = true;
+  }
 }
 
 }  // namespace
 
+void BlockStopSignals() {
+  const sigset_t set = StopSet();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+void UnblockStopSignals() {
+  const sigset_t set = StopSet();
+  ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
 StopSignals::StopSignals() {
-  Install(SIGTERM, HandleStop);
-  Install(SIGINT, HandleStop);
-  Install(SIGUSR1, HandleCheckpoint);
+  std::thread(TakeSignals).detach();
 }
 
 bool StopSignals::StopRequested() const {
