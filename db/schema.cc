@@ -471,8 +471,12 @@ SELECT curve, run, model, dataset, data_scale, samples_seen, gmacs_per_sample, c
 FROM imported_points;
 )sql";
 
+constexpr const char* kVersion10 = R"sql(
+ALTER TABLE evaluations ADD COLUMN checked INTEGER NOT NULL DEFAULT 0;  -- its file carried a checksum
+)sql";
+
 // Entry i brings version i to i + 1. Never edit one that has been released: add the next.
-constexpr std::array<const char*, 9> kMigrations = {kVersion1,
+constexpr std::array<const char*, 10> kMigrations = {kVersion1,
                                                     kVersion2,
                                                     kVersion3,
                                                     kVersion4,
@@ -480,7 +484,8 @@ constexpr std::array<const char*, 9> kMigrations = {kVersion1,
                                                     kVersion6,
                                                     kVersion7,
                                                     kVersion8,
-                                                    kVersion9};
+                                                    kVersion9,
+                                                    kVersion10};
 
 int StoredVersion(SQLite::Database& database) {
   return database.execAndGet("PRAGMA user_version").getInt();

@@ -16,6 +16,21 @@ std::optional<Number> OptionalNumber(const Json& entry, const char* name) {
   return found == entry.end() ? std::nullopt : std::optional<Number>(found->get<Number>());
 }
 
+template <class Impl>
+bool IsKnownEvent(Impl& impl,
+                  const std::string& run_id,
+                  int64_t attempt,
+                  int64_t seq,
+                  const std::string& body) {
+  return impl
+      .Prepare("SELECT 1 FROM events WHERE run_id = ? AND attempt = ? AND seq = ? AND body = ?",
+               run_id,
+               attempt,
+               seq,
+               body)
+      .executeStep();
+}
+
 }  // namespace
 
 StoreTransaction::StoreTransaction(Store& store) : store_(store) {
@@ -221,14 +236,15 @@ void StoreTransaction::RecordResult(const RunResult& result) {
 bool StoreTransaction::RecordEvaluation(const EvaluationResult& evaluation) {
   return TranslateSqlite(*store_.impl_, [&] {
     Store::Impl& impl = *store_.impl_;
-    impl.Execute("INSERT OR IGNORE INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?)",
+    impl.Execute("INSERT OR IGNORE INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                  evaluation.eval_id,
                  evaluation.run_id,
                  evaluation.samples_seen,
                  evaluation.spec.task,
                  evaluation.eval_dataset,
                  CanonicalDump(ToJson(evaluation.spec)),
-                 evaluation.seconds);
+                 evaluation.seconds,
+                 evaluation.checked ? 1 : 0);
     const bool is_new = impl.database->getChanges() > 0;
     for (const auto& [metric, measured] : evaluation.metrics) {
       impl.Execute("INSERT OR IGNORE INTO measurements VALUES (?, ?, ?, ?)",
@@ -241,21 +257,42 @@ bool StoreTransaction::RecordEvaluation(const EvaluationResult& evaluation) {
   });
 }
 
-void StoreTransaction::RecordEvents(const std::string& run_id,
-                                    int64_t attempt,
-                                    const std::vector<Json>& events,
-                                    int64_t offset) {
-  TranslateSqlite(*store_.impl_, [&] {
+std::vector<int64_t> StoreTransaction::RecordEvents(const std::string& run_id,
+                                                    int64_t attempt,
+                                                    const std::vector<Json>& events,
+                                                    int64_t offset) {
+  return TranslateSqlite(*store_.impl_, [&] {
     Store::Impl& impl = *store_.impl_;
+    std::vector<int64_t> taken;
     for (const Json& event : events) {
+      const int64_t seq = FindInteger(event, "seq").value();
+      const std::string body = event.dump();
       impl.Execute("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)",
                    run_id,
                    attempt,
-                   AsInteger(event, "seq"),
-                   event.value("type", ""),
-                   event.dump());
+                   seq,
+                   FindText(event, "type").value(),
+                   body);
+      if (impl.database->getChanges() == 0 && !IsKnownEvent(impl, run_id, attempt, seq, body))
+        taken.push_back(seq);
     }
     impl.Execute("INSERT OR REPLACE INTO event_offsets VALUES (?, ?, ?)", run_id, attempt, offset);
+    return taken;
+  });
+}
+
+void StoreTransaction::ForgetResult(const std::string& run_id) {
+  TranslateSqlite(*store_.impl_, [&] {
+    store_.impl_->Execute(
+        "UPDATE runs SET checkpoint = '', final_loss = NULL, train_seconds = 0 WHERE run_id = ?",
+        run_id);
+  });
+}
+
+void StoreTransaction::ForgetEvaluation(const std::string& eval_id) {
+  TranslateSqlite(*store_.impl_, [&] {
+    store_.impl_->Execute("DELETE FROM measurements WHERE eval_id = ?", eval_id);
+    store_.impl_->Execute("DELETE FROM evaluations WHERE eval_id = ?", eval_id);
   });
 }
 

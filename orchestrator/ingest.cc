@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
+#include <algorithm>
+#include <map>
 
 #include "core/event_log.h"
 #include "core/failure.h"
@@ -11,129 +12,159 @@
 namespace sweep {
 namespace {
 
-// Whole lines from `offset` on; a torn tail is left for the next time.
-std::string ReadWholeLines(const std::filesystem::path& path, int64_t offset) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in.seekg(offset)) return "";
-  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  text.resize(text.rfind('\n') + 1);  // npos + 1 == 0
-  return text;
-}
+class RunIngest {
+ public:
+  RunIngest(const Store& store, StoreTransaction& transaction, const std::string& run_id)
+      : store_(store),
+        transaction_(transaction),
+        run_(store.FindRun(run_id).value()),
+        directory_(store.run_directory(run_id)) {}
 
-void IngestEvents(const Store& store,
-                  StoreTransaction& transaction,
-                  const std::string& run_id,
-                  int64_t attempt,
-                  IngestedRun& ingested) {
-  const std::filesystem::path path = store.run_directory(run_id).events(attempt);
-  const int64_t offset = store.EventOffset(run_id, attempt);
-  const std::string text = ReadWholeLines(path, offset);
-  if (text.empty()) return;
-  std::vector<Json> events;
-  for (size_t at = 0; at < text.size();) {
-    const size_t newline = text.find('\n', at);
-    EventLine line = ParseEventLine(std::string_view(text).substr(at, newline - at));
-    if (line.status == EventLine::Status::kWhole) {
-      events.push_back(std::move(line.event));
-    } else {
-      ingested.warnings.push_back(fmt::format("{}: the line at byte {} is damaged and was skipped",
-                                              path.string(),
-                                              offset + static_cast<int64_t>(at)));
+  void TakeEvents(EventsTaken events) {
+    for (const int64_t attempt : directory_.AttemptNumbers()) {
+      try {
+        while (TakePiece(attempt) && events == EventsTaken::kAll) {
+        }
+      } catch (const Failure& failure) {
+        if (!IsAboutTheFile(failure)) throw;
+        TellOfEvents(failure.what());
+      }
     }
-    at = newline + 1;
   }
-  transaction.RecordEvents(run_id, attempt, events, offset + static_cast<int64_t>(text.size()));
-}
 
-// A file that cannot be understood is a warning; a database that cannot be written is not.
+  void TakeResult() {
+    try {
+      std::optional<RunResult> result =
+          ReadResultOf(directory_, run_.run_id, run_.segment_samples_seen);
+      if (!result) return;
+      // What is done keeps its result when somebody removes its checkpoints.
+      if (IsAtWork()) RequireCheckpoint(directory_, *result);
+      transaction_.RecordResult(*result);
+      ingested_.result = std::move(result);
+    } catch (const Failure& failure) {
+      if (!IsAboutTheFile(failure)) throw;
+      ingested_.bad_result = failure.what();
+    }
+  }
+
+  void TakeEvaluations() {
+    const IdSet known = store_.FinishedEvaluations(run_.run_id);
+    for (const auto& path : ListFolder(directory_.evaluations())) {
+      const bool named = path.extension() == ".json" && !path.filename().string().starts_with('.');
+      if (!named || known.contains(path.stem().string())) continue;
+      try {
+        TakeEvaluation(path);
+      } catch (const Failure& failure) {
+        if (!IsAboutTheFile(failure)) throw;
+        ingested_.bad_evaluations.emplace_back(failure.what());
+      }
+    }
+  }
+
+  [[nodiscard]] IngestedRun Take() { return std::move(ingested_); }
+
+ private:
+  bool TakePiece(int64_t attempt) {
+    const std::filesystem::path path = directory_.events(attempt);
+    EventPiece piece = ReadEvents(
+        path, store_.EventOffset(run_.run_id, attempt), run_.total_samples_seen);
+    const std::vector<int64_t> taken =
+        transaction_.RecordEvents(run_.run_id, attempt, piece.events, piece.end);
+    for (const std::string& problem : piece.problems) TellOfEvents(problem);
+    if (!taken.empty()) {
+      TellOfEvents(fmt::format("{}: {} events were skipped, the first with seq {}: an earlier one "
+                               "has the same seq",
+                               path.string(),
+                               taken.size(),
+                               taken.front()));
+    }
+    return piece.more;
+  }
+
+  // The file of a trainer that writes something else altogether has many pieces.
+  void TellOfEvents(const std::string& problem) {
+    constexpr size_t kMostTold = 10;
+    if (ingested_.bad_events.size() < kMostTold) ingested_.bad_events.push_back(problem);
+  }
+
+  [[nodiscard]] bool IsAtWork() const {
+    return run_.state == RunState::kSubmitting || run_.state == RunState::kQueued ||
+           run_.state == RunState::kRunning;
+  }
+
+  void TakeEvaluation(const std::filesystem::path& path) {
+    const EvaluationResult evaluation = ReadEvaluationResult(path);
+    if (evaluation.run_id != run_.run_id)
+      throw Malformed(
+          fmt::format("{}: it is an evaluation of run {}", path.string(), evaluation.run_id));
+    if (evaluation.samples_seen < 0 || evaluation.samples_seen > run_.segment_samples_seen)
+      throw Malformed(fmt::format("{}: samples_seen is {}, expected at most {}",
+                                  path.string(),
+                                  evaluation.samples_seen,
+                                  run_.segment_samples_seen));
+    RequireLabel(evaluation, path);
+    transaction_.RecordEvaluation(evaluation);
+  }
+
+  // The label is no part of the identity: it is right when some attempt was asked for it.
+  void RequireLabel(const EvaluationResult& evaluation, const std::filesystem::path& path) {
+    const auto& asked = LabelsAsked();
+    const auto [begin, end] = asked.equal_range(evaluation.eval_id);
+    const bool right = begin == end || std::any_of(begin, end, [&](const auto& label) {
+                         return label.second == evaluation.eval_dataset;
+                       });
+    if (!right)
+      throw Malformed(fmt::format("{}: eval_dataset is '{}', but '{}' was asked for",
+                                  path.string(),
+                                  evaluation.eval_dataset,
+                                  begin->second));
+  }
+
+  // By eval_id, of all attempts whose attempt.json can be read.
+  const std::multimap<std::string, std::string>& LabelsAsked() {
+    if (labels_asked_) return *labels_asked_;
+    labels_asked_.emplace();
+    for (const int64_t attempt : directory_.AttemptNumbers()) {
+      try {
+        for (const auto& asked : ReadAttemptRequest(directory_, attempt).evaluations)
+          labels_asked_->emplace(asked.eval_id, asked.eval_dataset);
+      } catch (const Failure& failure) {
+        if (!IsAboutTheFile(failure)) throw;
+      }
+    }
+    return *labels_asked_;
+  }
+
+  const Store& store_;
+  StoreTransaction& transaction_;
+  RunRecord run_;
+  RunDirectory directory_;
+  IngestedRun ingested_;
+  std::optional<std::multimap<std::string, std::string>> labels_asked_;
+};
+
+}  // namespace
+
 bool IsAboutTheFile(const Failure& failure) {
   return failure.code() == FailureCode::kUsage || failure.code() == FailureCode::kData;
 }
 
-// A trainer may have published files without syncing their folders, or at all. The index must not
-// know of what a loss of power would take away: it would never be made again.
-void MakeDurable(const std::filesystem::path& file) {
-  SyncFile(file);
-  SyncDirectory(file.parent_path());
+std::vector<std::string> IngestedRun::Warnings() const {
+  std::vector<std::string> all = bad_events;
+  if (!bad_result.empty()) all.push_back(bad_result);
+  all.insert(all.end(), bad_evaluations.begin(), bad_evaluations.end());
+  return all;
 }
-
-// The checkpoint that a result names, and the folders on the way to it from the run's.
-void MakeCheckpointDurable(const RunDirectory& directory, const std::string& checkpoint) {
-  const std::filesystem::path folder = directory.root() / checkpoint;
-  std::error_code absent;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, absent)) {
-    if (entry.is_regular_file() && !entry.is_symlink()) SyncFile(entry.path());
-  }
-  if (absent) return;
-  std::filesystem::path at = directory.root();
-  for (const std::filesystem::path& name : std::filesystem::path(checkpoint)) {
-    SyncDirectory(at);
-    at /= name;
-  }
-  SyncDirectory(folder);
-}
-
-void IngestResult(const Store& store,
-                  const RunDirectory& directory,
-                  StoreTransaction& transaction,
-                  const std::string& run_id,
-                  IngestedRun& ingested) {
-  std::optional<RunResult> result = ReadResult(directory);
-  if (!result) return;
-  if (result->run_id != run_id) {
-    throw Failure(
-        FailureCode::kData,
-        fmt::format("{} is the result of run {}", directory.result().string(), result->run_id));
-  }
-  if (store.FindRun(run_id)->state != RunState::kCompleted) {
-    if (!result->checkpoint.empty()) MakeCheckpointDurable(directory, result->checkpoint);
-    MakeDurable(directory.result());
-  }
-  transaction.RecordResult(*result);
-  ingested.result = std::move(result);
-}
-
-void IngestEvaluations(const RunDirectory& directory,
-                       StoreTransaction& transaction,
-                       const std::string& run_id,
-                       IngestedRun& ingested) {
-  std::error_code absent;
-  for (const auto& entry : std::filesystem::directory_iterator(directory.evaluations(), absent)) {
-    if (entry.path().extension() != ".json" || entry.path().filename().string().starts_with('.'))
-      continue;
-    try {
-      const EvaluationResult evaluation = ReadEvaluationResult(entry.path());
-      if (evaluation.run_id != run_id ||
-          evaluation.eval_id != EvaluationId(run_id, evaluation.samples_seen, evaluation.spec)) {
-        throw Failure(FailureCode::kData,
-                      entry.path().string() + ": its ids do not match its content");
-      }
-      if (transaction.RecordEvaluation(evaluation)) MakeDurable(entry.path());
-    } catch (const Failure& failure) {
-      if (!IsAboutTheFile(failure)) throw;
-      ingested.warnings.emplace_back(failure.what());
-    }
-  }
-}
-
-}  // namespace
 
 IngestedRun IngestRun(const Store& store,
                       StoreTransaction& transaction,
-                      const std::string& run_id) {
-  IngestedRun ingested;
-  const RunDirectory directory = store.run_directory(run_id);
-  for (const int64_t attempt : directory.AttemptNumbers()) {
-    IngestEvents(store, transaction, run_id, attempt, ingested);
-  }
-  try {
-    IngestResult(store, directory, transaction, run_id, ingested);
-  } catch (const Failure& failure) {
-    if (!IsAboutTheFile(failure)) throw;
-    ingested.warnings.emplace_back(failure.what());
-  }
-  IngestEvaluations(directory, transaction, run_id, ingested);
-  return ingested;
+                      const std::string& run_id,
+                      EventsTaken events) {
+  RunIngest ingest(store, transaction, run_id);
+  ingest.TakeEvents(events);
+  ingest.TakeResult();
+  ingest.TakeEvaluations();
+  return ingest.Take();
 }
 
 }  // namespace sweep

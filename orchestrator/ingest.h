@@ -4,22 +4,39 @@
 #include <string>
 #include <vector>
 
+#include "core/failure.h"
 #include "core/run_directory.h"
 #include "db/store.h"
 
 namespace sweep {
 
-/// What one run's folder had to say beyond what the store knew.
+/// What one run's folder had to say beyond what the store knew. Damaged files and lines stay out of
+/// the store: one bad file must not hide the others.
 struct IngestedRun {
   std::optional<RunResult> result;
-  std::vector<std::string> warnings;  ///< damaged lines and files, named
+  std::string bad_result;  ///< what is wrong with result.json; empty: nothing, or there is none
+  std::vector<std::string> bad_events;       ///< damaged lines, by file and byte
+  std::vector<std::string> bad_evaluations;  ///< damaged files
+
+  /// All that is wrong, a sentence each.
+  [[nodiscard]] std::vector<std::string> Warnings() const;
+};
+
+/// How many of an attempt's new events are taken in at once.
+enum class EventsTaken {
+  kAll,
+  kSome,  ///< a few MiB, so that nobody waits for long: the next look takes in more
 };
 
 /// Takes in everything a run's folder holds: new events by byte offset, the result, finished
-/// evaluations. Doing it twice changes nothing. Damaged files become warnings: one bad file must
-/// not hide the others.
+/// evaluations. Doing it twice changes nothing.
 [[nodiscard]] IngestedRun IngestRun(const Store& store,
                                     StoreTransaction& transaction,
-                                    const std::string& run_id);
+                                    const std::string& run_id,
+                                    EventsTaken events = EventsTaken::kAll);
+
+/// Does this failure say that a file is not what it should be, rather than that files or the
+/// database cannot be read or written?
+[[nodiscard]] bool IsAboutTheFile(const Failure& failure);
 
 }  // namespace sweep

@@ -141,7 +141,7 @@ void CloseOpenAttempts(Store& store, std::vector<std::string>& notes) {
     StoreTransaction transaction(store);
     ProcessEnd end;
     end.lost = true;
-    CloseAttempt(store, transaction, open.run_id, open.attempt, end, notes);
+    CloseAttempt(store, transaction, open.run_id, open.attempt, end, /*asked=*/{}, notes);
     transaction.Commit();
   }
 }
@@ -198,7 +198,8 @@ void RebuildDatabase(const std::filesystem::path& root, std::vector<std::string>
   StoreTransaction transaction(*store);
   for (const auto& [run_id, state] : store->States()) {
     const IngestedRun ingested = IngestRun(*store, transaction, run_id);
-    notes.insert(notes.end(), ingested.warnings.begin(), ingested.warnings.end());
+    const std::vector<std::string> warnings = ingested.Warnings();
+    notes.insert(notes.end(), warnings.begin(), warnings.end());
   }
   transaction.Commit();
 }

@@ -16,6 +16,7 @@
 #include "db/lease.h"
 #include "orchestrator/ingest.h"
 #include "orchestrator/retry_request.h"
+#include "orchestrator/run_folder.h"
 
 namespace sweep {
 namespace {
@@ -26,6 +27,18 @@ constexpr auto kRequestsEvery = std::chrono::seconds(1);
 // A lost node's trainer may still work; the lease of a dead one on NFSv4 runs out after 90 s.
 constexpr double kLockWaitSeconds = 120;
 constexpr const char* kTrainerName = "clip_train";
+
+// Is there a result of this run, with its checkpoint, that says `completed`?
+bool HasCompleted(const RunDirectory& directory, const RunRow& run) {
+  try {
+    const auto result = ReadResultOf(directory, run.run_id, run.spec.samples_seen);
+    if (result) RequireCheckpoint(directory, *result);
+    return result && result->outcome == "completed";
+  } catch (const Failure& failure) {
+    if (!IsAboutTheFile(failure)) throw;
+    return false;
+  }
+}
 
 bool IsExecutable(const std::filesystem::path& path) {
   return std::filesystem::is_regular_file(path) && ::access(path.c_str(), X_OK) == 0;
@@ -139,6 +152,7 @@ void Scheduler::StartReady() {
     }
   }
   if (starts.empty()) return;
+  ClearTheWays(starts);
   RecordIntents(starts);
   WriteRequests(starts);
   StartAttempts(starts);
@@ -150,10 +164,9 @@ bool Scheduler::IsDoneAlready(const RunWork& work) {
   const std::string& run_id = work.run->run_id;
   const RunDirectory directory = store_.run_directory(run_id);
   if (directory.AttemptNumbers().empty()) return false;
-  const std::optional<RunResult> result = ReadResult(directory);
-  if (!result || result->outcome != "completed") return false;
+  if (!HasCompleted(directory, *work.run)) return false;
   for (const EvaluationRequest* evaluation : work.evaluations) {
-    if (!std::filesystem::exists(directory.evaluation(evaluation->eval_id))) return false;
+    if (!HasEvaluation(directory, evaluation->eval_id)) return false;
   }
   StoreTransaction transaction(store_);
   (void)IngestRun(store_, transaction, run_id);
@@ -164,10 +177,11 @@ bool Scheduler::IsDoneAlready(const RunWork& work) {
 
 AttemptRequest Scheduler::RequestFor(const RunWork& work) const {
   const RunRow& run = *work.run;
-  const std::vector<int64_t> earlier = store_.run_directory(run.run_id).AttemptNumbers();
+  const std::optional<RunRecord> known = store_.FindRun(run.run_id);
   AttemptRequest request;
   request.run_id = run.run_id;
-  request.attempt = earlier.empty() ? 1 : earlier.back() + 1;
+  request.attempt =
+      store_.run_directory(run.run_id).NextAttempt(known ? known->attempts : 0);
   request.device = job_.trainer.device;
   request.threads = job_.executor.threads_per_run;
   request.processes = job_.executor.processes();
@@ -216,6 +230,18 @@ void Scheduler::RecordIntents(const std::vector<Start>& starts) {
     intents.Transition(run_id, RunState::kSubmitting, fmt::format("attempt {}", request.attempt));
   }
   intents.Commit();
+}
+
+// Before the intents are recorded, which say that a run that diverged is tried again.
+void Scheduler::ClearTheWays(const std::vector<Start>& starts) {
+  store_.RequireHeld();
+  for (const auto& [work, request] : starts) {
+    ExpectedFolder expected{work.run, work.train, false, {}};
+    expected.again = work.train && store_.HasBeen(work.run->run_id, RunState::kDiverged);
+    for (const EvaluationRequest* evaluation : work.evaluations)
+      expected.evaluations.push_back(evaluation->eval_id);
+    Warn(ClearTheWay(store_.run_directory(work.run->run_id), expected));
+  }
 }
 
 void Scheduler::WriteRequests(const std::vector<Start>& starts) {
@@ -282,7 +308,7 @@ std::map<std::string, std::string> Scheduler::LocationsFor(const RunRow& run) co
   const RunDirectory parent = store_.run_directory(start.run_id);
   for (const int64_t attempt : parent.AttemptNumbers()) {
     const auto checkpoint = parent.checkpoints(attempt) / CheckpointName(start.samples_seen);
-    if (std::filesystem::exists(checkpoint))
+    if (IsTaken(checkpoint))
       locations[start.run_id] = std::filesystem::absolute(checkpoint).string();
   }
   return locations;
@@ -299,8 +325,11 @@ void Scheduler::TakeInNews(std::chrono::milliseconds wait) {
       switch (news.kind) {
         case AttemptNews::Kind::kEnded: {
           const ProcessEnd end{news.exit_code, news.signal, news.cause, stopping_, false};
+          const auto& asked = active_.at(news.run_id).work.evaluations;
           ends.emplace_back(
-              news, CloseAttempt(store_, transaction, news.run_id, news.attempt, end, warnings));
+              news,
+              CloseAttempt(
+                  store_, transaction, news.run_id, news.attempt, end, asked, warnings));
           break;
         }
         case AttemptNews::Kind::kDropped:
@@ -314,7 +343,7 @@ void Scheduler::TakeInNews(std::chrono::milliseconds wait) {
     }
     transaction.Commit();
   }
-  for (const std::string& warning : warnings) progress_.Note("warning: " + warning);
+  Warn(warnings);
   for (const auto& [news, verdict] : ends) Settle(news, verdict);
   for (const std::string& note : executor_.TakeNotes()) progress_.Note(note);
 }
@@ -447,14 +476,25 @@ void Scheduler::TakeInProgress() {
   const auto now = std::chrono::steady_clock::now();
   if (now < next_progress_ || active_.empty()) return;
   next_progress_ = now + kProgressEvery;
+  std::vector<std::string> warnings;
   StoreTransaction transaction(store_);
   for (const auto& [run_id, active] : active_) {
-    if (active.recorded) (void)IngestRun(store_, transaction, run_id);
+    if (!active.recorded) continue;
+    // Files that are not whole may still be in the making.
+    const IngestedRun ingested = IngestRun(store_, transaction, run_id, EventsTaken::kSome);
+    warnings.insert(warnings.end(), ingested.bad_events.begin(), ingested.bad_events.end());
   }
   transaction.Commit();
+  Warn(warnings);
   for (const auto& [run_id, active] : active_) {
     if (const auto progress = store_.LatestProgress(run_id))
       progress_.RunAt(*active.work.run, *progress);
+  }
+}
+
+void Scheduler::Warn(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) {
+    if (warned_.insert(warning).second) progress_.Note("warning: " + warning);
   }
 }
 

@@ -58,6 +58,7 @@ class Scheduler {
     AttemptRequest request;
   };
   void RecordIntents(const std::vector<Start>& starts);
+  void ClearTheWays(const std::vector<Start>& starts);
   void WriteRequests(const std::vector<Start>& starts);
   void StartAttempts(const std::vector<Start>& starts);
   void RecordAttempt(StoreTransaction& transaction,
@@ -76,6 +77,7 @@ class Scheduler {
   [[nodiscard]] bool IsWorthRetrying(const RunRow& run, const AttemptVerdict& verdict);
   void Count(const RunRow& run, const AttemptVerdict& verdict);
   void TakeInProgress();
+  void Warn(const std::vector<std::string>& warnings);
   void StopEverything(const InterruptGuard& interrupts);
   [[nodiscard]] std::optional<double> PredictedSeconds(const RunWork& work) const;
   [[nodiscard]] double PredictedMemory(const RunWork& work) const;
@@ -95,6 +97,7 @@ class Scheduler {
   std::set<std::string> without_graphs_;  // runs, after they ran out of memory
   std::map<std::string, int64_t>
       micro_batches_;  // by run, likewise; after that where steps were recorded
+  std::set<std::string> warned_;  // what is wrong with files, each told once
   std::chrono::steady_clock::time_point next_progress_;
   std::chrono::steady_clock::time_point next_requests_;
   bool stopping_ = false;

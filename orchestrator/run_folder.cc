@@ -1,0 +1,111 @@
+#include "orchestrator/run_folder.h"
+
+#include <fmt/format.h>
+
+#include "core/failure.h"
+#include "core/files.h"
+#include "orchestrator/ingest.h"
+
+namespace sweep {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kDamaged = "damaged";
+
+class WayClearer {
+ public:
+  WayClearer(const RunDirectory& directory, const ExpectedFolder& expected)
+      : directory_(directory), expected_(expected) {}
+
+  std::vector<std::string> Clear() {
+    for (const auto& folder :
+         {directory_.root(), directory_.attempts(), directory_.evaluations()})
+      ClearFolder(folder);
+    ClearLock();
+    ClearUnlessRead(directory_.spec(), [&] { RequireSpec(); });
+    if (expected_.train) ClearUnlessRead(directory_.result(), [&] { RequireResult(); });
+    if (expected_.train && expected_.again) ClearDivergence();
+    for (const std::string& eval_id : expected_.evaluations)
+      ClearUnlessRead(directory_.evaluation(eval_id), [&] { RequireEvaluation(eval_id); });
+    return std::move(notes_);
+  }
+
+ private:
+  void ClearFolder(const fs::path& path) {
+    std::error_code unknown;
+    if (IsTaken(path) && !fs::is_directory(path, unknown))
+      Move(path, kDamaged, path.string() + " is not a folder");
+  }
+
+  // A trainer would wait for a pipe's other end, and write through a link.
+  void ClearLock() {
+    const fs::path path = directory_.lock();
+    std::error_code unknown;
+    if (IsTaken(path) && !fs::is_regular_file(fs::symlink_status(path, unknown)))
+      Move(path, kDamaged, path.string() + " is not a regular file");
+  }
+
+  template <class Read>
+  void ClearUnlessRead(const fs::path& path, const Read& read) {
+    if (!IsTaken(path)) return;
+    try {
+      read();
+    } catch (const Failure& failure) {
+      if (!IsAboutTheFile(failure)) throw;
+      Move(path, kDamaged, failure.what());
+    }
+  }
+
+  void RequireSpec() const {
+    if (RunId(ReadSpecFile(directory_)) != expected_.run->run_id)
+      throw Malformed(directory_.spec().string() + ": it is another run's");
+  }
+
+  void RequireResult() const {
+    const auto result =
+        ReadResultOf(directory_, expected_.run->run_id, expected_.run->spec.samples_seen);
+    if (result) RequireCheckpoint(directory_, *result);
+  }
+
+  void ClearDivergence() {
+    const std::optional<RunResult> result = ReadResult(directory_);
+    if (result && result->outcome == "diverged")
+      Move(directory_.result(), "diverged", "the run diverged and is tried again");
+  }
+
+  void RequireEvaluation(const std::string& eval_id) const {
+    if (ReadEvaluationResult(directory_.evaluation(eval_id)).run_id != expected_.run->run_id)
+      throw Malformed(directory_.evaluation(eval_id).string() + ": it is of another run");
+  }
+
+  void Move(const fs::path& path, const char* reason, const std::string& why) {
+    notes_.push_back(
+        fmt::format("{}; it is now {}", why, MoveAside(path, reason).filename().string()));
+  }
+
+  const RunDirectory& directory_;
+  const ExpectedFolder& expected_;
+  std::vector<std::string> notes_;
+};
+
+}  // namespace
+
+std::vector<std::string> ClearTheWay(const RunDirectory& directory,
+                                     const ExpectedFolder& expected) {
+  return WayClearer(directory, expected).Clear();
+}
+
+bool HasEvaluation(const RunDirectory& directory, const std::string& eval_id) {
+  const fs::path path = directory.evaluation(eval_id);
+  if (!IsTaken(path)) return false;
+  try {
+    (void)ReadEvaluationResult(path);
+    return true;
+  } catch (const Failure& failure) {
+    if (!IsAboutTheFile(failure)) throw;
+    return false;
+  }
+}
+
+}  // namespace sweep
