@@ -64,7 +64,7 @@ bool CanTransition(RunState from, RunState to) {
     case kCancelled:
       return IsOneOf(to, {kPlanned, kCompleted});  // retried, or a result turned up
     case kCompleted:
-      return to == kPlanned;  // its result is no longer on disk
+      return false;
   }
   return false;
 }

@@ -472,7 +472,11 @@ FROM imported_points;
 )sql";
 
 constexpr const char* kVersion10 = R"sql(
-ALTER TABLE evaluations ADD COLUMN checked INTEGER NOT NULL DEFAULT 0;  -- its file carried a checksum
+-- Whose files carry no checksum, so that damage to them would not be noticed; of earlier ones that is not known.
+CREATE TABLE IF NOT EXISTS unchecked_evaluations (
+  eval_id TEXT PRIMARY KEY REFERENCES evaluations(eval_id)
+) STRICT, WITHOUT ROWID;
+INSERT OR IGNORE INTO unchecked_evaluations SELECT eval_id FROM evaluations;
 )sql";
 
 // Entry i brings version i to i + 1. Never edit one that has been released: add the next.

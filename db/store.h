@@ -124,8 +124,9 @@ class StoreTransaction {
                     const std::vector<Json>& events,
                     int64_t offset);
 
-  // What run folders no longer say.
-  void ForgetResult(const std::string& run_id);
+  /// A finished run's result is no longer on disk: the run is planned again, from whatever state.
+  void LoseResult(const std::string& run_id, const std::string& reason);
+  /// Likewise of an evaluation, which is missing again.
   void ForgetEvaluation(const std::string& eval_id);
 
   void AddImport(const std::string& import_id,

@@ -47,9 +47,11 @@ std::string CellText(const SQLite::Column& cell) {
   return cell.getString();
 }
 
-// Of work between two times, by the trainer's clock, within what `sweep` saw of it by its own.
+// Of work between two times by the trainer's clock, which may be wrong: not longer than `sweep` saw
+// by its own, where that went forwards.
 double SecondsOf(double begin, double end, double most) {
-  return std::clamp(end - begin, 0.0, std::max(0.0, most));
+  const double seconds = std::max(0.0, end - begin);
+  return most > 0 ? std::min(seconds, most) : seconds;
 }
 
 }  // namespace
@@ -104,8 +106,7 @@ IdSet Store::FinishedEvaluations(const std::string& run_id) const {
 
 int64_t Store::UncheckedEvaluations() const {
   return TranslateSqlite(*impl_, [&] {
-    return impl_->database->execAndGet("SELECT count(*) FROM evaluations WHERE NOT checked")
-        .getInt64();
+    return impl_->database->execAndGet("SELECT count(*) FROM unchecked_evaluations").getInt64();
   });
 }
 

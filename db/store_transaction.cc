@@ -125,6 +125,11 @@ void StoreTransaction::Transition(const std::string& run_id,
                      {"message", message}});
 }
 
+void StoreTransaction::LoseResult(const std::string& run_id, const std::string& reason) {
+  ApplyJournalEntry(
+      {{"type", "result_lost"}, {"at", UnixTime()}, {"run_id", run_id}, {"reason", reason}});
+}
+
 void StoreTransaction::StartAttempt(const OpenAttempt& attempt) {
   Json entry = {{"type", "attempt_started"},
                 {"at", UnixTime()},
@@ -198,6 +203,17 @@ void StoreTransaction::ApplyJournalEntry(const Json& entry) {
           at,
           OptionalNumber<double>(entry, "predicted_seconds"),
           entry.value("provenance", Json::object()).dump());
+    } else if (type == "result_lost") {
+      impl.Execute(
+          "INSERT INTO transitions (run_id, at, from_state, to_state, reason) "
+          "SELECT run_id, ?, state, 'planned', ? FROM runs WHERE run_id = ?",
+          at,
+          entry.value("reason", ""),
+          run_id);
+      impl.Execute(
+          "UPDATE runs SET state = 'planned', failure_class = '', message = '', checkpoint = '', "
+          "final_loss = NULL, train_seconds = 0 WHERE run_id = ?",
+          run_id);
     } else if (type == "attempt_ended") {
       impl.Execute(
           "UPDATE attempts SET ended_at = ?, outcome = ?, exit_code = ?, signal = ?, failure_class "
@@ -236,16 +252,17 @@ void StoreTransaction::RecordResult(const RunResult& result) {
 bool StoreTransaction::RecordEvaluation(const EvaluationResult& evaluation) {
   return TranslateSqlite(*store_.impl_, [&] {
     Store::Impl& impl = *store_.impl_;
-    impl.Execute("INSERT OR IGNORE INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    impl.Execute("INSERT OR IGNORE INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?)",
                  evaluation.eval_id,
                  evaluation.run_id,
                  evaluation.samples_seen,
                  evaluation.spec.task,
                  evaluation.eval_dataset,
                  CanonicalDump(ToJson(evaluation.spec)),
-                 evaluation.seconds,
-                 evaluation.checked ? 1 : 0);
+                 evaluation.seconds);
     const bool is_new = impl.database->getChanges() > 0;
+    if (!evaluation.checked)
+      impl.Execute("INSERT OR IGNORE INTO unchecked_evaluations VALUES (?)", evaluation.eval_id);
     for (const auto& [metric, measured] : evaluation.metrics) {
       impl.Execute("INSERT OR IGNORE INTO measurements VALUES (?, ?, ?, ?)",
                    evaluation.eval_id,
@@ -281,16 +298,9 @@ std::vector<int64_t> StoreTransaction::RecordEvents(const std::string& run_id,
   });
 }
 
-void StoreTransaction::ForgetResult(const std::string& run_id) {
-  TranslateSqlite(*store_.impl_, [&] {
-    store_.impl_->Execute(
-        "UPDATE runs SET checkpoint = '', final_loss = NULL, train_seconds = 0 WHERE run_id = ?",
-        run_id);
-  });
-}
-
 void StoreTransaction::ForgetEvaluation(const std::string& eval_id) {
   TranslateSqlite(*store_.impl_, [&] {
+    store_.impl_->Execute("DELETE FROM unchecked_evaluations WHERE eval_id = ?", eval_id);
     store_.impl_->Execute("DELETE FROM measurements WHERE eval_id = ?", eval_id);
     store_.impl_->Execute("DELETE FROM evaluations WHERE eval_id = ?", eval_id);
   });

@@ -49,8 +49,7 @@ class LostFiles {
     });
     if (trouble.empty()) return;
     notes_.push_back(fmt::format("run {} is made again: {}", run.run_id, trouble));
-    Changes().ForgetResult(run.run_id);
-    Changes().Transition(run.run_id, RunState::kPlanned, "its result is lost");
+    Changes().LoseResult(run.run_id, "its result is lost: " + trouble);
   }
 
   void LookAtEvaluation(const RunRow& run, const EvaluationRequest& evaluation) {

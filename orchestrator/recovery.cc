@@ -1,9 +1,6 @@
 #include "orchestrator/recovery.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -12,6 +9,7 @@
 
 #include "core/canonical_fields.h"
 #include "core/failure.h"
+#include "core/file_lock.h"
 #include "core/files.h"
 #include "core/hash.h"
 #include "db/lease.h"
@@ -97,14 +95,6 @@ void WaitForOrphan(const OpenAttempt& attempt, std::vector<std::string>& notes) 
     if (std::chrono::steady_clock::now() > give_up) ::kill(-pid, SIGKILL);
     std::this_thread::sleep_for(kOrphanCheckEvery);
   }
-}
-
-bool IsLocked(const std::filesystem::path& lock) {
-  const int fd = ::open(lock.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  const bool locked = ::flock(fd, LOCK_EX | LOCK_NB) != 0;
-  ::close(fd);
-  return locked;
 }
 
 // A trainer whose start was not recorded has been told to stop too; its lock says whether it still
