@@ -116,8 +116,8 @@ std::vector<std::filesystem::path> ListFolder(const std::filesystem::path& folde
   auto entry = std::filesystem::directory_iterator(folder, error);
   for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
     paths.push_back(entry->path());
-  if (error && error.value() != ENOENT && error.value() != ENOTDIR)
-    ThrowReadError(folder, error.value());
+  const std::set<int> absent = {0, ENOENT, ENOTDIR, ELOOP};
+  if (!absent.contains(error.value())) ThrowReadError(folder, error.value());
   std::sort(paths.begin(), paths.end());
   return paths;
 }

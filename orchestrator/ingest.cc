@@ -2,12 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <map>
-
 #include "core/event_log.h"
 #include "core/failure.h"
 #include "core/files.h"
+#include "orchestrator/run_folder.h"
 
 namespace sweep {
 namespace {
@@ -53,7 +51,8 @@ class RunIngest {
       const bool named = path.extension() == ".json" && !path.filename().string().starts_with('.');
       if (!named || known.contains(path.stem().string())) continue;
       try {
-        TakeEvaluation(path);
+        transaction_.RecordEvaluation(ReadEvaluationOf(
+            directory_, run_.run_id, run_.segment_samples_seen, path.stem().string()));
       } catch (const Failure& failure) {
         if (!IsAboutTheFile(failure)) throw;
         ingested_.bad_evaluations.emplace_back(failure.what());
@@ -92,62 +91,14 @@ class RunIngest {
            run_.state == RunState::kRunning;
   }
 
-  void TakeEvaluation(const std::filesystem::path& path) {
-    const EvaluationResult evaluation = ReadEvaluationResult(path);
-    if (evaluation.run_id != run_.run_id)
-      throw Malformed(
-          fmt::format("{}: it is an evaluation of run {}", path.string(), evaluation.run_id));
-    if (evaluation.samples_seen < 0 || evaluation.samples_seen > run_.segment_samples_seen)
-      throw Malformed(fmt::format("{}: samples_seen is {}, expected at most {}",
-                                  path.string(),
-                                  evaluation.samples_seen,
-                                  run_.segment_samples_seen));
-    RequireLabel(evaluation, path);
-    transaction_.RecordEvaluation(evaluation);
-  }
-
-  // The label is no part of the identity: it is right when some attempt was asked for it.
-  void RequireLabel(const EvaluationResult& evaluation, const std::filesystem::path& path) {
-    const auto& asked = LabelsAsked();
-    const auto [begin, end] = asked.equal_range(evaluation.eval_id);
-    const bool right = begin == end || std::any_of(begin, end, [&](const auto& label) {
-                         return label.second == evaluation.eval_dataset;
-                       });
-    if (!right)
-      throw Malformed(fmt::format("{}: eval_dataset is '{}', but '{}' was asked for",
-                                  path.string(),
-                                  evaluation.eval_dataset,
-                                  begin->second));
-  }
-
-  // By eval_id, of all attempts whose attempt.json can be read.
-  const std::multimap<std::string, std::string>& LabelsAsked() {
-    if (labels_asked_) return *labels_asked_;
-    labels_asked_.emplace();
-    for (const int64_t attempt : directory_.AttemptNumbers()) {
-      try {
-        for (const auto& asked : ReadAttemptRequest(directory_, attempt).evaluations)
-          labels_asked_->emplace(asked.eval_id, asked.eval_dataset);
-      } catch (const Failure& failure) {
-        if (!IsAboutTheFile(failure)) throw;
-      }
-    }
-    return *labels_asked_;
-  }
-
   const Store& store_;
   StoreTransaction& transaction_;
   RunRecord run_;
   RunDirectory directory_;
   IngestedRun ingested_;
-  std::optional<std::multimap<std::string, std::string>> labels_asked_;
 };
 
 }  // namespace
-
-bool IsAboutTheFile(const Failure& failure) {
-  return failure.code() == FailureCode::kUsage || failure.code() == FailureCode::kData;
-}
 
 std::vector<std::string> IngestedRun::Warnings() const {
   std::vector<std::string> all = bad_events;

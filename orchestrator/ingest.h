@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "core/failure.h"
 #include "core/run_directory.h"
 #include "db/store.h"
 
@@ -34,9 +33,5 @@ enum class EventsTaken {
                                     StoreTransaction& transaction,
                                     const std::string& run_id,
                                     EventsTaken events = EventsTaken::kAll);
-
-/// Does this failure say that a file is not what it should be, rather than that files or the
-/// database cannot be read or written?
-[[nodiscard]] bool IsAboutTheFile(const Failure& failure);
 
 }  // namespace sweep

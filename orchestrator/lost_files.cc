@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "core/failure.h"
 #include "core/files.h"
-#include "orchestrator/ingest.h"
+#include "orchestrator/run_folder.h"
 
 namespace sweep {
 namespace {
@@ -53,9 +55,9 @@ class LostFiles {
   }
 
   void LookAtEvaluation(const RunRow& run, const EvaluationRequest& evaluation) {
+    // Its label was compared when it was taken in.
     const auto path = store_.run_directory(run.run_id).evaluation(evaluation.eval_id);
-    const std::string trouble =
-        TroubleWith(path, [&] { (void)ReadEvaluationResult(path); });
+    const std::string trouble = TroubleWith(path, [&] { (void)ReadEvaluationResult(path); });
     if (trouble.empty()) return;
     notes_.push_back(fmt::format("run {}, evaluation {} is made again: {}",
                                  run.run_id,

@@ -2,9 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include "core/failure.h"
 #include "core/files.h"
-#include "orchestrator/ingest.h"
 
 namespace sweep {
 namespace {
@@ -12,6 +13,21 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kDamaged = "damaged";
+
+// Of one evaluation, by all attempts whose attempt.json can be read.
+std::set<std::string> LabelsAsked(const RunDirectory& directory, const std::string& eval_id) {
+  std::set<std::string> labels;
+  for (const int64_t attempt : directory.AttemptNumbers()) {
+    try {
+      for (const auto& asked : ReadAttemptRequest(directory, attempt).evaluations) {
+        if (asked.eval_id == eval_id) labels.insert(asked.eval_dataset);
+      }
+    } catch (const Failure& failure) {
+      if (!IsAboutTheFile(failure)) throw;
+    }
+  }
+  return labels;
+}
 
 class WayClearer {
  public:
@@ -27,7 +43,9 @@ class WayClearer {
     if (expected_.train) ClearUnlessRead(directory_.result(), [&] { RequireResult(); });
     if (expected_.train && expected_.again) ClearDivergence();
     for (const std::string& eval_id : expected_.evaluations)
-      ClearUnlessRead(directory_.evaluation(eval_id), [&] { RequireEvaluation(eval_id); });
+      ClearUnlessRead(directory_.evaluation(eval_id), [&] {
+        (void)ReadEvaluationOf(directory_, expected_.run_id, expected_.samples_seen, eval_id);
+      });
     return std::move(notes_);
   }
 
@@ -58,13 +76,12 @@ class WayClearer {
   }
 
   void RequireSpec() const {
-    if (RunId(ReadSpecFile(directory_)) != expected_.run->run_id)
+    if (RunId(ReadSpecFile(directory_)) != expected_.run_id)
       throw Malformed(directory_.spec().string() + ": it is another run's");
   }
 
   void RequireResult() const {
-    const auto result =
-        ReadResultOf(directory_, expected_.run->run_id, expected_.run->spec.samples_seen);
+    const auto result = ReadResultOf(directory_, expected_.run_id, expected_.samples_seen);
     if (result) RequireCheckpoint(directory_, *result);
   }
 
@@ -72,11 +89,6 @@ class WayClearer {
     const std::optional<RunResult> result = ReadResult(directory_);
     if (result && result->outcome == "diverged")
       Move(directory_.result(), "diverged", "the run diverged and is tried again");
-  }
-
-  void RequireEvaluation(const std::string& eval_id) const {
-    if (ReadEvaluationResult(directory_.evaluation(eval_id)).run_id != expected_.run->run_id)
-      throw Malformed(directory_.evaluation(eval_id).string() + ": it is of another run");
   }
 
   void Move(const fs::path& path, const char* reason, const std::string& why) {
@@ -96,16 +108,34 @@ std::vector<std::string> ClearTheWay(const RunDirectory& directory,
   return WayClearer(directory, expected).Clear();
 }
 
-bool HasEvaluation(const RunDirectory& directory, const std::string& eval_id) {
+bool IsAboutTheFile(const Failure& failure) {
+  return failure.code() == FailureCode::kUsage || failure.code() == FailureCode::kData;
+}
+
+EvaluationResult ReadEvaluationOf(const RunDirectory& directory,
+                                  const std::string& run_id,
+                                  int64_t samples_seen,
+                                  const std::string& eval_id) {
   const fs::path path = directory.evaluation(eval_id);
-  if (!IsTaken(path)) return false;
-  try {
-    (void)ReadEvaluationResult(path);
-    return true;
-  } catch (const Failure& failure) {
-    if (!IsAboutTheFile(failure)) throw;
-    return false;
+  EvaluationResult evaluation = ReadEvaluationResult(path);
+  if (evaluation.run_id != run_id) {
+    throw Malformed(
+        fmt::format("{}: it is an evaluation of run {}", path.string(), evaluation.run_id));
   }
+  if (evaluation.samples_seen < 0 || evaluation.samples_seen > samples_seen) {
+    throw Malformed(fmt::format("{}: samples_seen is {}, expected at most {}",
+                                path.string(),
+                                evaluation.samples_seen,
+                                samples_seen));
+  }
+  const std::set<std::string> labels = LabelsAsked(directory, eval_id);
+  if (!labels.empty() && !labels.contains(evaluation.eval_dataset)) {
+    throw Malformed(fmt::format("{}: eval_dataset is '{}', but '{}' was asked for",
+                                path.string(),
+                                evaluation.eval_dataset,
+                                fmt::join(labels, "' or '")));
+  }
+  return evaluation;
 }
 
 }  // namespace sweep

@@ -28,16 +28,30 @@ constexpr auto kRequestsEvery = std::chrono::seconds(1);
 constexpr double kLockWaitSeconds = 120;
 constexpr const char* kTrainerName = "clip_train";
 
-// Is there a result of this run, with its checkpoint, that says `completed`?
-bool HasCompleted(const RunDirectory& directory, const RunRow& run) {
+// Does `read` find a file as it should be?
+template <class Read>
+bool IsWhole(const Read& read) {
   try {
-    const auto result = ReadResultOf(directory, run.run_id, run.spec.samples_seen);
-    if (result) RequireCheckpoint(directory, *result);
-    return result && result->outcome == "completed";
+    return read();
   } catch (const Failure& failure) {
     if (!IsAboutTheFile(failure)) throw;
     return false;
   }
+}
+
+bool HasCompleted(const RunDirectory& directory, const RunRow& run) {
+  return IsWhole([&] {
+    const auto result = ReadResultOf(directory, run.run_id, run.spec.samples_seen);
+    if (result) RequireCheckpoint(directory, *result);
+    return result && result->outcome == "completed";
+  });
+}
+
+bool HasEvaluation(const RunDirectory& directory, const RunRow& run, const std::string& eval_id) {
+  return IsWhole([&] {
+    (void)ReadEvaluationOf(directory, run.run_id, run.spec.samples_seen, eval_id);
+    return true;
+  });
 }
 
 bool IsExecutable(const std::filesystem::path& path) {
@@ -166,7 +180,7 @@ bool Scheduler::IsDoneAlready(const RunWork& work) {
   if (directory.AttemptNumbers().empty()) return false;
   if (!HasCompleted(directory, *work.run)) return false;
   for (const EvaluationRequest* evaluation : work.evaluations) {
-    if (!HasEvaluation(directory, evaluation->eval_id)) return false;
+    if (!HasEvaluation(directory, *work.run, evaluation->eval_id)) return false;
   }
   StoreTransaction transaction(store_);
   (void)IngestRun(store_, transaction, run_id);
@@ -236,11 +250,12 @@ void Scheduler::RecordIntents(const std::vector<Start>& starts) {
 void Scheduler::ClearTheWays(const std::vector<Start>& starts) {
   store_.RequireHeld();
   for (const auto& [work, request] : starts) {
-    ExpectedFolder expected{work.run, work.train, false, {}};
-    expected.again = work.train && store_.HasBeen(work.run->run_id, RunState::kDiverged);
+    const RunRow& run = *work.run;
+    ExpectedFolder expected{run.run_id, run.spec.samples_seen, work.train, false};
+    expected.again = work.train && store_.HasBeen(run.run_id, RunState::kDiverged);
     for (const EvaluationRequest* evaluation : work.evaluations)
       expected.evaluations.push_back(evaluation->eval_id);
-    Warn(ClearTheWay(store_.run_directory(work.run->run_id), expected));
+    Warn(ClearTheWay(store_.run_directory(run.run_id), expected));
   }
 }
 
