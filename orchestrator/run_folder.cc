@@ -34,6 +34,12 @@ class WayClearer {
   WayClearer(const RunDirectory& directory, const ExpectedFolder& expected)
       : directory_(directory), expected_(expected) {}
 
+  std::vector<std::string> ClearInputs(int64_t attempt) {
+    ClearUnlessRead(directory_.spec(), [&] { RequireSpec(); });
+    ClearUnlessRead(directory_.request(attempt), [&] { RequireRequest(attempt); });
+    return std::move(notes_);
+  }
+
   std::vector<std::string> Clear() {
     for (const auto& folder :
          {directory_.root(), directory_.attempts(), directory_.evaluations()})
@@ -80,6 +86,12 @@ class WayClearer {
       throw Malformed(directory_.spec().string() + ": it is another run's");
   }
 
+  void RequireRequest(int64_t attempt) const {
+    const AttemptRequest request = ReadAttemptRequest(directory_, attempt);
+    if (request.run_id != expected_.run_id || request.attempt != attempt)
+      throw Malformed(directory_.request(attempt).string() + ": it is of another attempt");
+  }
+
   void RequireResult() const {
     const auto result = ReadResultOf(directory_, expected_.run_id, expected_.samples_seen);
     if (result) RequireCheckpoint(directory_, *result);
@@ -106,6 +118,13 @@ class WayClearer {
 std::vector<std::string> ClearTheWay(const RunDirectory& directory,
                                      const ExpectedFolder& expected) {
   return WayClearer(directory, expected).Clear();
+}
+
+std::vector<std::string> MoveDamagedInputs(const RunDirectory& directory,
+                                           const std::string& run_id,
+                                           int64_t attempt) {
+  const ExpectedFolder expected{run_id};
+  return WayClearer(directory, expected).ClearInputs(attempt);
 }
 
 bool IsAboutTheFile(const Failure& failure) {

@@ -131,9 +131,21 @@ void Scheduler::AdoptOngoing() {
                       open.executor,
                       open.job));
     }
+    MendInputs(*work, open.attempt);
     executor_.Adopt(JobFor(open.run_id, open.attempt), {open.host, open.pid, open.job});
     active_[open.run_id] = Active{*work, std::chrono::steady_clock::now(), true};
   }
+}
+
+// What a job that waits in a queue will read when it starts may have been damaged meanwhile.
+void Scheduler::MendInputs(const RunWork& work, int64_t attempt) {
+  const RunDirectory directory = store_.run_directory(work.run->run_id);
+  const std::vector<std::string> damaged = MoveDamagedInputs(directory, work.run->run_id, attempt);
+  if (damaged.empty()) return;
+  Warn(damaged);
+  Start start{work, RequestFor(work)};
+  start.request.attempt = attempt;
+  WriteRequests({start});
 }
 
 // Left by `sweep retry` while we hold the store.

@@ -50,6 +50,7 @@ class Scheduler {
   };
 
   void AdoptOngoing();
+  void MendInputs(const RunWork& work, int64_t attempt);
   void TakeInRequests();
   void StartReady();
   [[nodiscard]] bool IsDoneAlready(const RunWork& work);
