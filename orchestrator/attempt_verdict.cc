@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/failure.h"
+#include "core/printable.h"
 #include "orchestrator/ingest.h"
 
 namespace sweep {
@@ -119,7 +120,7 @@ AttemptVerdict Judge(const IngestedRun& ingested,
   if (ingested.result) {
     const bool diverged = ingested.result->outcome == "diverged";
     verdict.verdict = diverged ? Verdict::kDiverged : Verdict::kTrained;
-    verdict.message = ingested.result->message;
+    verdict.message = Printable(ingested.result->message);
     if (diverged || end.asked_to_stop || end.lost) return verdict;
     if (end.exit_code == 0) {
       if (missing.empty()) return verdict;

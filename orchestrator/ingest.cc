@@ -5,10 +5,13 @@
 #include "core/event_log.h"
 #include "core/failure.h"
 #include "core/files.h"
+#include "core/printable.h"
 #include "orchestrator/run_folder.h"
 
 namespace sweep {
 namespace {
+
+constexpr size_t kMostToldBytes = 1000;
 
 class RunIngest {
  public:
@@ -19,50 +22,62 @@ class RunIngest {
         directory_(store.run_directory(run_id)) {}
 
   void TakeEvents(EventsTaken events) {
-    for (const int64_t attempt : directory_.AttemptNumbers()) {
-      try {
-        while (TakePiece(attempt) && events == EventsTaken::kAll) {
-        }
-      } catch (const Failure& failure) {
-        if (!IsAboutTheFile(failure)) throw;
-        TellOfEvents(failure.what());
-      }
+    std::vector<int64_t> attempts;
+    Try([&] { attempts = directory_.AttemptNumbers(); }, [&](auto what) { TellOfEvents(what); });
+    for (const int64_t attempt : attempts) {
+      Try(
+          [&] {
+            while (TakePiece(attempt) && events == EventsTaken::kAll) {
+            }
+          },
+          [&](auto what) { TellOfEvents(what); });
     }
   }
 
   void TakeResult() {
-    try {
-      std::optional<RunResult> result =
-          ReadResultOf(directory_, run_.run_id, run_.segment_samples_seen);
-      if (!result) return;
-      // What is done keeps its result when somebody removes its checkpoints.
-      if (IsAtWork()) RequireCheckpoint(directory_, *result);
-      transaction_.RecordResult(*result);
-      ingested_.result = std::move(result);
-    } catch (const Failure& failure) {
-      if (!IsAboutTheFile(failure)) throw;
-      ingested_.bad_result = failure.what();
-    }
+    Try(
+        [&] {
+          auto result = ReadResultOf(directory_, run_.run_id, run_.segment_samples_seen);
+          if (!result) return;
+          // What is done keeps its result when somebody removes its checkpoints.
+          if (IsAtWork()) RequireCheckpoint(directory_, *result);
+          transaction_.RecordResult(*result);
+          ingested_.result = std::move(result);
+        },
+        [&](auto what) { ingested_.bad_result = what; });
   }
 
   void TakeEvaluations() {
+    const auto tell = [&](auto what) { ingested_.bad_evaluations.push_back(what); };
+    std::vector<std::filesystem::path> files;
+    Try([&] { files = ListFolder(directory_.evaluations()); }, tell);
     const IdSet known = store_.FinishedEvaluations(run_.run_id);
-    for (const auto& path : ListFolder(directory_.evaluations())) {
+    for (const auto& path : files) {
       const bool named = path.extension() == ".json" && !path.filename().string().starts_with('.');
       if (!named || known.contains(path.stem().string())) continue;
-      try {
-        transaction_.RecordEvaluation(ReadEvaluationOf(
-            directory_, run_.run_id, run_.segment_samples_seen, path.stem().string()));
-      } catch (const Failure& failure) {
-        if (!IsAboutTheFile(failure)) throw;
-        ingested_.bad_evaluations.emplace_back(failure.what());
-      }
+      Try(
+          [&] {
+            transaction_.RecordEvaluation(ReadEvaluationOf(
+                directory_, run_.run_id, run_.segment_samples_seen, path.stem().string()));
+          },
+          tell);
     }
   }
 
   [[nodiscard]] IngestedRun Take() { return std::move(ingested_); }
 
  private:
+  // Hands on what is wrong with a file. What is wrong with the disk or the database goes further.
+  template <class Read, class Tell>
+  static void Try(const Read& read, const Tell& tell) {
+    try {
+      read();
+    } catch (const Failure& failure) {
+      if (!IsAboutTheFile(failure)) throw;
+      tell(Printable(failure.what(), kMostToldBytes));
+    }
+  }
+
   bool TakePiece(int64_t attempt) {
     const std::filesystem::path path = directory_.events(attempt);
     EventPiece piece = ReadEvents(

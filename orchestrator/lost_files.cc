@@ -1,27 +1,36 @@
 #include "orchestrator/lost_files.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <optional>
 
 #include "core/failure.h"
 #include "core/files.h"
+#include "core/printable.h"
 #include "orchestrator/run_folder.h"
 
 namespace sweep {
 namespace {
 
-// What is wrong with a file that `read` reads; empty: nothing.
+// What of a finished run's files is wrong so that it is lost; empty: nothing.
 template <class Read>
-std::string TroubleWith(const std::filesystem::path& path, const Read& read) {
+std::string LossOf(const std::filesystem::path& path, const Read& read) {
+  constexpr size_t kMostToldBytes = 1000;
   if (!IsTaken(path)) return fmt::format("{} is no longer there", path.string());
   try {
     read();
     return "";
   } catch (const Failure& failure) {
     if (!IsAboutTheFile(failure)) throw;
-    return failure.what();
+    return Printable(failure.what(), kMostToldBytes);
   }
+}
+
+// Not to whoever may not read it, to whom nothing is lost.
+bool IsForbidden(const std::filesystem::path& path) {
+  return ::access(path.c_str(), R_OK) != 0 && (errno == EACCES || errno == EPERM);
 }
 
 class LostFiles {
@@ -46,23 +55,25 @@ class LostFiles {
   void LookAtResult(const RunRow& run, RunState state) {
     if (state != RunState::kCompleted && state != RunState::kDiverged) return;
     const RunDirectory directory = store_.run_directory(run.run_id);
-    const std::string trouble = TroubleWith(directory.result(), [&] {
+    if (IsForbidden(directory.result())) return;
+    const std::string loss = LossOf(directory.result(), [&] {
       (void)ReadResultOf(directory, run.run_id, run.spec.samples_seen);
     });
-    if (trouble.empty()) return;
-    notes_.push_back(fmt::format("run {} is made again: {}", run.run_id, trouble));
-    Changes().LoseResult(run.run_id, "its result is lost: " + trouble);
+    if (loss.empty()) return;
+    notes_.push_back(fmt::format("run {} is made again: {}", run.run_id, loss));
+    Changes().LoseResult(run.run_id, "its result is lost: " + loss);
   }
 
   void LookAtEvaluation(const RunRow& run, const EvaluationRequest& evaluation) {
     // Its label was compared when it was taken in.
     const auto path = store_.run_directory(run.run_id).evaluation(evaluation.eval_id);
-    const std::string trouble = TroubleWith(path, [&] { (void)ReadEvaluationResult(path); });
-    if (trouble.empty()) return;
+    if (IsForbidden(path)) return;
+    const std::string loss = LossOf(path, [&] { (void)ReadEvaluationResult(path); });
+    if (loss.empty()) return;
     notes_.push_back(fmt::format("run {}, evaluation {} is made again: {}",
                                  run.run_id,
                                  evaluation.eval_dataset,
-                                 trouble));
+                                 loss));
     Changes().ForgetEvaluation(evaluation.eval_id);
   }
 

@@ -6,6 +6,7 @@
 
 #include "core/failure.h"
 #include "core/files.h"
+#include "core/printable.h"
 
 namespace sweep {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kDamaged = "damaged";
+constexpr size_t kMostToldBytes = 1000;
 
 // Of one evaluation, by all attempts whose attempt.json can be read.
 std::set<std::string> LabelsAsked(const RunDirectory& directory, const std::string& eval_id) {
@@ -105,7 +107,7 @@ class WayClearer {
 
   void Move(const fs::path& path, const char* reason, const std::string& why) {
     notes_.push_back(
-        fmt::format("{}; it is now {}", why, MoveAside(path, reason).filename().string()));
+        fmt::format("{}; it is now {}", Printable(why, kMostToldBytes), MoveAside(path, reason).filename().string()));
   }
 
   const RunDirectory& directory_;

@@ -167,21 +167,50 @@ void Scheduler::StartReady() {
   for (size_t room = executor_.Room(); starts.size() < room;) {
     const std::optional<RunWork> work = plan_.TakeReady();
     if (!work) break;
-    if (IsDoneAlready(*work)) {
-      plan_.Done(work->run->run_id);
-      ++outcome_.completed;
-    } else if (!executor_.Reserve(work->run->run_id, PredictedMemory(*work))) {
-      plan_.PutBack(*work);  // its turn comes before that of smaller ones
-      break;
-    } else {
-      starts.push_back({*work, RequestFor(*work)});
-    }
+    const Readiness readiness = MakeReady(*work);
+    if (readiness == Readiness::kNoRoom) break;
+    if (readiness == Readiness::kReady) starts.push_back({*work, RequestFor(*work)});
   }
   if (starts.empty()) return;
-  ClearTheWays(starts);
   RecordIntents(starts);
   WriteRequests(starts);
   StartAttempts(starts);
+}
+
+// A run in whose folder nothing can be read or moved fails alone.
+Scheduler::Readiness Scheduler::MakeReady(const RunWork& work) {
+  try {
+    if (IsDoneAlready(work)) {
+      plan_.Done(work.run->run_id);
+      ++outcome_.completed;
+      return Readiness::kDone;
+    }
+    ClearFolder(work);
+  } catch (const Failure& failure) {
+    if (!IsAboutTheFile(failure)) throw;
+    GiveUp(work, failure.what());
+    return Readiness::kBroken;
+  }
+  if (executor_.Reserve(work.run->run_id, PredictedMemory(work))) return Readiness::kReady;
+  plan_.PutBack(work);  // its turn comes before that of smaller ones
+  return Readiness::kNoRoom;
+}
+
+void Scheduler::GiveUp(const RunWork& work, const std::string& why) {
+  const std::string& run_id = work.run->run_id;
+  AttemptVerdict verdict;
+  verdict.failure_class = "io";
+  verdict.message = why;
+  if (work.train) {
+    StoreTransaction transaction(store_);
+    if (store_.FindRun(run_id)->state != RunState::kPlanned)
+      transaction.Transition(run_id, RunState::kPlanned, "retried");
+    transaction.Transition(
+        run_id, RunState::kFailed, "its folder cannot be used", verdict.failure_class, why);
+    transaction.Commit();
+  }
+  plan_.Failed(run_id);
+  Count(*work.run, verdict);
 }
 
 // What an attempt that the store lost sight of has left is as good as any: `sweep` was killed
@@ -259,16 +288,14 @@ void Scheduler::RecordIntents(const std::vector<Start>& starts) {
 }
 
 // Before the intents are recorded, which say that a run that diverged is tried again.
-void Scheduler::ClearTheWays(const std::vector<Start>& starts) {
+void Scheduler::ClearFolder(const RunWork& work) {
   store_.RequireHeld();
-  for (const auto& [work, request] : starts) {
-    const RunRow& run = *work.run;
-    ExpectedFolder expected{run.run_id, run.spec.samples_seen, work.train, false};
-    expected.again = work.train && store_.HasBeen(run.run_id, RunState::kDiverged);
-    for (const EvaluationRequest* evaluation : work.evaluations)
-      expected.evaluations.push_back(evaluation->eval_id);
-    Warn(ClearTheWay(store_.run_directory(run.run_id), expected));
-  }
+  const RunRow& run = *work.run;
+  ExpectedFolder expected{run.run_id, run.spec.samples_seen, work.train, false};
+  expected.again = work.train && store_.HasBeen(run.run_id, RunState::kDiverged);
+  for (const EvaluationRequest* evaluation : work.evaluations)
+    expected.evaluations.push_back(evaluation->eval_id);
+  Warn(ClearTheWay(store_.run_directory(run.run_id), expected));
 }
 
 void Scheduler::WriteRequests(const std::vector<Start>& starts) {

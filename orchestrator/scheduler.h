@@ -54,12 +54,15 @@ class Scheduler {
   void TakeInRequests();
   void StartReady();
   [[nodiscard]] bool IsDoneAlready(const RunWork& work);
+  enum class Readiness { kReady, kDone, kNoRoom, kBroken };
+  [[nodiscard]] Readiness MakeReady(const RunWork& work);
+  void GiveUp(const RunWork& work, const std::string& why);
+  void ClearFolder(const RunWork& work);
   struct Start {
     RunWork work;
     AttemptRequest request;
   };
   void RecordIntents(const std::vector<Start>& starts);
-  void ClearTheWays(const std::vector<Start>& starts);
   void WriteRequests(const std::vector<Start>& starts);
   void StartAttempts(const std::vector<Start>& starts);
   void RecordAttempt(StoreTransaction& transaction,

@@ -193,6 +193,12 @@ class Liar:
             os.makedirs(os.path.join(self.run_dir, "attempts", name, "checkpoints", self.random.choice(["99999", "-1", "9" * 30])),
                         exist_ok=True)
 
+    def give_odd_names(self):
+        content = self.random.choice([b"", b"{}", b"[" * 300000])
+        for folder in ("evaluations", "attempts", f"attempts/{self.attempt}", f"attempts/{self.attempt}/checkpoints", "."):
+            for name in [b"\xff.json", b"two\nlines.json", b"x" * 250 + b".json", b".hidden.json", b"-1", b" ", b"\x1b[31m.json"]:
+                self.replace(os.path.join(os.fsencode(self.run_dir), folder.encode(), name), content)
+
     def remove_folders(self):
         shutil.rmtree(self.random.choice([self.run_dir, self.folder, os.path.join(self.run_dir, "attempts"),
                                           os.path.join(self.run_dir, "evaluations"), os.path.join(self.folder, "checkpoints")]))
@@ -217,7 +223,7 @@ def main():
     liar = Liar(seed, run_dir, attempt)
     lies = [liar.lie_in_an_event, liar.lie_in_the_order_of_events, liar.huge_events, liar.lie_in_the_result,
             liar.lie_in_an_evaluation, liar.an_evaluation_too_many_or_too_few, liar.tear_a_file,
-            liar.put_something_else_in_a_place, liar.make_attempts, liar.remove_folders]
+            liar.put_something_else_in_a_place, liar.make_attempts, liar.give_odd_names, liar.remove_folders]
     lie = lies[seed % len(lies)]
     print("lie:", lie.__name__, seed, flush=True)
     lie()
