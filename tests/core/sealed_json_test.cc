@@ -37,6 +37,7 @@ TEST_CASE("A document without checksum is taken, and said to be unchecked") {
 
 TEST_CASE("A trainer's words are cut between characters and lose their control characters") {
   CHECK(Printable("a\x1b[2J\tb\n") == "a [2J\tb\n");
+  CHECK(Printable("a\xff b\xc3") == "a? b?");
   CHECK(Printable("aé", 2) == "a…");
   CHECK(Printable("aé", 3) == "aé");
 }

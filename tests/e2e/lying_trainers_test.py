@@ -27,7 +27,8 @@ class LyingTrainersTest(SweepTest):
         return self.write_sweep(sweep, f"sweep-{seed}.json")
 
     def run_anyhow(self, *arguments, store):
-        done = subprocess.run(self.command(*arguments, store=store), capture_output=True, text=True, timeout=self.TIMEOUT)
+        done = subprocess.run(self.command(*arguments, store=store), capture_output=True, text=True,
+                              errors="replace", timeout=self.TIMEOUT)
         self.assertNotIn("internal error", done.stderr)
         return done
 
