@@ -13,6 +13,30 @@ namespace {
 
 constexpr size_t kMostToldBytes = 1000;
 
+// A trainer may have published files without syncing their folders, or at all. The index must not
+// know of what a loss of power would take away: it would never be made again.
+void MakeDurable(const std::filesystem::path& file) {
+  SyncFile(file);
+  SyncDirectory(file.parent_path());
+}
+
+// The checkpoint that a result names, and the folders on the way to it from the run's.
+void MakeCheckpointDurable(const RunDirectory& directory, const std::string& checkpoint) {
+  const std::filesystem::path folder = directory.root() / checkpoint;
+  std::error_code unknown;
+  if (checkpoint.empty() || !std::filesystem::is_directory(folder, unknown)) return;
+  for (const auto& path : ListFolder(folder)) {
+    if (std::filesystem::is_regular_file(std::filesystem::symlink_status(path, unknown)))
+      SyncFile(path);
+  }
+  std::filesystem::path at = directory.root();
+  for (const std::filesystem::path& name : std::filesystem::path(checkpoint)) {
+    SyncDirectory(at);
+    at /= name;
+  }
+  SyncDirectory(folder);
+}
+
 class RunIngest {
  public:
   RunIngest(const Store& store, StoreTransaction& transaction, const std::string& run_id)
@@ -41,6 +65,10 @@ class RunIngest {
           if (!result) return;
           // What is done keeps its result when somebody removes its checkpoints.
           if (IsAtWork()) RequireCheckpoint(directory_, *result);
+          if (run_.state != RunState::kCompleted) {
+            MakeCheckpointDurable(directory_, result->checkpoint);
+            MakeDurable(directory_.result());
+          }
           transaction_.RecordResult(*result);
           ingested_.result = std::move(result);
         },
@@ -57,8 +85,9 @@ class RunIngest {
       if (!named || known.contains(path.stem().string())) continue;
       Try(
           [&] {
-            transaction_.RecordEvaluation(ReadEvaluationOf(
-                directory_, run_.run_id, run_.segment_samples_seen, path.stem().string()));
+            const EvaluationResult evaluation = ReadEvaluationOf(
+                directory_, run_.run_id, run_.segment_samples_seen, path.stem().string());
+            if (transaction_.RecordEvaluation(evaluation)) MakeDurable(path);
           },
           tell);
     }
@@ -128,7 +157,7 @@ IngestedRun IngestRun(const Store& store,
                       EventsTaken events) {
   RunIngest ingest(store, transaction, run_id);
   ingest.TakeEvents(events);
-  ingest.TakeResult();
+  if (events == EventsTaken::kAll) ingest.TakeResult();
   ingest.TakeEvaluations();
   return ingest.Take();
 }

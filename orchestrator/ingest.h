@@ -24,7 +24,7 @@ struct IngestedRun {
 /// How many of an attempt's new events are taken in at once.
 enum class EventsTaken {
   kAll,
-  kSome,  ///< a few MiB, so that nobody waits for long: the next look takes in more
+  kSome,  ///< a few MiB, so that nobody waits for long, and no result yet: the run is at work
 };
 
 /// Takes in everything a run's folder holds: new events by byte offset, the result, finished
