@@ -84,7 +84,8 @@ class PieceReader {
     Tell(fmt::format("is longer than {} bytes and was skipped", kMostEventLineBytes));
     file_.Seek(piece_.end);
     while (piece_.end < kMostEventBytes) {
-      const std::string text = ReadUpTo(std::min(kMostEventLineBytes, kMostEventBytes - piece_.end));
+      const std::string text =
+          ReadUpTo(std::min(kMostEventLineBytes, kMostEventBytes - piece_.end));
       const size_t newline = text.find('\n');
       piece_.end += static_cast<int64_t>(newline == std::string::npos ? text.size() : newline + 1);
       if (newline != std::string::npos || text.empty()) return;

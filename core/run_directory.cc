@@ -36,8 +36,8 @@ void Require(bool holds,
              fmt::format_string<Values...> format,
              Values&&... values) {
   if (!holds)
-    throw Malformed(fmt::format(
-        "{}: {}", path.string(), fmt::format(format, std::forward<Values>(values)...)));
+    throw Malformed(
+        fmt::format("{}: {}", path.string(), fmt::format(format, std::forward<Values>(values)...)));
 }
 
 bool IsDuration(double seconds) {
@@ -89,8 +89,7 @@ void CheckMetric(const std::string& name,
 }
 
 void CheckEvaluation(const EvaluationResult& evaluation, const std::filesystem::path& path) {
-  const std::string id =
-      EvaluationId(evaluation.run_id, evaluation.samples_seen, evaluation.spec);
+  const std::string id = EvaluationId(evaluation.run_id, evaluation.samples_seen, evaluation.spec);
   Require(evaluation.eval_id == id && path.stem() == id,
           path,
           "its name, its ids and its content do not belong together");
@@ -164,12 +163,12 @@ RunSpec ReadSpecFile(const RunDirectory& directory) {
   RunSpec spec = ParseRunSpec(json.at("spec"), path);
   const std::string run_id = FindText(json, "run_id").value_or("absent");
   if (run_id != RunId(spec)) {
-    throw Malformed(
-        fmt::format("{}: its run_id is {}, but its content hashes to {}; the file was changed after "
-                    "it was written",
-                    path,
-                    run_id,
-                    RunId(spec)));
+    throw Malformed(fmt::format(
+        "{}: its run_id is {}, but its content hashes to {}; the file was changed after "
+        "it was written",
+        path,
+        run_id,
+        RunId(spec)));
   }
   return spec;
 }
@@ -202,10 +201,8 @@ std::optional<RunResult> ReadResultOf(const RunDirectory& directory,
   if (!result) return result;
   const bool completed = result->outcome == "completed";
   const int64_t seen = result->samples_seen;
-  Require(result->run_id == run_id,
-          directory.result(),
-          "it is the result of run {}",
-          result->run_id);
+  Require(
+      result->run_id == run_id, directory.result(), "it is the result of run {}", result->run_id);
   Require(completed ? seen == samples_seen : seen <= samples_seen,
           directory.result(),
           "{} after {} samples, expected {}{}",

@@ -125,8 +125,7 @@ void CheckHead(const Json& event) {
   if (!IsCount(event, "seq", INT64_MAX) || FindInteger(event, "seq") == 0)
     ThrowMember(event, "seq", "an integer from 1 on");
   const std::optional<std::string> type = FindText(event, "type");
-  if (!type || type->empty() || type->size() > kMostTypeBytes)
-    ThrowMember(event, "type", "a word");
+  if (!type || type->empty() || type->size() > kMostTypeBytes) ThrowMember(event, "type", "a word");
   if (event.contains("at") &&
       (!IsRate(event, "at") || FindNumber(event, "at").value() > kMostUnixTime))
     ThrowMember(event, "at", "Unix time in seconds");

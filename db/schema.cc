@@ -481,15 +481,15 @@ INSERT OR IGNORE INTO unchecked_evaluations SELECT eval_id FROM evaluations;
 
 // Entry i brings version i to i + 1. Never edit one that has been released: add the next.
 constexpr std::array<const char*, 10> kMigrations = {kVersion1,
-                                                    kVersion2,
-                                                    kVersion3,
-                                                    kVersion4,
-                                                    kVersion5,
-                                                    kVersion6,
-                                                    kVersion7,
-                                                    kVersion8,
-                                                    kVersion9,
-                                                    kVersion10};
+                                                     kVersion2,
+                                                     kVersion3,
+                                                     kVersion4,
+                                                     kVersion5,
+                                                     kVersion6,
+                                                     kVersion7,
+                                                     kVersion8,
+                                                     kVersion9,
+                                                     kVersion10};
 
 int StoredVersion(SQLite::Database& database) {
   return database.execAndGet("PRAGMA user_version").getInt();

@@ -120,9 +120,9 @@ class StoreTransaction {
   /// Events (as CheckEvent accepts them) already known by (run, attempt, seq) are skipped; `offset`
   /// is how far events.jsonl has been read. Returns the seqs under which another event is known.
   std::vector<int64_t> RecordEvents(const std::string& run_id,
-                    int64_t attempt,
-                    const std::vector<Json>& events,
-                    int64_t offset);
+                                    int64_t attempt,
+                                    const std::vector<Json>& events,
+                                    int64_t offset);
 
   /// A finished run's result is no longer on disk: the run is planned again, from whatever state.
   void LoseResult(const std::string& run_id, const std::string& reason);

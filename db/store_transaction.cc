@@ -17,11 +17,8 @@ std::optional<Number> OptionalNumber(const Json& entry, const char* name) {
 }
 
 template <class Impl>
-bool IsKnownEvent(Impl& impl,
-                  const std::string& run_id,
-                  int64_t attempt,
-                  int64_t seq,
-                  const std::string& body) {
+bool IsKnownEvent(
+    Impl& impl, const std::string& run_id, int64_t attempt, int64_t seq, const std::string& body) {
   return impl
       .Prepare("SELECT 1 FROM events WHERE run_id = ? AND attempt = ? AND seq = ? AND body = ?",
                run_id,

@@ -166,12 +166,14 @@ std::string MissingText(const Store& store,
   for (const EvaluationRequest* evaluation : asked) {
     if (finished.contains(evaluation->eval_id)) continue;
     const auto path = store.run_directory(run_id).evaluation(evaluation->eval_id);
-    files += fmt::format("{}{} ({})", files.empty() ? "" : ", ", path.string(), evaluation->eval_dataset);
+    files += fmt::format(
+        "{}{} ({})", files.empty() ? "" : ", ", path.string(), evaluation->eval_dataset);
   }
   if (files.empty()) return files;
-  return fmt::format("the trainer ended well, but not there or damaged: {}; the next `sweep run` "
-                     "makes them again",
-                     files);
+  return fmt::format(
+      "the trainer ended well, but not there or damaged: {}; the next `sweep run` "
+      "makes them again",
+      files);
 }
 
 std::string OutcomeWord(const AttemptVerdict& verdict, const ProcessEnd& end) {

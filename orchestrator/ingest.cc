@@ -109,17 +109,18 @@ class RunIngest {
 
   bool TakePiece(int64_t attempt) {
     const std::filesystem::path path = directory_.events(attempt);
-    EventPiece piece = ReadEvents(
-        path, store_.EventOffset(run_.run_id, attempt), run_.total_samples_seen);
+    EventPiece piece =
+        ReadEvents(path, store_.EventOffset(run_.run_id, attempt), run_.total_samples_seen);
     const std::vector<int64_t> taken =
         transaction_.RecordEvents(run_.run_id, attempt, piece.events, piece.end);
     for (const std::string& problem : piece.problems) TellOfEvents(problem);
     if (!taken.empty()) {
-      TellOfEvents(fmt::format("{}: {} events were skipped, the first with seq {}: an earlier one "
-                               "has the same seq",
-                               path.string(),
-                               taken.size(),
-                               taken.front()));
+      TellOfEvents(
+          fmt::format("{}: {} events were skipped, the first with seq {}: an earlier one "
+                      "has the same seq",
+                      path.string(),
+                      taken.size(),
+                      taken.front()));
     }
     return piece.more;
   }

@@ -70,10 +70,8 @@ class LostFiles {
     if (IsForbidden(path)) return;
     const std::string loss = LossOf(path, [&] { (void)ReadEvaluationResult(path); });
     if (loss.empty()) return;
-    notes_.push_back(fmt::format("run {}, evaluation {} is made again: {}",
-                                 run.run_id,
-                                 evaluation.eval_dataset,
-                                 loss));
+    notes_.push_back(fmt::format(
+        "run {}, evaluation {} is made again: {}", run.run_id, evaluation.eval_dataset, loss));
     Changes().ForgetEvaluation(evaluation.eval_id);
   }
 

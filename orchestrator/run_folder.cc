@@ -43,8 +43,7 @@ class WayClearer {
   }
 
   std::vector<std::string> Clear() {
-    for (const auto& folder :
-         {directory_.root(), directory_.attempts(), directory_.evaluations()})
+    for (const auto& folder : {directory_.root(), directory_.attempts(), directory_.evaluations()})
       ClearFolder(folder);
     ClearLock();
     ClearUnlessRead(directory_.spec(), [&] { RequireSpec(); });
@@ -106,8 +105,9 @@ class WayClearer {
   }
 
   void Move(const fs::path& path, const char* reason, const std::string& why) {
-    notes_.push_back(
-        fmt::format("{}; it is now {}", Printable(why, kMostToldBytes), MoveAside(path, reason).filename().string()));
+    notes_.push_back(fmt::format("{}; it is now {}",
+                                 Printable(why, kMostToldBytes),
+                                 MoveAside(path, reason).filename().string()));
   }
 
   const RunDirectory& directory_;

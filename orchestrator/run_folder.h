@@ -24,15 +24,15 @@ struct ExpectedFolder {
 [[nodiscard]] std::vector<std::string> ClearTheWay(const RunDirectory& directory,
                                                    const ExpectedFolder& expected);
 
-/// The same of the files alone that `sweep` wrote for an attempt, spec.json and attempt.json, if they
-/// are not what they were. The attempt may be at work.
+/// The same of the files alone that `sweep` wrote for an attempt, spec.json and attempt.json, if
+/// they are not what they were. The attempt may be at work.
 [[nodiscard]] std::vector<std::string> MoveDamagedInputs(const RunDirectory& directory,
                                                          const std::string& run_id,
                                                          int64_t attempt);
 
 /// Reads an evaluation of this run, whose own segment has `samples_seen`. Throws Malformed, naming
-/// the file, for one that is damaged, of another run, or under a label that no attempt was asked for:
-/// the label is no part of its identity.
+/// the file, for one that is damaged, of another run, or under a label that no attempt was asked
+/// for: the label is no part of its identity.
 [[nodiscard]] EvaluationResult ReadEvaluationOf(const RunDirectory& directory,
                                                 const std::string& run_id,
                                                 int64_t samples_seen,

@@ -235,8 +235,7 @@ AttemptRequest Scheduler::RequestFor(const RunWork& work) const {
   const std::optional<RunRecord> known = store_.FindRun(run.run_id);
   AttemptRequest request;
   request.run_id = run.run_id;
-  request.attempt =
-      store_.run_directory(run.run_id).NextAttempt(known ? known->attempts : 0);
+  request.attempt = store_.run_directory(run.run_id).NextAttempt(known ? known->attempts : 0);
   request.device = job_.trainer.device;
   request.threads = job_.executor.threads_per_run;
   request.processes = job_.executor.processes();
@@ -382,8 +381,7 @@ void Scheduler::TakeInNews(std::chrono::milliseconds wait) {
           const auto& asked = active_.at(news.run_id).work.evaluations;
           ends.emplace_back(
               news,
-              CloseAttempt(
-                  store_, transaction, news.run_id, news.attempt, end, asked, warnings));
+              CloseAttempt(store_, transaction, news.run_id, news.attempt, end, asked, warnings));
           break;
         }
         case AttemptNews::Kind::kDropped:

@@ -100,7 +100,7 @@ class Scheduler {
   std::multimap<std::chrono::steady_clock::time_point, RunWork> delayed_;  // by when they may go on
   std::set<std::string> without_graphs_;  // runs, after they ran out of memory
   std::map<std::string, int64_t>
-      micro_batches_;  // by run, likewise; after that where steps were recorded
+      micro_batches_;             // by run, likewise; after that where steps were recorded
   std::set<std::string> warned_;  // what is wrong with files, each told once
   std::chrono::steady_clock::time_point next_progress_;
   std::chrono::steady_clock::time_point next_requests_;

@@ -28,9 +28,10 @@ int Check(const GlobalOptions& global) {
   } else {
     fmt::print("{}: {}\n", (store.root() / "sweep.db").string(), report);
     if (unchecked > 0)
-      fmt::print("{} evaluations come from files without a checksum: damage to these would not be "
-                 "noticed (`sweep export evaluations` lists them)\n",
-                 unchecked);
+      fmt::print(
+          "{} evaluations come from files without a checksum: damage to these would not be "
+          "noticed (`sweep export evaluations` lists them)\n",
+          unchecked);
   }
   if (report == "ok") return 0;
   throw Failure(FailureCode::kDatabase,

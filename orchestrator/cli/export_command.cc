@@ -62,7 +62,9 @@ void AddExportCommand(CLI::App& app, const GlobalOptions& global, Action& action
       "  sweep export steps -o losses.csv       the loss curves");
   std::vector<std::string> names;
   for (const auto& [name, sql] : Exports()) names.push_back(name);
-  command->add_option("what", options->what, "points, runs, steps, transitions, attempts or evaluations")
+  command
+      ->add_option(
+          "what", options->what, "points, runs, steps, transitions, attempts or evaluations")
       ->check(CLI::IsMember(names))
       ->capture_default_str();
   command->add_option("--format", options->format, "csv or jsonl")

@@ -23,8 +23,8 @@ TEST_CASE("A sealed document comes back, checked, and every flipped bit of it is
       std::string flipped = text;
       flipped[byte] = static_cast<char>(flipped[byte] ^ (1 << bit));
       INFO("byte " << byte << " bit " << bit);
-      CHECK_THROWS_AS(
-          FieldsFromJson<RunResult>(ParseSealedJson(flipped, "x").document, "x"), Malformed);
+      CHECK_THROWS_AS(FieldsFromJson<RunResult>(ParseSealedJson(flipped, "x").document, "x"),
+                      Malformed);
     }
   }
 }

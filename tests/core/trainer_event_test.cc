@@ -60,7 +60,8 @@ TEST_CASE("Events are read line by line, what is wrong is told by its byte") {
   const auto path = directory.path() / "events.jsonl";
   CHECK(ReadEvents(path, 0, kSamples).events.empty());
   const std::string first = SealEventLine(Step(1));
-  Append(path, first + "no event\n" + SealEventLine({{"seq", "2"}}) + SealEventLine(Step(3)) + "to");
+  Append(path,
+         first + "no event\n" + SealEventLine({{"seq", "2"}}) + SealEventLine(Step(3)) + "to");
   const EventPiece piece = ReadEvents(path, 0, kSamples);
   CHECK(piece.events == std::vector<Json>{Step(1), Step(3)});
   REQUIRE(piece.problems.size() == 2);
@@ -73,7 +74,8 @@ TEST_CASE("Events are read line by line, what is wrong is told by its byte") {
   CHECK(ReadEvents(path, piece.end, kSamples).events == std::vector<Json>{Step(4)});
 }
 
-TEST_CASE("A line or file of any length takes a few pieces of memory, and what follows is taken in") {
+TEST_CASE(
+    "A line or file of any length takes a few pieces of memory, and what follows is taken in") {
   const TemporaryDirectory directory;
   const auto path = directory.path() / "events.jsonl";
   Append(path, "");
