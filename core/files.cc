@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -99,6 +101,33 @@ void RequireRoom(const std::filesystem::path& folder) {
   } catch (const Failure& failure) {
     if (failure.code() == FailureCode::kDiskFull) throw;
   }
+}
+
+bool IsTaken(const std::filesystem::path& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) == 0) return true;
+  if (errno != ENOENT && errno != ENOTDIR) ThrowReadError(path, errno);
+  return false;
+}
+
+std::vector<std::filesystem::path> ListFolder(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> paths;
+  std::error_code error;
+  auto entry = std::filesystem::directory_iterator(folder, error);
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
+    paths.push_back(entry->path());
+  const std::set<int> absent = {0, ENOENT, ENOTDIR, ELOOP};
+  if (!absent.contains(error.value())) ThrowReadError(folder, error.value());
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+std::filesystem::path MoveAside(const std::filesystem::path& path, const std::string& reason) {
+  const std::string first = fmt::format("{}.{}", path.string(), reason);
+  std::filesystem::path aside = first;
+  for (int number = 2; IsTaken(aside); ++number) aside = fmt::format("{}.{}", first, number);
+  RenameFile(path, aside);
+  return aside;
 }
 
 void RenameFile(const std::filesystem::path& from, const std::filesystem::path& to) {

@@ -47,6 +47,17 @@ class DurableBatch {
   std::set<std::filesystem::path> changed_;  ///< folders
 };
 
+/// Is there anything of this name? A link that leads nowhere is something. Throws what
+/// ThrowReadError throws where that cannot be said.
+[[nodiscard]] bool IsTaken(const std::filesystem::path& path);
+
+/// What lies in a folder, by full path, in name order; nothing where there is no folder.
+[[nodiscard]] std::vector<std::filesystem::path> ListFolder(const std::filesystem::path& folder);
+
+/// Renames whatever has this name to `path`.REASON, or `path`.REASON.2 and so on where that is
+/// taken, and returns the new name. Throws Failure(kDatabase).
+std::filesystem::path MoveAside(const std::filesystem::path& path, const std::string& reason);
+
 /// rename(2) of a file or folder. Throws Failure(kDatabase).
 void RenameFile(const std::filesystem::path& from, const std::filesystem::path& to);
 

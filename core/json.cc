@@ -6,6 +6,7 @@
 #include <cmath>
 #include <istream>
 #include <streambuf>
+#include <utility>
 #include <vector>
 
 #include "core/failure.h"
@@ -14,15 +15,18 @@
 namespace sweep {
 namespace {
 
+std::optional<int64_t> IntegerIn(double number) {
+  constexpr double kExactlyRepresentable = 9007199254740992.0;  // 2^53
+  if (std::abs(number) > kExactlyRepresentable || number != std::trunc(number)) return std::nullopt;
+  return static_cast<int64_t>(number);
+}
+
 // In place: a sweep's record of many runs is not held twice.
 void MakeIntegralNumbersIntegers(Json& value) {
   if (value.is_structured()) {
     for (Json& member : value) MakeIntegralNumbersIntegers(member);
   } else if (value.is_number_float()) {
-    const auto number = value.get<double>();
-    constexpr double kExactlyRepresentable = 9007199254740992.0;  // 2^53
-    if (std::abs(number) <= kExactlyRepresentable && number == std::trunc(number))
-      value = static_cast<int64_t>(number);
+    if (const auto integer = IntegerIn(value.get<double>())) value = *integer;
   }
 }
 
@@ -70,6 +74,12 @@ class FileBuffer : public std::streambuf {
   std::vector<char> buffer_;
 };
 
+const Json* FindMember(const Json& object, const char* name) {
+  if (!object.is_object()) return nullptr;
+  const auto member = object.find(name);
+  return member == object.end() ? nullptr : &*member;
+}
+
 template <class Input>
 Json Parse(Input&& input, const std::string& origin, const Json::parser_callback_t& keep) {
   try {
@@ -102,6 +112,28 @@ Json ReadJsonStream(const std::string& path, const Json::parser_callback_t& keep
     if (depth > kMostJsonDepth) ThrowTooDeep(path);
     return keep(depth, event, parsed);
   });
+}
+
+std::optional<double> FindNumber(const Json& object, const char* name) {
+  const Json* member = FindMember(object, name);
+  if (member == nullptr || !member->is_number()) return std::nullopt;
+  const auto number = member->get<double>();
+  return std::isfinite(number) ? std::optional(number) : std::nullopt;
+}
+
+std::optional<int64_t> FindInteger(const Json& object, const char* name) {
+  const Json* member = FindMember(object, name);
+  if (member == nullptr || !member->is_number()) return std::nullopt;
+  if (member->is_number_float()) return IntegerIn(member->get<double>());
+  if (member->is_number_unsigned() && !std::in_range<int64_t>(member->get<uint64_t>()))
+    return std::nullopt;
+  return member->get<int64_t>();
+}
+
+std::optional<std::string> FindText(const Json& object, const char* name) {
+  const Json* member = FindMember(object, name);
+  if (member == nullptr || !member->is_string()) return std::nullopt;
+  return member->get<std::string>();
 }
 
 }  // namespace sweep

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,5 +30,11 @@ inline constexpr int kMostJsonDepth = 100;
 /// The same of a file of any size, without holding its text: `keep` is asked of every value as it
 /// ends and may take it in the document's place.
 [[nodiscard]] Json ReadJsonStream(const std::string& path, const Json::parser_callback_t& keep);
+
+/// Members of an object whose types nobody has checked: nullopt where the member is absent or of
+/// another type. A number is finite; an integer may be written as 1024.0 and fits int64_t.
+[[nodiscard]] std::optional<double> FindNumber(const Json& object, const char* name);
+[[nodiscard]] std::optional<int64_t> FindInteger(const Json& object, const char* name);
+[[nodiscard]] std::optional<std::string> FindText(const Json& object, const char* name);
 
 }  // namespace sweep

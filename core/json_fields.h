@@ -111,7 +111,8 @@ class JsonFieldReader {
   template <class T>
   void operator()(const char* name, std::optional<T>& field) {
     known_.insert(name);
-    if (const auto member = json_.find(name); member != json_.end())
+    // null too: what many languages write for a value that is not there.
+    if (const auto member = json_.find(name); member != json_.end() && !member->is_null())
       Read(name, *member, field.emplace());
   }
 

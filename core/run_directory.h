@@ -53,6 +53,10 @@ class RunDirectory {
   /// Numbers of the attempts that exist, ascending.
   [[nodiscard]] std::vector<int64_t> AttemptNumbers() const;
 
+  /// The number of the next attempt, when `latest` (0: none) is the last that is known from
+  /// elsewhere: above both, and nothing has its folder's name.
+  [[nodiscard]] int64_t NextAttempt(int64_t latest) const;
+
   /// Checkpoints of all attempts by their folders' names, most samples first; a later attempt's
   /// first.
   [[nodiscard]] std::vector<CheckpointFolder> CheckpointFolders() const;
@@ -97,6 +101,9 @@ struct AttemptRequest {
   std::vector<EvaluationRequest> evaluations;
 };
 
+/// The most that is read of one of the files below, which are a few kB.
+inline constexpr int64_t kMostRecordBytes = int64_t{1} << 20;
+
 /// `result.json`: training ended, for good. Published once; a run without it is not done.
 struct RunResult {
   std::string schema = "sweep.result/1";
@@ -125,6 +132,7 @@ struct EvaluationResult {
   EvaluationSpec spec;
   std::map<std::string, MetricValue> metrics;
   double seconds = 0;
+  bool checked = false;  ///< no member: its file carried a checksum, and that holds
 };
 
 template <class Visitor>
@@ -190,15 +198,32 @@ void VisitFields(Visitor& visit, EvaluationResult& s) {
 /// The text of spec.json for a run.
 [[nodiscard]] std::string SpecFileText(const RunSpec& spec);
 
-/// Reads spec.json and checks that it is what its run_id says. Throws Failure(kUsage).
+/// Reads spec.json and checks that it is what its run_id says. Throws Malformed.
 [[nodiscard]] RunSpec ReadSpecFile(const RunDirectory& directory);
 
-/// Each reads and checks one file; the schema must be the version this program writes. Throws
-/// Failure(kUsage).
+/// Reads attempt.json, whose schema must be the version that this program writes. Throws Malformed.
 [[nodiscard]] AttemptRequest ReadAttemptRequest(const RunDirectory& directory, int64_t attempt);
-[[nodiscard]] EvaluationResult ReadEvaluationResult(const std::filesystem::path& path);
 
-/// nullopt when the run has no result yet.
+/// The texts of the files that trainers publish, with their checksum (core/sealed_json.h).
+[[nodiscard]] std::string ResultFileText(const RunResult& result);
+[[nodiscard]] std::string EvaluationFileText(const EvaluationResult& evaluation);
+
+/// nullopt when the run has no result yet. Throws Malformed, naming the file, for one that is
+/// damaged, that no run could have left, or whose checkpoint is not below the run's folder.
 [[nodiscard]] std::optional<RunResult> ReadResult(const RunDirectory& directory);
+
+/// The same of a run that is known, whose own segment has `samples_seen`. Throws Malformed also for
+/// another run's result and for a completed one after fewer or more samples.
+[[nodiscard]] std::optional<RunResult> ReadResultOf(const RunDirectory& directory,
+                                                    const std::string& run_id,
+                                                    int64_t samples_seen);
+
+/// Throws Malformed when the result names a checkpoint that is not there.
+void RequireCheckpoint(const RunDirectory& directory, const RunResult& result);
+
+/// Reads the evaluation whose id is the file's name. Throws Malformed for one that is damaged or
+/// whose numbers cannot be: ids that are not its content's, metrics that are not finite, or beyond
+/// 0 to 1 where docs/run_directory.md defines them.
+[[nodiscard]] EvaluationResult ReadEvaluationResult(const std::filesystem::path& path);
 
 }  // namespace sweep

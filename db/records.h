@@ -56,6 +56,8 @@ struct RunRecord {
   std::string checkpoint;  ///< folder relative to the run's; empty when there is none
   std::optional<double> final_loss;
   double train_seconds = 0;
+  int64_t segment_samples_seen = 0;  ///< of the run's own segment
+  int64_t total_samples_seen = 0;    ///< of the run and its ancestors
 };
 
 /// Where runs stand, by id, and ids alone: many are looked up, in no order.
@@ -66,7 +68,7 @@ using IdSet = std::unordered_set<std::string>;
 struct RunProgress {
   int64_t samples_seen = 0;
   double samples_per_second = 0;
-  double loss = 0;
+  std::optional<double> loss;  ///< absent where it was not finite
 };
 
 /// An attempt that has started and of which no end is recorded.

@@ -53,6 +53,12 @@ class Store {
   [[nodiscard]] RunStates States(const std::string& sweep_id = "") const;
   /// eval_id of every finished evaluation.
   [[nodiscard]] IdSet FinishedEvaluations() const;
+  /// The same of one run.
+  [[nodiscard]] IdSet FinishedEvaluations(const std::string& run_id) const;
+  /// How many of all finished evaluations have files without a checksum.
+  [[nodiscard]] int64_t UncheckedEvaluations() const;
+  /// Was the run ever in this state?
+  [[nodiscard]] bool HasBeen(const std::string& run_id, RunState state) const;
   [[nodiscard]] std::vector<OpenAttempt> OpenAttempts() const;
   [[nodiscard]] std::optional<RunProgress> LatestProgress(const std::string& run_id) const;
   /// Rates of all attempts that told of two steps or more, of an executor and on a host (empty:
@@ -111,12 +117,17 @@ class StoreTransaction {
   void RecordResult(const RunResult& result);
   /// Returns whether it was not known yet.
   bool RecordEvaluation(const EvaluationResult& evaluation);
-  /// Events already known by (run, attempt, seq) are skipped; `offset` is how far events.jsonl has
-  /// been read.
-  void RecordEvents(const std::string& run_id,
-                    int64_t attempt,
-                    const std::vector<Json>& events,
-                    int64_t offset);
+  /// Events (as CheckEvent accepts them) already known by (run, attempt, seq) are skipped; `offset`
+  /// is how far events.jsonl has been read. Returns the seqs under which another event is known.
+  std::vector<int64_t> RecordEvents(const std::string& run_id,
+                                    int64_t attempt,
+                                    const std::vector<Json>& events,
+                                    int64_t offset);
+
+  /// A finished run's result is no longer on disk: the run is planned again, from whatever state.
+  void LoseResult(const std::string& run_id, const std::string& reason);
+  /// Likewise of an evaluation, which is missing again.
+  void ForgetEvaluation(const std::string& eval_id);
 
   void AddImport(const std::string& import_id,
                  const std::string& name,

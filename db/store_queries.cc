@@ -4,10 +4,14 @@
 #include <map>
 #include <tuple>
 
+#include "core/printable.h"
 #include "db/store_impl.h"
 
 namespace sweep {
 namespace {
+
+constexpr size_t kMostClassBytes = 40;
+constexpr double kMostSamplesPerSecond = 1e12;  // nothing trains that fast: clocks and trainers lie
 
 template <class Set>
 Set FirstColumn(SQLite::Statement& statement) {
@@ -18,8 +22,8 @@ Set FirstColumn(SQLite::Statement& statement) {
 
 constexpr const char* kRunColumns =
     "SELECT run_id, state, failure_class, message, checkpoint, final_loss, train_seconds, "
-    "coalesce((SELECT max(attempt) FROM attempts WHERE attempts.run_id = runs.run_id), 0) FROM "
-    "runs ";
+    "coalesce((SELECT max(attempt) FROM attempts WHERE attempts.run_id = runs.run_id), 0), "
+    "segment_samples_seen, samples_seen FROM runs ";
 
 RunRecord ReadRunRecord(SQLite::Statement& row) {
   RunRecord record;
@@ -31,6 +35,8 @@ RunRecord ReadRunRecord(SQLite::Statement& row) {
   if (!row.getColumn(5).isNull()) record.final_loss = row.getColumn(5).getDouble();
   record.train_seconds = row.getColumn(6).getDouble();
   record.attempts = row.getColumn(7).getInt64();
+  record.segment_samples_seen = row.getColumn(8).getInt64();
+  record.total_samples_seen = row.getColumn(9).getInt64();
   return record;
 }
 
@@ -39,6 +45,13 @@ std::string CellText(const SQLite::Column& cell) {
   if (cell.isNull()) return "";
   if (cell.isFloat()) return fmt::format("{}", cell.getDouble());
   return cell.getString();
+}
+
+// Of work between two times by the trainer's clock, which may be wrong: not longer than `sweep` saw
+// by its own, where that went forwards.
+double SecondsOf(double begin, double end, double most) {
+  const double seconds = std::max(0.0, end - begin);
+  return most > 0 ? std::min(seconds, most) : seconds;
 }
 
 }  // namespace
@@ -84,6 +97,29 @@ IdSet Store::FinishedEvaluations() const {
   });
 }
 
+IdSet Store::FinishedEvaluations(const std::string& run_id) const {
+  return TranslateSqlite(*impl_, [&] {
+    return FirstColumn<IdSet>(
+        impl_->Prepare("SELECT eval_id FROM evaluations WHERE run_id = ?", run_id));
+  });
+}
+
+int64_t Store::UncheckedEvaluations() const {
+  return TranslateSqlite(*impl_, [&] {
+    return impl_->database->execAndGet("SELECT count(*) FROM unchecked_evaluations").getInt64();
+  });
+}
+
+bool Store::HasBeen(const std::string& run_id, RunState state) const {
+  return TranslateSqlite(*impl_, [&] {
+    return impl_
+        ->Prepare("SELECT 1 FROM transitions WHERE run_id = ? AND to_state = ? LIMIT 1",
+                  run_id,
+                  ToString(state))
+        .executeStep();
+  });
+}
+
 std::vector<OpenAttempt> Store::OpenAttempts() const {
   return TranslateSqlite(*impl_, [&] {
     SQLite::Statement& query = impl_->Prepare(
@@ -111,9 +147,9 @@ std::optional<RunProgress> Store::LatestProgress(const std::string& run_id) cons
     if (!query.executeStep()) return std::nullopt;
     const Json body = Json::parse(query.getColumn(0).getString());
     RunProgress progress;
-    progress.samples_seen = body.value("samples_seen", int64_t{0});
-    progress.samples_per_second = body.value("samples_per_second", 0.0);
-    progress.loss = body.value("loss", 0.0);
+    progress.samples_seen = FindInteger(body, "samples_seen").value_or(0);
+    progress.samples_per_second = FindNumber(body, "samples_per_second").value_or(0);
+    progress.loss = FindNumber(body, "loss");
     return progress;
   });
 }
@@ -129,11 +165,13 @@ std::vector<MeasuredRates> Store::RatesAt(const std::string& executor,
         executor,
         host);
     while (attempts.executeStep()) {
+      const double rate = attempts.getColumn(4).getDouble();
+      if (!(rate > 0 && rate <= kMostSamplesPerSecond)) continue;
       measured[{attempts.getColumn(0).getInt64(),
                 attempts.getColumn(1).getString(),
                 attempts.getColumn(2).getInt64(),
                 attempts.getColumn(3).getInt64()}]
-          .push_back(attempts.getColumn(4).getDouble());
+          .push_back(rate);
     }
     std::vector<MeasuredRates> rates;
     for (auto& [key, values] : measured) {
@@ -159,8 +197,8 @@ std::vector<AttemptSpan> Store::AttemptSpans(double now) const {
         "SELECT run_id, attempt, executor, host, coalesce(device, ''), coalesce(threads, 0), "
         "coalesce(processes, 1), outcome IS NULL, "
         "coalesce(attempt_work.started_at, CASE WHEN job = '' THEN attempts.started_at END), "
-        "coalesce(ended_at, ?) - coalesce(attempt_waits.seconds, 0), attempts.started_at "
-        "FROM attempts LEFT JOIN attempt_work USING (run_id, attempt) "
+        "coalesce(ended_at, ?1) - coalesce(attempt_waits.seconds, 0), attempts.started_at, "
+        "coalesce(ended_at, ?1) FROM attempts LEFT JOIN attempt_work USING (run_id, attempt) "
         "LEFT JOIN attempt_waits USING (run_id, attempt) ORDER BY run_id, attempt",
         now);
     std::vector<AttemptSpan> spans;
@@ -176,8 +214,9 @@ std::vector<AttemptSpan> Store::AttemptSpans(double now) const {
       span.open = query.getColumn(7).getInt() != 0;
       span.started_at = query.getColumn(10).getDouble();
       if (!query.getColumn(8).isNull())
-        span.seconds =
-            std::max(0.0, query.getColumn(9).getDouble() - query.getColumn(8).getDouble());
+        span.seconds = SecondsOf(query.getColumn(8).getDouble(),
+                                 query.getColumn(9).getDouble(),
+                                 query.getColumn(11).getDouble() - span.started_at);
     }
     return spans;
   });
@@ -199,7 +238,8 @@ std::optional<ReportedFailure> Store::FailureOf(const std::string& run_id, int64
         attempt);
     if (!query.executeStep()) return std::nullopt;
     const Json body = Json::parse(query.getColumn(0).getString());
-    return ReportedFailure{body.value("class", "error"), body.value("message", "")};
+    return ReportedFailure{Printable(FindText(body, "class").value_or("error"), kMostClassBytes),
+                           Printable(FindText(body, "message").value_or(""))};
   });
 }
 

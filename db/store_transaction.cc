@@ -16,6 +16,18 @@ std::optional<Number> OptionalNumber(const Json& entry, const char* name) {
   return found == entry.end() ? std::nullopt : std::optional<Number>(found->get<Number>());
 }
 
+template <class Impl>
+bool IsKnownEvent(
+    Impl& impl, const std::string& run_id, int64_t attempt, int64_t seq, const std::string& body) {
+  return impl
+      .Prepare("SELECT 1 FROM events WHERE run_id = ? AND attempt = ? AND seq = ? AND body = ?",
+               run_id,
+               attempt,
+               seq,
+               body)
+      .executeStep();
+}
+
 }  // namespace
 
 StoreTransaction::StoreTransaction(Store& store) : store_(store) {
@@ -110,6 +122,11 @@ void StoreTransaction::Transition(const std::string& run_id,
                      {"message", message}});
 }
 
+void StoreTransaction::LoseResult(const std::string& run_id, const std::string& reason) {
+  ApplyJournalEntry(
+      {{"type", "result_lost"}, {"at", UnixTime()}, {"run_id", run_id}, {"reason", reason}});
+}
+
 void StoreTransaction::StartAttempt(const OpenAttempt& attempt) {
   Json entry = {{"type", "attempt_started"},
                 {"at", UnixTime()},
@@ -183,6 +200,17 @@ void StoreTransaction::ApplyJournalEntry(const Json& entry) {
           at,
           OptionalNumber<double>(entry, "predicted_seconds"),
           entry.value("provenance", Json::object()).dump());
+    } else if (type == "result_lost") {
+      impl.Execute(
+          "INSERT INTO transitions (run_id, at, from_state, to_state, reason) "
+          "SELECT run_id, ?, state, 'planned', ? FROM runs WHERE run_id = ?",
+          at,
+          entry.value("reason", ""),
+          run_id);
+      impl.Execute(
+          "UPDATE runs SET state = 'planned', failure_class = '', message = '', checkpoint = '', "
+          "final_loss = NULL, train_seconds = 0 WHERE run_id = ?",
+          run_id);
     } else if (type == "attempt_ended") {
       impl.Execute(
           "UPDATE attempts SET ended_at = ?, outcome = ?, exit_code = ?, signal = ?, failure_class "
@@ -230,6 +258,8 @@ bool StoreTransaction::RecordEvaluation(const EvaluationResult& evaluation) {
                  CanonicalDump(ToJson(evaluation.spec)),
                  evaluation.seconds);
     const bool is_new = impl.database->getChanges() > 0;
+    if (!evaluation.checked)
+      impl.Execute("INSERT OR IGNORE INTO unchecked_evaluations VALUES (?)", evaluation.eval_id);
     for (const auto& [metric, measured] : evaluation.metrics) {
       impl.Execute("INSERT OR IGNORE INTO measurements VALUES (?, ?, ?, ?)",
                    evaluation.eval_id,
@@ -241,21 +271,35 @@ bool StoreTransaction::RecordEvaluation(const EvaluationResult& evaluation) {
   });
 }
 
-void StoreTransaction::RecordEvents(const std::string& run_id,
-                                    int64_t attempt,
-                                    const std::vector<Json>& events,
-                                    int64_t offset) {
-  TranslateSqlite(*store_.impl_, [&] {
+std::vector<int64_t> StoreTransaction::RecordEvents(const std::string& run_id,
+                                                    int64_t attempt,
+                                                    const std::vector<Json>& events,
+                                                    int64_t offset) {
+  return TranslateSqlite(*store_.impl_, [&] {
     Store::Impl& impl = *store_.impl_;
+    std::vector<int64_t> taken;
     for (const Json& event : events) {
+      const int64_t seq = FindInteger(event, "seq").value();
+      const std::string body = event.dump();
       impl.Execute("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)",
                    run_id,
                    attempt,
-                   AsInteger(event, "seq"),
-                   event.value("type", ""),
-                   event.dump());
+                   seq,
+                   FindText(event, "type").value(),
+                   body);
+      if (impl.database->getChanges() == 0 && !IsKnownEvent(impl, run_id, attempt, seq, body))
+        taken.push_back(seq);
     }
     impl.Execute("INSERT OR REPLACE INTO event_offsets VALUES (?, ?, ?)", run_id, attempt, offset);
+    return taken;
+  });
+}
+
+void StoreTransaction::ForgetEvaluation(const std::string& eval_id) {
+  TranslateSqlite(*store_.impl_, [&] {
+    store_.impl_->Execute("DELETE FROM unchecked_evaluations WHERE eval_id = ?", eval_id);
+    store_.impl_->Execute("DELETE FROM measurements WHERE eval_id = ?", eval_id);
+    store_.impl_->Execute("DELETE FROM evaluations WHERE eval_id = ?", eval_id);
   });
 }
 

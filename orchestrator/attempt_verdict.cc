@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/failure.h"
+#include "core/printable.h"
 #include "orchestrator/ingest.h"
 
 namespace sweep {
@@ -100,17 +101,33 @@ AttemptVerdict JudgeCause(const std::string& cause, bool checkpointed) {
   return verdict;
 }
 
+// The trainer says that it did its work, and left this in its place. To try it again would only
+// bring it again; the file is moved aside when somebody asks for that.
+AttemptVerdict JudgeBadResult(const std::string& what) {
+  AttemptVerdict verdict;
+  verdict.failure_class = "bad_result";
+  verdict.message = what;
+  return verdict;
+}
+
 AttemptVerdict Judge(const IngestedRun& ingested,
                      const std::optional<ReportedFailure>& reported,
                      const ProcessEnd& end,
+                     const std::string& missing,
                      bool checkpointed,
                      const std::string& log) {
   AttemptVerdict verdict;
   if (ingested.result) {
     const bool diverged = ingested.result->outcome == "diverged";
     verdict.verdict = diverged ? Verdict::kDiverged : Verdict::kTrained;
-    verdict.message = ingested.result->message;
-    if (diverged || end.asked_to_stop || end.lost || end.exit_code == 0) return verdict;
+    verdict.message = Printable(ingested.result->message);
+    if (diverged || end.asked_to_stop || end.lost) return verdict;
+    if (end.exit_code == 0) {
+      if (missing.empty()) return verdict;
+      verdict.failure_class = "evaluation";
+      verdict.message = missing;
+      return verdict;
+    }
     // Trained, but the process went on to an evaluation that was broken off or failed.
     if (IsInterruption(end.cause)) {
       verdict.failure_class = end.cause;
@@ -126,6 +143,8 @@ AttemptVerdict Judge(const IngestedRun& ingested,
     }
     return verdict;
   }
+  if (!ingested.bad_result.empty() && !end.asked_to_stop && !end.lost)
+    return JudgeBadResult(ingested.bad_result);
   if (!end.cause.empty() && !end.asked_to_stop) return JudgeCause(end.cause, checkpointed);
   if (end.asked_to_stop || end.lost || FoundAnother(end) ||
       end.exit_code == static_cast<int>(FailureCode::kInterrupted)) {
@@ -136,6 +155,25 @@ AttemptVerdict Judge(const IngestedRun& ingested,
   }
   if (FoundNoRoom(reported)) return JudgeDiskFull(*reported);
   return JudgeFailure(reported, end, log);
+}
+
+// Evaluations that were asked for and are not in the store; empty: none.
+std::string MissingText(const Store& store,
+                        const std::string& run_id,
+                        const std::vector<const EvaluationRequest*>& asked) {
+  const IdSet finished = store.FinishedEvaluations(run_id);
+  std::string files;
+  for (const EvaluationRequest* evaluation : asked) {
+    if (finished.contains(evaluation->eval_id)) continue;
+    const auto path = store.run_directory(run_id).evaluation(evaluation->eval_id);
+    files += fmt::format(
+        "{}{} ({})", files.empty() ? "" : ", ", path.string(), evaluation->eval_dataset);
+  }
+  if (files.empty()) return files;
+  return fmt::format(
+      "the trainer ended well, but not there or damaged: {}; the next `sweep run` "
+      "makes them again",
+      files);
 }
 
 std::string OutcomeWord(const AttemptVerdict& verdict, const ProcessEnd& end) {
@@ -199,12 +237,18 @@ AttemptVerdict CloseAttempt(const Store& store,
                             const std::string& run_id,
                             int64_t attempt,
                             const ProcessEnd& end,
+                            const std::vector<const EvaluationRequest*>& asked,
                             std::vector<std::string>& notes) {
   const IngestedRun ingested = IngestRun(store, transaction, run_id);
-  notes.insert(notes.end(), ingested.warnings.begin(), ingested.warnings.end());
+  const std::vector<std::string> warnings = ingested.Warnings();
+  notes.insert(notes.end(), warnings.begin(), warnings.end());
   const std::string log = (store.run_directory(run_id).attempt(attempt) / "stderr.log").string();
-  AttemptVerdict verdict = Judge(
-      ingested, store.FailureOf(run_id, attempt), end, store.HasCheckpointed(run_id, attempt), log);
+  AttemptVerdict verdict = Judge(ingested,
+                                 store.FailureOf(run_id, attempt),
+                                 end,
+                                 MissingText(store, run_id, asked),
+                                 store.HasCheckpointed(run_id, attempt),
+                                 log);
   transaction.EndAttempt(run_id,
                          attempt,
                          {OutcomeWord(verdict, end),

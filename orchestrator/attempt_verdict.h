@@ -38,13 +38,14 @@ struct AttemptVerdict {
 };
 
 /// Takes in what the run's folder holds, decides what the attempt achieved - from its files first,
-/// then from how the process ended - and records the attempt's end and the run's new state. `notes`
-/// receives warnings.
+/// then from how the process ended - and records the attempt's end and the run's new state. `asked`
+/// is what it was to evaluate, as far as that is known; `notes` receives warnings.
 AttemptVerdict CloseAttempt(const Store& store,
                             StoreTransaction& transaction,
                             const std::string& run_id,
                             int64_t attempt,
                             const ProcessEnd& end,
+                            const std::vector<const EvaluationRequest*>& asked,
                             std::vector<std::string>& notes);
 
 }  // namespace sweep

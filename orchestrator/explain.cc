@@ -115,10 +115,10 @@ std::string WhyAtWork(const Store& store, const std::string& run_id, RunState st
   }
   std::string text = fmt::format("It is {}: {}.", ToString(state), LastReason(store, run_id));
   if (const auto progress = store.LatestProgress(run_id); state == RunState::kRunning && progress) {
-    text += fmt::format(" It has seen {} samples of its segment, {} a second, loss {:.4g}.",
+    text += fmt::format(" It has seen {} samples of its segment, {} a second, loss {}.",
                         HumanCount(static_cast<double>(progress->samples_seen)),
                         HumanCount(progress->samples_per_second),
-                        progress->loss);
+                        progress->loss ? fmt::format("{:.4g}", *progress->loss) : "not finite");
   }
   return text;
 }

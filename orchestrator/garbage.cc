@@ -1,14 +1,11 @@
 #include "orchestrator/garbage.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <map>
 #include <set>
 
 #include "core/failure.h"
+#include "core/file_lock.h"
 #include "core/run_directory.h"
 #include "db/stored_files.h"
 #include "orchestrator/sweep_job.h"
@@ -36,14 +33,6 @@ bool IsOld(const fs::path& path) {
   std::error_code gone;
   const auto written = fs::last_write_time(path, gone);
   return !gone && fs::file_time_type::clock::now() - written > kOld;
-}
-
-bool IsLocked(const fs::path& lock) {
-  const int fd = ::open(lock.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  const bool locked = ::flock(fd, LOCK_SH | LOCK_NB) != 0;
-  ::close(fd);
-  return locked;
 }
 
 // Files that WriteFileAtomic, and folders that a checkpoint, did not come to rename.

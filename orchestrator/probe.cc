@@ -25,6 +25,20 @@ std::string LastLine(const std::string& text) {
   return text.substr(before + 1, end - before);
 }
 
+bool IsRate(double samples_per_second) {
+  constexpr double kMostSamplesPerSecond = 1e12;
+  return samples_per_second > 0 && samples_per_second <= kMostSamplesPerSecond;
+}
+
+// What a trainer's bench printed last; null where that is no JSON.
+Json ReportIn(const std::string& output) {
+  try {
+    return ParseJson(LastLine(output), "bench");
+  } catch (const Malformed&) {
+    return nullptr;
+  }
+}
+
 }  // namespace
 
 ProbeRequest ProbeRequestFor(const RunSpec& spec, int64_t threads, const std::string& device) {
@@ -40,7 +54,8 @@ std::vector<Probe> LoadProbes(const std::filesystem::path& store) {
     if (entry.path().filename() != kProbeFile) continue;
     try {
       const std::string path = entry.path().string();
-      probes.push_back(FieldsFromJson<Probe>(ReadJsonFile(path), path));
+      const auto probe = FieldsFromJson<Probe>(ReadJsonFile(path), path);
+      if (IsRate(probe.samples_per_second)) probes.push_back(probe);
     } catch (const Failure&) {
       // A cache: what cannot be read is measured again.
     }
@@ -71,8 +86,9 @@ Probe RunProbe(const std::filesystem::path& store,
                                   std::string(kSeconds)})
     words.push_back(word);
   const CommandResult result = RunCommand(words, kPatience);
-  const Json report = Json::parse(LastLine(result.out), nullptr, /*allow_exceptions=*/false);
-  if (!result.ok() || !report.is_object() || !report.contains("images_per_second")) {
+  const Json report = ReportIn(result.out);
+  const std::optional<double> rate = FindNumber(report, "images_per_second");
+  if (!result.ok() || !rate || !IsRate(*rate)) {
     throw Failure(FailureCode::kUsage,
                   fmt::format("no probe: `{} bench` {}: {}",
                               words.front(),
@@ -83,8 +99,8 @@ Probe RunProbe(const std::filesystem::path& store,
   probe.host = HostName();
   probe.at = UnixTime();
   probe.request = request;
-  probe.device = report.value("device", "");
-  probe.samples_per_second = report.at("images_per_second");
+  probe.device = FindText(report, "device").value_or("");
+  probe.samples_per_second = *rate;
   probe.report = report;
   WriteFileAtomic(folder / kProbeFile, FieldsToJson(probe).dump(1) + "\n");
   return probe;

@@ -1,9 +1,6 @@
 #include "orchestrator/recovery.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -12,6 +9,7 @@
 
 #include "core/canonical_fields.h"
 #include "core/failure.h"
+#include "core/file_lock.h"
 #include "core/files.h"
 #include "core/hash.h"
 #include "db/lease.h"
@@ -99,14 +97,6 @@ void WaitForOrphan(const OpenAttempt& attempt, std::vector<std::string>& notes) 
   }
 }
 
-bool IsLocked(const std::filesystem::path& lock) {
-  const int fd = ::open(lock.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  const bool locked = ::flock(fd, LOCK_EX | LOCK_NB) != 0;
-  ::close(fd);
-  return locked;
-}
-
 // A trainer whose start was not recorded has been told to stop too; its lock says whether it still
 // saves.
 void WaitForLock(const RunDirectory& directory) {
@@ -141,7 +131,7 @@ void CloseOpenAttempts(Store& store, std::vector<std::string>& notes) {
     StoreTransaction transaction(store);
     ProcessEnd end;
     end.lost = true;
-    CloseAttempt(store, transaction, open.run_id, open.attempt, end, notes);
+    CloseAttempt(store, transaction, open.run_id, open.attempt, end, /*asked=*/{}, notes);
     transaction.Commit();
   }
 }
@@ -198,7 +188,8 @@ void RebuildDatabase(const std::filesystem::path& root, std::vector<std::string>
   StoreTransaction transaction(*store);
   for (const auto& [run_id, state] : store->States()) {
     const IngestedRun ingested = IngestRun(*store, transaction, run_id);
-    notes.insert(notes.end(), ingested.warnings.begin(), ingested.warnings.end());
+    const std::vector<std::string> warnings = ingested.Warnings();
+    notes.insert(notes.end(), warnings.begin(), warnings.end());
   }
   transaction.Commit();
 }

@@ -12,6 +12,7 @@
 #include "orchestrator/data_files.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/local_executor.h"
+#include "orchestrator/lost_files.h"
 #include "orchestrator/recovery.h"
 #include "orchestrator/sweep_file/expand.h"
 
@@ -26,9 +27,10 @@ SweepJob MakeJob(const SweepFile& file, const RunSweepOptions& options) {
   return job;
 }
 
-std::unique_ptr<Store> OpenStore(const std::filesystem::path& root) {
+std::unique_ptr<Store> OpenStore(const std::filesystem::path& root, const SweepRow& sweep) {
   std::vector<std::string> notes;
   std::unique_ptr<Store> store = OpenForWriting(root, notes);
+  ForgetLostFiles(*store, sweep, notes);
   for (const std::string& note : notes) fmt::print(stderr, "{}\n", note);
   return store;
 }
@@ -135,7 +137,7 @@ SweepOutcome Execute(Store& store,
 SweepReport RunSweep(const RunSweepOptions& options) {
   const SweepFile file = ReadSweepFile(options.sweep_file, LoadCatalog(DataPath("")));
   SweepJob job = MakeJob(file, options);
-  const std::unique_ptr<Store> store = OpenStore(options.store);
+  const std::unique_ptr<Store> store = OpenStore(options.store, job.sweep);
   RunPlan plan(job.sweep, store->States(), store->FinishedEvaluations(), options.retry_failed);
   PredictCost(*store, plan, options.most_hours, job);
   AddSweepToStore(*store, job.sweep);

@@ -16,6 +16,7 @@
 #include "db/lease.h"
 #include "orchestrator/ingest.h"
 #include "orchestrator/retry_request.h"
+#include "orchestrator/run_folder.h"
 
 namespace sweep {
 namespace {
@@ -26,6 +27,32 @@ constexpr auto kRequestsEvery = std::chrono::seconds(1);
 // A lost node's trainer may still work; the lease of a dead one on NFSv4 runs out after 90 s.
 constexpr double kLockWaitSeconds = 120;
 constexpr const char* kTrainerName = "clip_train";
+
+// Does `read` find a file as it should be?
+template <class Read>
+bool IsWhole(const Read& read) {
+  try {
+    return read();
+  } catch (const Failure& failure) {
+    if (!IsAboutTheFile(failure)) throw;
+    return false;
+  }
+}
+
+bool HasCompleted(const RunDirectory& directory, const RunRow& run) {
+  return IsWhole([&] {
+    const auto result = ReadResultOf(directory, run.run_id, run.spec.samples_seen);
+    if (result) RequireCheckpoint(directory, *result);
+    return result && result->outcome == "completed";
+  });
+}
+
+bool HasEvaluation(const RunDirectory& directory, const RunRow& run, const std::string& eval_id) {
+  return IsWhole([&] {
+    (void)ReadEvaluationOf(directory, run.run_id, run.spec.samples_seen, eval_id);
+    return true;
+  });
+}
 
 bool IsExecutable(const std::filesystem::path& path) {
   return std::filesystem::is_regular_file(path) && ::access(path.c_str(), X_OK) == 0;
@@ -104,9 +131,21 @@ void Scheduler::AdoptOngoing() {
                       open.executor,
                       open.job));
     }
+    MendInputs(*work, open.attempt);
     executor_.Adopt(JobFor(open.run_id, open.attempt), {open.host, open.pid, open.job});
     active_[open.run_id] = Active{*work, std::chrono::steady_clock::now(), true};
   }
+}
+
+// What a job that waits in a queue will read when it starts may have been damaged meanwhile.
+void Scheduler::MendInputs(const RunWork& work, int64_t attempt) {
+  const RunDirectory directory = store_.run_directory(work.run->run_id);
+  const std::vector<std::string> damaged = MoveDamagedInputs(directory, work.run->run_id, attempt);
+  if (damaged.empty()) return;
+  Warn(damaged);
+  Start start{work, RequestFor(work)};
+  start.request.attempt = attempt;
+  WriteRequests({start});
 }
 
 // Left by `sweep retry` while we hold the store.
@@ -128,20 +167,50 @@ void Scheduler::StartReady() {
   for (size_t room = executor_.Room(); starts.size() < room;) {
     const std::optional<RunWork> work = plan_.TakeReady();
     if (!work) break;
-    if (IsDoneAlready(*work)) {
-      plan_.Done(work->run->run_id);
-      ++outcome_.completed;
-    } else if (!executor_.Reserve(work->run->run_id, PredictedMemory(*work))) {
-      plan_.PutBack(*work);  // its turn comes before that of smaller ones
-      break;
-    } else {
-      starts.push_back({*work, RequestFor(*work)});
-    }
+    const Readiness readiness = MakeReady(*work);
+    if (readiness == Readiness::kNoRoom) break;
+    if (readiness == Readiness::kReady) starts.push_back({*work, RequestFor(*work)});
   }
   if (starts.empty()) return;
   RecordIntents(starts);
   WriteRequests(starts);
   StartAttempts(starts);
+}
+
+// A run in whose folder nothing can be read or moved fails alone.
+Scheduler::Readiness Scheduler::MakeReady(const RunWork& work) {
+  try {
+    if (IsDoneAlready(work)) {
+      plan_.Done(work.run->run_id);
+      ++outcome_.completed;
+      return Readiness::kDone;
+    }
+    ClearFolder(work);
+  } catch (const Failure& failure) {
+    if (!IsAboutTheFile(failure)) throw;
+    GiveUp(work, failure.what());
+    return Readiness::kBroken;
+  }
+  if (executor_.Reserve(work.run->run_id, PredictedMemory(work))) return Readiness::kReady;
+  plan_.PutBack(work);  // its turn comes before that of smaller ones
+  return Readiness::kNoRoom;
+}
+
+void Scheduler::GiveUp(const RunWork& work, const std::string& why) {
+  const std::string& run_id = work.run->run_id;
+  AttemptVerdict verdict;
+  verdict.failure_class = "io";
+  verdict.message = why;
+  if (work.train) {
+    StoreTransaction transaction(store_);
+    if (store_.FindRun(run_id)->state != RunState::kPlanned)
+      transaction.Transition(run_id, RunState::kPlanned, "retried");
+    transaction.Transition(
+        run_id, RunState::kFailed, "its folder cannot be used", verdict.failure_class, why);
+    transaction.Commit();
+  }
+  plan_.Failed(run_id);
+  Count(*work.run, verdict);
 }
 
 // What an attempt that the store lost sight of has left is as good as any: `sweep` was killed
@@ -150,10 +219,9 @@ bool Scheduler::IsDoneAlready(const RunWork& work) {
   const std::string& run_id = work.run->run_id;
   const RunDirectory directory = store_.run_directory(run_id);
   if (directory.AttemptNumbers().empty()) return false;
-  const std::optional<RunResult> result = ReadResult(directory);
-  if (!result || result->outcome != "completed") return false;
+  if (!HasCompleted(directory, *work.run)) return false;
   for (const EvaluationRequest* evaluation : work.evaluations) {
-    if (!std::filesystem::exists(directory.evaluation(evaluation->eval_id))) return false;
+    if (!HasEvaluation(directory, *work.run, evaluation->eval_id)) return false;
   }
   StoreTransaction transaction(store_);
   (void)IngestRun(store_, transaction, run_id);
@@ -164,10 +232,10 @@ bool Scheduler::IsDoneAlready(const RunWork& work) {
 
 AttemptRequest Scheduler::RequestFor(const RunWork& work) const {
   const RunRow& run = *work.run;
-  const std::vector<int64_t> earlier = store_.run_directory(run.run_id).AttemptNumbers();
+  const std::optional<RunRecord> known = store_.FindRun(run.run_id);
   AttemptRequest request;
   request.run_id = run.run_id;
-  request.attempt = earlier.empty() ? 1 : earlier.back() + 1;
+  request.attempt = store_.run_directory(run.run_id).NextAttempt(known ? known->attempts : 0);
   request.device = job_.trainer.device;
   request.threads = job_.executor.threads_per_run;
   request.processes = job_.executor.processes();
@@ -217,6 +285,17 @@ void Scheduler::RecordIntents(const std::vector<Start>& starts) {
     intents.Transition(run_id, RunState::kSubmitting, fmt::format("attempt {}", request.attempt));
   }
   intents.Commit();
+}
+
+// Before the intents are recorded, which say that a run that diverged is tried again.
+void Scheduler::ClearFolder(const RunWork& work) {
+  store_.RequireHeld();
+  const RunRow& run = *work.run;
+  ExpectedFolder expected{run.run_id, run.spec.samples_seen, work.train, false};
+  expected.again = work.train && store_.HasBeen(run.run_id, RunState::kDiverged);
+  for (const EvaluationRequest* evaluation : work.evaluations)
+    expected.evaluations.push_back(evaluation->eval_id);
+  Warn(ClearTheWay(store_.run_directory(run.run_id), expected));
 }
 
 void Scheduler::WriteRequests(const std::vector<Start>& starts) {
@@ -283,7 +362,7 @@ std::map<std::string, std::string> Scheduler::LocationsFor(const RunRow& run) co
   const RunDirectory parent = store_.run_directory(start.run_id);
   for (const int64_t attempt : parent.AttemptNumbers()) {
     const auto checkpoint = parent.checkpoints(attempt) / CheckpointName(start.samples_seen);
-    if (std::filesystem::exists(checkpoint))
+    if (IsTaken(checkpoint))
       locations[start.run_id] = std::filesystem::absolute(checkpoint).string();
   }
   return locations;
@@ -300,8 +379,10 @@ void Scheduler::TakeInNews(std::chrono::milliseconds wait) {
       switch (news.kind) {
         case AttemptNews::Kind::kEnded: {
           const ProcessEnd end{news.exit_code, news.signal, news.cause, stopping_, false};
+          const auto& asked = active_.at(news.run_id).work.evaluations;
           ends.emplace_back(
-              news, CloseAttempt(store_, transaction, news.run_id, news.attempt, end, warnings));
+              news,
+              CloseAttempt(store_, transaction, news.run_id, news.attempt, end, asked, warnings));
           break;
         }
         case AttemptNews::Kind::kDropped:
@@ -315,7 +396,7 @@ void Scheduler::TakeInNews(std::chrono::milliseconds wait) {
     }
     transaction.Commit();
   }
-  for (const std::string& warning : warnings) progress_.Note("warning: " + warning);
+  Warn(warnings);
   for (const auto& [news, verdict] : ends) Settle(news, verdict);
   for (const std::string& note : executor_.TakeNotes()) progress_.Note(note);
 }
@@ -448,14 +529,25 @@ void Scheduler::TakeInProgress() {
   const auto now = std::chrono::steady_clock::now();
   if (now < next_progress_ || active_.empty()) return;
   next_progress_ = now + kProgressEvery;
+  std::vector<std::string> warnings;
   StoreTransaction transaction(store_);
   for (const auto& [run_id, active] : active_) {
-    if (active.recorded) (void)IngestRun(store_, transaction, run_id);
+    if (!active.recorded) continue;
+    // Files that are not whole may still be in the making.
+    const IngestedRun ingested = IngestRun(store_, transaction, run_id, EventsTaken::kSome);
+    warnings.insert(warnings.end(), ingested.bad_events.begin(), ingested.bad_events.end());
   }
   transaction.Commit();
+  Warn(warnings);
   for (const auto& [run_id, active] : active_) {
     if (const auto progress = store_.LatestProgress(run_id))
       progress_.RunAt(*active.work.run, *progress);
+  }
+}
+
+void Scheduler::Warn(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) {
+    if (warned_.insert(warning).second) progress_.Note("warning: " + warning);
   }
 }
 

@@ -50,9 +50,14 @@ class Scheduler {
   };
 
   void AdoptOngoing();
+  void MendInputs(const RunWork& work, int64_t attempt);
   void TakeInRequests();
   void StartReady();
   [[nodiscard]] bool IsDoneAlready(const RunWork& work);
+  enum class Readiness { kReady, kDone, kNoRoom, kBroken };
+  [[nodiscard]] Readiness MakeReady(const RunWork& work);
+  void GiveUp(const RunWork& work, const std::string& why);
+  void ClearFolder(const RunWork& work);
   struct Start {
     RunWork work;
     AttemptRequest request;
@@ -76,6 +81,7 @@ class Scheduler {
   [[nodiscard]] bool IsWorthRetrying(const RunRow& run, const AttemptVerdict& verdict);
   void Count(const RunRow& run, const AttemptVerdict& verdict);
   void TakeInProgress();
+  void Warn(const std::vector<std::string>& warnings);
   void StopEverything(const InterruptGuard& interrupts);
   [[nodiscard]] std::optional<double> PredictedSeconds(const RunWork& work) const;
   [[nodiscard]] double PredictedMemory(const RunWork& work) const;
@@ -94,7 +100,8 @@ class Scheduler {
   std::multimap<std::chrono::steady_clock::time_point, RunWork> delayed_;  // by when they may go on
   std::set<std::string> without_graphs_;  // runs, after they ran out of memory
   std::map<std::string, int64_t>
-      micro_batches_;  // by run, likewise; after that where steps were recorded
+      micro_batches_;             // by run, likewise; after that where steps were recorded
+  std::set<std::string> warned_;  // what is wrong with files, each told once
   std::chrono::steady_clock::time_point next_progress_;
   std::chrono::steady_clock::time_point next_requests_;
   bool stopping_ = false;

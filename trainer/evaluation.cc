@@ -42,8 +42,7 @@ class Evaluator {
     result.eval_dataset = request.eval_dataset;
     result.spec = request.spec;
     result.seconds = elapsed.count();
-    PublishFileOnce(context_.directory.evaluation(request.eval_id),
-                    FieldsToJson(result).dump(2) + "\n");
+    PublishFileOnce(context_.directory.evaluation(request.eval_id), EvaluationFileText(result));
     context_.events.Write("evaluation",
                           {{"eval_id", request.eval_id},
                            {"eval_dataset", request.eval_dataset},

@@ -18,7 +18,8 @@ int64_t LastSeq(std::string_view text) {
   while (!text.empty()) {
     const size_t end = text.find('\n');
     const EventLine line = ParseEventLine(text.substr(0, end));
-    if (line.status == EventLine::Status::kWhole) last = line.event.value("seq", last);
+    if (line.status == EventLine::Status::kWhole)
+      last = FindInteger(line.event, "seq").value_or(last);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
   }
   return last;

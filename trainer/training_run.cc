@@ -442,7 +442,7 @@ class TrainingRun {
     } else {
       result.message = message_;
     }
-    PublishFileOnce(context_.directory.result(), FieldsToJson(result).dump(2) + "\n");
+    PublishFileOnce(context_.directory.result(), ResultFileText(result));
   }
 
   [[nodiscard]] int64_t rank() const {

@@ -17,12 +17,21 @@ void PrintNotes(const std::vector<std::string>& notes) {
 int Check(const GlobalOptions& global) {
   const Store store(global.store, Store::Access::kRead);
   const std::string report = store.IntegrityReport();
+  const int64_t unchecked = report == "ok" ? store.UncheckedEvaluations() : 0;
   if (global.json) {
-    fmt::print(
-        "{}\n",
-        Json{{"schema", "sweep.db_check/1"}, {"ok", report == "ok"}, {"report", report}}.dump());
+    fmt::print("{}\n",
+               Json{{"schema", "sweep.db_check/1"},
+                    {"ok", report == "ok"},
+                    {"report", report},
+                    {"evaluations_without_checksum", unchecked}}
+                   .dump());
   } else {
     fmt::print("{}: {}\n", (store.root() / "sweep.db").string(), report);
+    if (unchecked > 0)
+      fmt::print(
+          "{} evaluations come from files without a checksum: damage to these would not be "
+          "noticed (`sweep export evaluations` lists them)\n",
+          unchecked);
   }
   if (report == "ok") return 0;
   throw Failure(FailureCode::kDatabase,

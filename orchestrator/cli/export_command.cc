@@ -27,6 +27,10 @@ const std::map<std::string, std::string>& Exports() {
       {"steps", "SELECT * FROM training_steps ORDER BY run_id, attempt, seq"},
       {"transitions", "SELECT * FROM transitions ORDER BY transition_id"},
       {"attempts", "SELECT * FROM attempts ORDER BY run_id, attempt"},
+      {"evaluations",
+       "SELECT run_id, eval_id, segment_samples_seen, task, eval_dataset, seconds, "
+       "eval_id NOT IN (SELECT eval_id FROM unchecked_evaluations) AS checked "
+       "FROM evaluations ORDER BY run_id, eval_id"},
   };
   return exports;
 }
@@ -58,7 +62,9 @@ void AddExportCommand(CLI::App& app, const GlobalOptions& global, Action& action
       "  sweep export steps -o losses.csv       the loss curves");
   std::vector<std::string> names;
   for (const auto& [name, sql] : Exports()) names.push_back(name);
-  command->add_option("what", options->what, "points, runs, steps, transitions or attempts")
+  command
+      ->add_option(
+          "what", options->what, "points, runs, steps, transitions, attempts or evaluations")
       ->check(CLI::IsMember(names))
       ->capture_default_str();
   command->add_option("--format", options->format, "csv or jsonl")

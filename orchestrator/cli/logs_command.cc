@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "core/failure.h"
+#include "core/files.h"
 #include "core/run_directory.h"
 #include "db/store.h"
 #include "orchestrator/cli/command.h"
@@ -22,13 +23,21 @@ struct LogsOptions {
   bool follow = false;
 };
 
+// A pipe in its place would be waited for. What is followed need not be there yet.
+bool CanBeShown(const std::filesystem::path& log, bool follow) {
+  if (!IsTaken(log)) return follow;
+  std::error_code unknown;
+  if (std::filesystem::is_regular_file(log, unknown)) return true;
+  throw Failure(FailureCode::kData, fmt::format("{} is not a regular file", log.string()));
+}
+
 int Logs(const GlobalOptions& global, const LogsOptions& options) {
   const Store store(global.store, Store::Access::kRead);
   const RunDirectory directory = store.run_directory(FindRunId(store, options.run));
   const std::vector<int64_t> attempts = directory.AttemptNumbers();
   if (attempts.empty()) throw Failure(FailureCode::kUsage, "that run has no attempt yet");
   const int64_t attempt = options.attempt > 0 ? options.attempt : attempts.back();
-  if (!std::filesystem::exists(directory.attempt(attempt))) {
+  if (!IsTaken(directory.attempt(attempt))) {
     throw Failure(
         FailureCode::kUsage,
         fmt::format("that run has no attempt {}, only 1 to {}", attempt, attempts.back()));
@@ -37,7 +46,7 @@ int Logs(const GlobalOptions& global, const LogsOptions& options) {
   if (options.follow) words.push_back("-F");
   for (const char* name : {"stdout.log", "stderr.log"}) {
     const std::filesystem::path log = directory.attempt(attempt) / name;
-    if (options.follow || std::filesystem::exists(log)) words.push_back(log.string());
+    if (CanBeShown(log, options.follow)) words.push_back(log.string());
   }
   if (words.size() == 3) throw Failure(FailureCode::kUsage, "that attempt has no logs yet");
   std::vector<char*> pointers;

@@ -1,6 +1,8 @@
 """From JSON to a law with the real trainer on real images; skipped where clip_train was not built."""
+import glob
 import json
 import os
+import shutil
 import signal
 import subprocess
 import unittest
@@ -54,6 +56,26 @@ class RealTrainingTest(SweepTest):
         again = self.sweep_json("fit", "--metric", "acc1")["fits"]
         self.assertEqual(again[0]["estimates"], fits["items"]["estimates"])
         self.assertEqual(self.sweep_json("run", file)["already_done"], 6)
+
+    def test_files_of_a_finished_run_that_are_lost_are_made_again_from_its_checkpoint(self):
+        file = self.write_sweep(grid_sweep(grid={"model": ["scenes-xs"], "samples_seen": [2048]}, fits=[]))
+        self.sweep("run", file)
+        expected = self.points()
+        runs = os.path.join(self.store, "runs")
+        run = os.path.join(runs, os.listdir(runs)[0])
+        evaluation = os.path.join(run, "evaluations", sorted(os.listdir(os.path.join(run, "evaluations")))[0])
+        for lost in (evaluation, os.path.join(run, "result.json")):
+            os.truncate(lost, 99)
+            self.assertEqual(self.sweep_json("run", file)["completed"], 1)
+            self.assertIn(lost, self.last_stderr)
+            self.assertEqual(self.points(), expected)
+        self.assertEqual(self.sweep_json("db", "check")["evaluations_without_checksum"], 0)
+        steps = [json.loads(line)["attempt"] for line in self.sweep("export", "steps", "--format", "jsonl").splitlines()]
+        self.assertEqual(set(steps), {1}, "nothing was trained again")
+        for checkpoints in glob.glob(os.path.join(run, "attempts/*/checkpoints")):
+            shutil.rmtree(checkpoints)
+        os.unlink(evaluation)
+        self.assertIn("no valid checkpoint after 2048 samples", self.sweep("run", file, expect=3))
 
     def test_two_processes_give_the_points_of_one(self):
         grid = {"model": ["scenes-s"], "samples_seen": [8192]}

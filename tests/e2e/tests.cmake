@@ -17,6 +17,11 @@ sweep_add_e2e(scripted_slurm_e2e scripted_slurm_test.py LABELS e2e TIMEOUT 300)
 sweep_add_e2e(cooldown_e2e cooldown_test.py LABELS e2e TIMEOUT 300)
 sweep_add_e2e(law_e2e real_training_test.py LABELS e2e TIMEOUT 900)
 sweep_add_e2e(shards_e2e shards_test.py LABELS e2e TIMEOUT 300)
+# Damaged and foreign files in the folders of runs, and trainers that lie.
+sweep_add_e2e(foreign_files_e2e foreign_files_test.py LABELS crash TIMEOUT 600
+  ENVIRONMENT "SWEEP_SANITIZE=${SWEEP_SANITIZE}")
+sweep_add_e2e(lying_trainers_e2e lying_trainers_test.py LABELS crash TIMEOUT 300 ENVIRONMENT "LYING_TRAINERS=12")
+sweep_add_e2e(lying_trainers_long lying_trainers_test.py LABELS "crash;long" TIMEOUT 3600 ENVIRONMENT "LYING_TRAINERS=200")
 # A real task-spooler; skipped where it is not installed.
 sweep_add_e2e(command_e2e command_executor_test.py LABELS e2e TIMEOUT 300)
 # A real Slurm on this machine; skipped where its packages are missing or the user is not root.

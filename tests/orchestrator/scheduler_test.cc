@@ -154,6 +154,48 @@ TEST_CASE("A run that was done by an attempt the store lost sight of is not star
   CHECK(Store(directory.path(), Store::Access::kRead).Points().rows.size() == 1);
 }
 
+TEST_CASE("What a job in a queue is to read is written again where it was damaged meanwhile") {
+  const TemporaryDirectory directory;
+  const RunRow run = RunWithEvaluation(0);
+  const RunDirectory files(directory.path() / "runs" / run.run_id);
+  {
+    std::vector<std::string> notes;
+    const auto store = OpenForWriting(directory.path(), notes);
+    SweepJob job;
+    static_cast<SweepRow&>(job.sweep) = SampleSweepRow({run});
+    AddSweepToStore(*store, job.sweep);
+    StoreTransaction transaction(*store);
+    transaction.Transition(run.run_id, RunState::kSubmitting, "attempt 1");
+    transaction.StartAttempt({run.run_id, 1, "fake", "", 0, "7"});
+    transaction.Commit();
+  }
+  MakeDirectories(files.attempt(1));
+  MakeDirectories(files.evaluations());
+  std::ofstream(files.spec()) << R"({"schema":1})";
+  std::ofstream(files.request(1)) << R"({"schema":"sweep.att)";
+  CHECK(RunOnce(directory.path(), {run}, TrainWell).outcome.completed == 1);
+  CHECK(std::filesystem::exists(files.spec().string() + ".damaged"));
+  CHECK(std::filesystem::exists(files.request(1).string() + ".damaged"));
+  CHECK(ReadAttemptRequest(files, 1).evaluations.size() == 1);
+}
+
+TEST_CASE("A diverged run that is tried again trains again") {
+  const TemporaryDirectory directory;
+  const RunRow run = RunWithEvaluation(0);
+  const auto diverge = [](const RunDirectory& where, const AttemptRequest& request) {
+    RunResult result;
+    result.run_id = request.run_id;
+    result.attempt = request.attempt;
+    result.outcome = "diverged";
+    PublishFileOnce(where.result(), ResultFileText(result));
+    return 0;
+  };
+  CHECK(RunOnce(directory.path(), {run}, diverge).outcome.diverged == 1);
+  CHECK(RunOnce(directory.path(), {run}, TrainWell, /*retry_failed=*/true).outcome.completed == 1);
+  const RunDirectory files(directory.path() / "runs" / run.run_id);
+  CHECK(std::filesystem::exists(files.result().string() + ".diverged"));
+}
+
 TEST_CASE("A run that another trainer holds has not failed, and is done when that one is gone") {
   const TemporaryDirectory directory;
   const RunRow run = RunWithEvaluation(0);
