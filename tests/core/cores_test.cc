@@ -21,7 +21,7 @@ void Write(const std::filesystem::path& path, const std::string& content) {
 TEST_CASE("A process bound to one core may use one core") {
   cpu_set_t before;
   REQUIRE(::sched_getaffinity(0, sizeof(before), &before) == 0);
-  int core = 0;
+  size_t core = 0;
   while (!CPU_ISSET(core, &before)) ++core;
   cpu_set_t one;
   CPU_ZERO(&one);
