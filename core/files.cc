@@ -42,6 +42,13 @@ class TemporaryFile {
     if (::fsync(fd_.get()) != 0) ThrowFileError("cannot sync", path_, errno);
   }
 
+  // Holds no descriptor any more; `Reopen` takes one again.
+  void Close() { fd_.Close(); }
+  void Reopen() {
+    fd_ = Descriptor(::open(path_.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (fd_.get() < 0) ThrowFileError("cannot open", path_, errno);
+  }
+
   // Gives it its name; false where there is a file of that name.
   [[nodiscard]] bool LinkTo(const std::filesystem::path& target) const {
     if (::link(path_.c_str(), target.c_str()) == 0) return true;
@@ -173,10 +180,15 @@ void DurableBatch::Make(const std::filesystem::path& folder) {
 
 void DurableBatch::Publish(const std::filesystem::path& path, std::string_view content) {
   files_.push_back({path, std::make_unique<TemporaryFile>(path, content)});
+  files_.back().temporary->Close();
 }
 
 void DurableBatch::Commit() {
-  for (const NewFile& file : files_) file.temporary->Sync();
+  for (const NewFile& file : files_) {
+    file.temporary->Reopen();
+    file.temporary->Sync();
+    file.temporary->Close();
+  }
   for (const NewFile& file : files_) {
     if (file.temporary->LinkTo(file.path)) changed_.insert(file.path.parent_path());
   }

@@ -26,7 +26,8 @@ void MakeDirectories(const std::filesystem::path& path);
 
 /// New folders and files that become durable together: what each of them needs alone, a sync after
 /// every step, a file system's journal would write down many times over. Nothing of it is promised
-/// before Commit returns; after a crash some may be there, but no file in part.
+/// before Commit returns; after a crash some may be there, but no file in part. It holds no
+/// descriptor between its calls, so that its size is not bounded by the limit of open files.
 class DurableBatch {
  public:
   DurableBatch();

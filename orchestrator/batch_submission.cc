@@ -6,12 +6,15 @@
 #include <sstream>
 #include <string_view>
 
+#include "core/failure.h"
 #include "core/files.h"
 #include "core/run_directory.h"
 
 namespace sweep {
 namespace {
 
+constexpr int64_t kMostExitBytes = 4096;
+constexpr int kMostExitCode = 255;
 constexpr size_t kTokenDigits = 9;  // with "sweep-" the 15 characters that PBS takes for a name
 
 std::string NewToken() {
@@ -29,10 +32,29 @@ std::string ShellQuoted(const std::string& word) {
   return quoted + "'";
 }
 
+// A task is a line of two columns, and `sbatch` takes a path in a line of its own.
+void RequireLinePath(const std::filesystem::path& path) {
+  if (path.string().find_first_of("\n\r\t") == std::string::npos) return;
+  throw Failure(FailureCode::kUsage,
+                "the store's path has a newline, carriage return or tab in it, which a scheduler's "
+                "job cannot be given: move the store to a path without");
+}
+
 }  // namespace
 
 const char* const kJobShell = R"sh(
-write_exit() { printf '%s\n' "$*" >"$folder/exit.new" && mv "$folder/exit.new" "$folder/exit"; }
+# Whole or not there, also after a loss of power. `sync` of a file is coreutils 8.24; an older one
+# syncs all. A link or folder under the name is replaced or refused, never followed.
+publish() {
+  local new="$1.new.$$"
+  rm -f "$new"
+  printf '%s\n' "$2" >"$new" && { sync "$new" 2>/dev/null || sync; } && mv -fT "$new" "$1" &&
+    { sync "${1%/*}" 2>/dev/null || true; }
+}
+write_exit() { publish "$folder/exit" "$*"; }
+
+# What the shell that handed the job over inherited from a launcher of its own is not about it.
+unset RANK LOCAL_RANK WORLD_SIZE LOCAL_WORLD_SIZE GROUP_RANK NODE_RANK MASTER_ADDR MASTER_PORT
 
 await_child() {
   wait $child
@@ -60,9 +82,12 @@ std::string BatchSubmission::Add(const AttemptJob& job) {
 }
 
 void BatchSubmission::Write(const std::string& launcher, const std::string& body) const {
+  RequireLinePath(folder_);
   std::string tasks;
-  for (const AttemptJob& job : jobs_)
+  for (const AttemptJob& job : jobs_) {
+    RequireLinePath(job.run_directory);
     tasks += fmt::format("{}\t{}\n", job.run_directory.string(), job.attempt);
+  }
   std::string trainer = launcher;
   const std::vector<std::string>& argv = jobs_.front().argv;
   for (size_t i = 0; i + 2 < argv.size(); ++i)  // the last two are the run's folder and attempt
@@ -85,7 +110,7 @@ std::optional<std::string> BatchSubmission::AcceptedAs() const {
   if (!std::filesystem::exists(folder_ / "accepted")) return std::nullopt;
   std::string job;
   std::istringstream(ReadFile(folder_ / "accepted")) >> job;
-  return job;
+  return job.empty() ? std::nullopt : std::optional(job);
 }
 
 void BatchSubmission::Revoke() const {
@@ -105,8 +130,14 @@ std::optional<BatchExit> ReadBatchExit(const std::filesystem::path& run_director
                                        int64_t attempt) {
   const std::filesystem::path path = RunDirectory(run_directory).attempt(attempt) / "exit";
   if (!std::filesystem::exists(path)) return std::nullopt;
+  // Empty or torn, as a loss of power leaves it: how the trainer ended is not known.
+  const std::string text = ReadFile(path, kMostExitBytes);
+  if (!text.ends_with('\n')) return std::nullopt;
   BatchExit exit;
-  std::istringstream(ReadFile(path)) >> exit.exit_code >> exit.cause;
+  std::istringstream line(text);
+  if (!(line >> exit.exit_code) || exit.exit_code < 0 || exit.exit_code > kMostExitCode)
+    return std::nullopt;
+  line >> exit.cause;
   return exit;
 }
 

@@ -29,7 +29,7 @@ constexpr const char* kCancelFile = "cancel.json";
 // `sweep cancel`.
 constexpr const char* kBody = R"sh(
 mkdir "$submission/started" 2>/dev/null || exit 0
-printf '%s\n' "${PBS_JOBID:-${LSB_JOBID:-${SLURM_JOB_ID:-${TS_JOBID:-$JOB_ID}}}}" >"$submission/started/job"
+publish "$submission/started/job" "${PBS_JOBID:-${LSB_JOBID:-${SLURM_JOB_ID:-${TS_JOBID:-$JOB_ID}}}}"
 IFS=$'\t' read -r run attempt <"$submission/tasks"
 folder=$run/attempts/$attempt
 [ -e "$submission/cancelled" ] && write_exit 1 cancelled && exit 0

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <thread>
 
+#include "core/cores.h"
 #include "core/failure.h"
 #include "fit/fit.h"
 #include "orchestrator/point_table.h"
@@ -52,7 +52,7 @@ FitOptions MakeOptions(const FitRequest& request) {
   for (const auto& [parameter, range] : request.bounds.items()) {
     options.bounds[parameter] = {range.at(0).get<double>(), range.at(1).get<double>()};
   }
-  options.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  options.threads = static_cast<int>(UsableCores());
   return options;
 }
 

@@ -29,6 +29,10 @@ InterruptGuard::~InterruptGuard() {
 }
 
 int InterruptGuard::count() const {
+  return InterruptCount();
+}
+
+int InterruptCount() {
   return interrupts;
 }
 

@@ -15,4 +15,7 @@ class InterruptGuard {
   [[nodiscard]] int count() const;
 };
 
+/// As InterruptGuard::count of the one that lives.
+[[nodiscard]] int InterruptCount();
+
 }  // namespace sweep

@@ -14,6 +14,7 @@
 
 #include "core/failure.h"
 #include "db/lease.h"
+#include "orchestrator/orphans.h"
 
 namespace sweep {
 namespace {
@@ -21,6 +22,26 @@ namespace {
 // Attempts wait here only where so many end in this time.
 constexpr auto kRecently = std::chrono::milliseconds(250);
 constexpr size_t kMostWaiting = 64;
+// More children than this, and those of whom the kernel gives no descriptor, are looked at now and
+// then: descriptors are needed for other things too.
+constexpr size_t kMostWatched = 128;
+constexpr int kLookMilliseconds = 20;
+
+// Variables by which launchers tell a process its place among others, whole or by their beginning.
+// Those of the launcher that started `sweep` say nothing of a trainer: its attempt file does.
+constexpr std::string_view kPlaces[] = {
+    "RANK=",           "LOCAL_RANK=",        "WORLD_SIZE=",    "LOCAL_WORLD_SIZE=", "GROUP_RANK=",
+    "GROUP_WORLD_SIZE=", "ROLE_RANK=",       "ROLE_WORLD_SIZE=", "ROLE_NAME=",      "NODE_RANK=",
+    "MASTER_ADDR=",    "MASTER_PORT=",       "TORCHELASTIC_",  "OMPI_COMM_WORLD_",  "PMI_",
+    "PMIX_",           "MPI_LOCALRANKID=",   "SLURM_PROCID=",  "SLURM_LOCALID=",    "SLURM_NODEID=",
+    "SLURM_GTIDS=",    "SLURM_STEP_",        "SLURM_STEPID=",  "SLURM_TASK_PID=",   "SLURM_NTASKS",
+    "SLURM_NPROCS=",   "SLURM_SRUN_COMM_",   "SLURM_TASKS_PER_NODE="};
+
+bool IsPlace(std::string_view variable) {
+  return std::any_of(std::begin(kPlaces), std::end(kPlaces), [&](std::string_view place) {
+    return variable.starts_with(place);
+  });
+}
 
 int MakeEvent() {
   const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -40,14 +61,19 @@ void Clear(int event) {
   (void)!::read(event, &count, sizeof(count));
 }
 
-// Ours, but for the GPUs where it has been given some.
-std::vector<std::string> EnvironmentWith(const std::vector<std::string>& gpus) {
+// Ours, but for the GPUs where it has been given some, without what says our own place among
+// processes, and with a mark by which the trainer and all that it starts are found again.
+std::vector<std::string> EnvironmentWith(const std::vector<std::string>& gpus,
+                                         const std::filesystem::path& run_directory) {
   constexpr std::string_view kVisible = "CUDA_VISIBLE_DEVICES=";
   std::vector<std::string> variables;
   for (char** variable = environ; *variable != nullptr; ++variable) {
-    if (gpus.empty() || !std::string_view(*variable).starts_with(kVisible))
-      variables.emplace_back(*variable);
+    const std::string_view text(*variable);
+    const bool replaced = (!gpus.empty() && text.starts_with(kVisible)) ||
+                          text.starts_with(std::string(kRunVariable) + "=");
+    if (!replaced && !IsPlace(text)) variables.emplace_back(text);
   }
+  variables.push_back(RunMark(run_directory));
   if (!gpus.empty()) variables.push_back(fmt::format("{}{}", kVisible, fmt::join(gpus, ",")));
   return variables;
 }
@@ -68,7 +94,9 @@ LocalExecutor::~LocalExecutor() {
   }
   Signal(work_event_);
   watcher_.join();
-  for (const auto& [pid, child] : children_) ::close(child.pidfd);
+  for (const auto& [pid, child] : children_) {
+    if (child.pidfd >= 0) ::close(child.pidfd);
+  }
   ::close(news_event_);
   ::close(work_event_);
 }
@@ -97,7 +125,7 @@ bool LocalExecutor::Reserve(const std::string& run_id, double memory_bytes) {
 AttemptHandle LocalExecutor::Start(const AttemptJob& job) {
   std::vector<std::string> gpus = std::move(reserved_[job.run_id]);
   reserved_.erase(job.run_id);
-  Launch launch{job.argv, EnvironmentWith(gpus), job.stdout_log, job.stderr_log};
+  Launch launch{job.argv, EnvironmentWith(gpus, job.run_directory), job.stdout_log, job.stderr_log};
   {
     const std::lock_guard lock(mutex_);
     waiting_.push_back({job.run_id, job.attempt, std::move(gpus), std::move(launch)});
@@ -167,11 +195,15 @@ void LocalExecutor::WatchChildren() {
 
 void LocalExecutor::WaitForChange() {
   std::vector<pollfd> changes = {{work_event_, POLLIN, 0}};
+  int patience = -1;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [pid, child] : children_) changes.push_back({child.pidfd, POLLIN, 0});
+    for (const auto& [pid, child] : children_) {
+      if (child.pidfd >= 0) changes.push_back({child.pidfd, POLLIN, 0});
+    }
+    if (changes.size() <= children_.size()) patience = kLookMilliseconds;
   }
-  (void)::poll(changes.data(), changes.size(), -1);
+  (void)::poll(changes.data(), changes.size(), patience);
   Clear(work_event_);
 }
 
@@ -190,7 +222,7 @@ void LocalExecutor::TakeInEnds() {
     end.attempt = child->second.attempt;
     if (WIFEXITED(status)) end.exit_code = WEXITSTATUS(status);
     if (WIFSIGNALED(status)) end.signal = WTERMSIG(status);
-    ::close(child->second.pidfd);
+    if (child->second.pidfd >= 0) ::close(child->second.pidfd);
     recent_ends_.push_back(now);
     child = children_.erase(child);
     news_.push_back(std::move(end));
@@ -215,10 +247,10 @@ void LocalExecutor::StartWaiting() {
 }
 
 void LocalExecutor::Launched(const Waiting& started, pid_t pid) {
-  const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
-  if (pidfd < 0)
-    throw Failure(FailureCode::kInternal,
-                  fmt::format("cannot watch process {}: {}", pid, std::strerror(errno)));
+  // Some containers and old kernels do not allow it, and descriptors can run out.
+  const int pidfd = children_.size() < kMostWatched
+                        ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))
+                        : -1;
   children_[pid] = Child{started.run_id, started.attempt, pidfd};
   if (stop_signal_) ::kill(-pid, *stop_signal_);
   AttemptNews news;

@@ -46,7 +46,7 @@ class LocalExecutor : public Executor {
   struct Child {
     std::string run_id;
     int64_t attempt = 0;
-    int pidfd = -1;
+    int pidfd = -1;  // -1: looked at now and then
   };
   struct Waiting {
     std::string run_id;

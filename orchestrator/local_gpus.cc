@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <numeric>
 #include <sstream>
-#include <thread>
 
+#include "core/cores.h"
 #include "orchestrator/subprocess.h"
 
 namespace sweep {
@@ -96,7 +96,7 @@ bool WorksOnGpus(const ExecutorSettings& executor, const TrainerSettings& traine
 
 size_t LocalSlots(const ExecutorSettings& executor, const TrainerSettings& trainer) {
   if (executor.slots) return static_cast<size_t>(*executor.slots);
-  const size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  const size_t cores = UsableCores();
   const auto per_run = static_cast<size_t>(executor.threads_per_run * executor.processes());
   size_t slots = cores / per_run;
   if (WorksOnGpus(executor, trainer))

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <csignal>
 #include <filesystem>
 #include <thread>
 
@@ -16,6 +15,7 @@
 #include "db/stored_files.h"
 #include "orchestrator/attempt_verdict.h"
 #include "orchestrator/ingest.h"
+#include "orchestrator/orphans.h"
 #include "orchestrator/retry_request.h"
 
 namespace sweep {
@@ -73,61 +73,39 @@ void AddUnknownImports(Store& store) {
   transaction.Commit();
 }
 
-// Process ids are used again: a process is ours only if its command line names the run.
-bool IsProcessOfRun(int64_t pid, const std::string& run_id) {
-  try {
-    return ReadFile(fmt::format("/proc/{}/cmdline", pid)).find(run_id) != std::string::npos;
-  } catch (const Failure&) {
-    return false;
-  }
-}
-
-// The kernel told it to stop when its `sweep` died; it may still be saving its checkpoint.
-void WaitForOrphan(const OpenAttempt& attempt, std::vector<std::string>& notes) {
-  if (!IsProcessOfRun(attempt.pid, attempt.run_id)) return;
-  notes.push_back(fmt::format("run {}: waiting for process {} of an earlier sweep to save and stop",
-                              attempt.run_id,
-                              attempt.pid));
-  const auto pid = static_cast<pid_t>(attempt.pid);
-  ::kill(-pid, SIGTERM);
+// A trainer that was told to stop may still save, also where its process cannot be seen; its lock
+// says so.
+void WaitForLock(const Store& store, const std::string& run_id, const std::string& where) {
+  const RunDirectory directory = store.run_directory(run_id);
   const auto give_up = std::chrono::steady_clock::now() + kPatienceWithOrphans;
-  while (IsProcessOfRun(attempt.pid, attempt.run_id)) {
-    if (std::chrono::steady_clock::now() > give_up) ::kill(-pid, SIGKILL);
+  while (IsLocked(directory.lock())) {
+    if (std::chrono::steady_clock::now() > give_up)
+      throw Failure(FailureCode::kStoreHeld,
+                    fmt::format("run {} is still at work on {}, as its lock {} says: stop it, then "
+                                "give the same command again",
+                                run_id,
+                                where,
+                                directory.lock().string()));
     std::this_thread::sleep_for(kOrphanCheckEvery);
   }
 }
 
-// A trainer whose start was not recorded has been told to stop too; its lock says whether it still
-// saves.
-void WaitForLock(const RunDirectory& directory) {
-  const auto give_up = std::chrono::steady_clock::now() + kPatienceWithOrphans;
-  while (IsLocked(directory.lock()) && std::chrono::steady_clock::now() < give_up) {
-    std::this_thread::sleep_for(kOrphanCheckEvery);
-  }
-}
-
-// Told to stop when its `sweep` died, as here; whether it still works is all that can be seen.
-void WaitForRemoteOrphan(const Store& store, const OpenAttempt& attempt) {
-  const RunDirectory directory = store.run_directory(attempt.run_id);
-  WaitForLock(directory);
-  if (!IsLocked(directory.lock())) return;
-  throw Failure(FailureCode::kStoreHeld,
-                fmt::format("run {} is still at work on {}, as its lock {} says: stop process {} "
-                            "there, then give the same command again",
-                            attempt.run_id,
-                            attempt.host,
-                            directory.lock().string(),
-                            attempt.pid));
+std::string WhereOf(const OpenAttempt& open) {
+  return open.host == HostName() ? "this machine" : fmt::format("{} (process {})", open.host, open.pid);
 }
 
 void CloseOpenAttempts(Store& store, std::vector<std::string>& notes) {
+  std::vector<OpenAttempt> left;
+  std::vector<OrphanedRun> here;
   for (const OpenAttempt& open : store.OpenAttempts()) {
     if (!open.job.empty()) continue;  // with a scheduler, which goes on without us
-    if (open.host == HostName()) {
-      WaitForOrphan(open, notes);
-    } else {
-      WaitForRemoteOrphan(store, open);
-    }
+    left.push_back(open);
+    if (open.host == HostName())
+      here.push_back({open.run_id, store.run_directory(open.run_id).root(), open.pid});
+  }
+  EndOrphans(here, kPatienceWithOrphans, notes);
+  for (const OpenAttempt& open : left) {
+    WaitForLock(store, open.run_id, WhereOf(open));
     StoreTransaction transaction(store);
     ProcessEnd end;
     end.lost = true;
@@ -137,7 +115,7 @@ void CloseOpenAttempts(Store& store, std::vector<std::string>& notes) {
 }
 
 // The intent to start was recorded, the start was not.
-void ResetHalfStartedRuns(Store& store) {
+void ResetHalfStartedRuns(Store& store, std::vector<std::string>& notes) {
   std::set<std::string> with_a_scheduler;
   for (const OpenAttempt& open : store.OpenAttempts()) with_a_scheduler.insert(open.run_id);
   std::vector<std::string> half_started;
@@ -147,7 +125,11 @@ void ResetHalfStartedRuns(Store& store) {
       half_started.push_back(run_id);
   }
   if (half_started.empty()) return;
-  for (const std::string& run_id : half_started) WaitForLock(store.run_directory(run_id));
+  std::vector<OrphanedRun> orphans;
+  for (const std::string& run_id : half_started)
+    orphans.push_back({run_id, store.run_directory(run_id).root(), 0});
+  EndOrphans(orphans, kPatienceWithOrphans, notes);
+  for (const std::string& run_id : half_started) WaitForLock(store, run_id, "this machine");
   StoreTransaction transaction(store);
   for (const std::string& run_id : half_started) {
     transaction.Transition(
@@ -161,7 +143,7 @@ void FollowFiles(Store& store, std::vector<std::string>& notes) {
   AddUnknownImports(store);
   store.ReplayJournal();
   CloseOpenAttempts(store, notes);
-  ResetHalfStartedRuns(store);
+  ResetHalfStartedRuns(store, notes);
   for (const std::string& run_id : TakeRetryRequests(store))
     notes.push_back(fmt::format("run {}: planned again, as `sweep retry` asks", run_id));
 }

@@ -48,7 +48,11 @@ await_child
 if [ $code != 0 ] && [ $taken_away ]; then exit $code; fi
 if [ $code != 0 ] && [ $time_is_up ]; then
   if [ "$(newest_checkpoint)" != "$before" ]; then
-    scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID" && exit $code
+    # The controller may be away for a moment; the time limit ends the wait.
+    for try in 1 2 3 4 5; do
+      scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID" && exit $code
+      sleep 2
+    done
   fi
   write_exit $code time_limit
   exit $code

@@ -20,7 +20,9 @@ struct CommandResult {
   [[nodiscard]] bool ok() const { return exit_code == 0; }
 };
 
-/// Runs a command of a scheduler and waits for it, killing it after `timeout`. A program that is
+/// Runs a command of a scheduler and waits for its process to end, killing it after `timeout`,
+/// sooner when the user asks `sweep` to stop meanwhile (see InterruptGuard), and when it writes
+/// more than 64 MiB. What it leaves at work in the background is not waited for. A program that is
 /// not there gives exit code kNotFound.
 [[nodiscard]] CommandResult RunCommand(const std::vector<std::string>& argv,
                                        std::chrono::milliseconds timeout);

@@ -4,8 +4,8 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
-#include <thread>
 
+#include "core/cores.h"
 #include "core/failure.h"
 #include "db/store.h"
 
@@ -175,7 +175,7 @@ FitOptions ReadFitWords(const FitWords& words) {
   }
   options.threads = words.threads > 0
                         ? words.threads
-                        : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+                        : static_cast<int>(UsableCores());
   return options;
 }
 

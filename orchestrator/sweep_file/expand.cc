@@ -6,10 +6,10 @@
 #include <map>
 #include <queue>
 #include <set>
-#include <thread>
 #include <tuple>
 #include <unordered_set>
 
+#include "core/cores.h"
 #include "core/compute.h"
 #include "core/hash.h"
 #include "core/json_fields.h"
@@ -71,8 +71,7 @@ class Expander {
   // time.
   void MakeRoots() {
     constexpr size_t kWorthThreads = 2000;
-    const unsigned threads =
-        drafts_.size() < kWorthThreads ? 1 : std::thread::hardware_concurrency();
+    const size_t threads = drafts_.size() < kWorthThreads ? 1 : UsableCores();
     ParallelFor(drafts_.size(), static_cast<int>(threads), [&](size_t i) {
       if (!links_[i].parent) Make(i);
     });

@@ -1,5 +1,7 @@
 #include "core/files.h"
 
+#include <sys/resource.h>
+
 #include <catch2/catch.hpp>
 
 #include "core/failure.h"
@@ -43,6 +45,20 @@ TEST_CASE("A durable batch makes folders at once and publishes files when it is 
   CHECK(ReadFile(directory.path() / "old") == "first");
   CHECK(std::distance(std::filesystem::directory_iterator(folder / "c"), {}) == 1);
   CHECK(std::distance(std::filesystem::directory_iterator(directory.path()), {}) == 2);
+}
+
+TEST_CASE("A durable batch holds no descriptors, however many files it has") {
+  const TemporaryDirectory directory;
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit few{64, before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+  DurableBatch batch;
+  for (int i = 0; i < 300; ++i) batch.Publish(directory.path() / std::to_string(i), "content");
+  batch.Commit();
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  CHECK(std::distance(std::filesystem::directory_iterator(directory.path()), {}) == 300);
+  CHECK(ReadFile(directory.path() / "299") == "content");
 }
 
 TEST_CASE("A write into a missing folder fails with the path") {

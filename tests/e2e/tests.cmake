@@ -14,6 +14,7 @@ endfunction()
 
 sweep_add_e2e(sweep_e2e sweep_e2e_test.py LABELS e2e TIMEOUT 600)
 sweep_add_e2e(scripted_slurm_e2e scripted_slurm_test.py LABELS e2e TIMEOUT 300)
+sweep_add_e2e(processes_e2e processes_test.py LABELS e2e TIMEOUT 300)
 sweep_add_e2e(cooldown_e2e cooldown_test.py LABELS e2e TIMEOUT 300)
 sweep_add_e2e(law_e2e real_training_test.py LABELS e2e TIMEOUT 900)
 sweep_add_e2e(shards_e2e shards_test.py LABELS e2e TIMEOUT 300)
