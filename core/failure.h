@@ -18,6 +18,7 @@ enum class FailureCode {
   kSchedulerUnreachable = 8,  ///< the cluster's scheduler does not answer
   kDiskFull = 9,              ///< no room is left where files are to be written
   kInterrupted = 130,         ///< stopped by a signal
+  kOutputClosed = 141,        ///< nobody reads stdout any more, as in `sweep export | head`
 };
 
 /// The one exception type of this project: trouble from which the current command cannot carry on.

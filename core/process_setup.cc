@@ -23,7 +23,7 @@ void OpenStandardStreams() {
 
 void PrepareProcess() {
   OpenStandardStreams();
-  (void)::signal(SIGXFSZ, SIG_IGN);
+  for (const int signal : {SIGXFSZ, SIGPIPE}) (void)::signal(signal, SIG_IGN);
 }
 
 }  // namespace sweep

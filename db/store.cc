@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "core/files.h"
+#include "core/output.h"
 #include "db/schema.h"
 #include "db/snapshot.h"
 #include "db/store_impl.h"
@@ -149,7 +150,7 @@ Store::~Store() {
   try {
     if (impl_->snapshots && impl_->lease->IsHeld()) impl_->snapshots->Make();
   } catch (const std::exception& error) {
-    fmt::print(stderr, "{}: no snapshot for readers: {}\n", root_.string(), error.what());
+    Tell("{}: no snapshot for readers: {}\n", root_.string(), error.what());
   }
 }
 

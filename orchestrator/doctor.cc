@@ -135,7 +135,7 @@ std::optional<double> FileClockSkew(const fs::path& folder) {
   } catch (const Failure&) {
     return std::nullopt;
   }
-  struct stat info{};
+  struct stat info {};
   const bool known = ::stat(file.c_str(), &info) == 0;
   const double written =
       static_cast<double>(info.st_mtim.tv_sec) + 1e-9 * static_cast<double>(info.st_mtim.tv_nsec);

@@ -2,8 +2,8 @@
 
 namespace sweep {
 
-/// While one lives, SIGINT and SIGTERM are counted instead of killing the process; the destructor
-/// restores what was.
+/// While one lives, SIGINT and SIGTERM are counted instead of killing the process, and SIGHUP (the
+/// terminal was closed) is taken for a first of them; the destructor restores what was.
 class InterruptGuard {
  public:
   InterruptGuard();

@@ -38,7 +38,8 @@ struct ChildPlan {
   ::signal(SIGINT, SIG_IGN);  // forgets a Ctrl-C that came before the group was our own
   ::signal(SIGINT, SIG_DFL);
   ::signal(SIGTERM, SIG_DFL);
-  ::signal(SIGXFSZ, SIG_DFL);  // ignored in `sweep`, see PrepareProcess
+  ::signal(SIGXFSZ, SIG_DFL);  // this and SIGPIPE are ignored in `sweep`, see PrepareProcess
+  ::signal(SIGPIPE, SIG_DFL);
   ::sigprocmask(SIG_SETMASK, &plan.blocked, nullptr);
   const int null_input = ::open("/dev/null", O_RDONLY);
   ::dup2(null_input, STDIN_FILENO);

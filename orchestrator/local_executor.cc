@@ -29,13 +29,34 @@ constexpr int kLookMilliseconds = 20;
 
 // Variables by which launchers tell a process its place among others, whole or by their beginning.
 // Those of the launcher that started `sweep` say nothing of a trainer: its attempt file does.
-constexpr std::string_view kPlaces[] = {
-    "RANK=",           "LOCAL_RANK=",        "WORLD_SIZE=",    "LOCAL_WORLD_SIZE=", "GROUP_RANK=",
-    "GROUP_WORLD_SIZE=", "ROLE_RANK=",       "ROLE_WORLD_SIZE=", "ROLE_NAME=",      "NODE_RANK=",
-    "MASTER_ADDR=",    "MASTER_PORT=",       "TORCHELASTIC_",  "OMPI_COMM_WORLD_",  "PMI_",
-    "PMIX_",           "MPI_LOCALRANKID=",   "SLURM_PROCID=",  "SLURM_LOCALID=",    "SLURM_NODEID=",
-    "SLURM_GTIDS=",    "SLURM_STEP_",        "SLURM_STEPID=",  "SLURM_TASK_PID=",   "SLURM_NTASKS",
-    "SLURM_NPROCS=",   "SLURM_SRUN_COMM_",   "SLURM_TASKS_PER_NODE="};
+constexpr std::string_view kPlaces[] = {"RANK=",
+                                        "LOCAL_RANK=",
+                                        "WORLD_SIZE=",
+                                        "LOCAL_WORLD_SIZE=",
+                                        "GROUP_RANK=",
+                                        "GROUP_WORLD_SIZE=",
+                                        "ROLE_RANK=",
+                                        "ROLE_WORLD_SIZE=",
+                                        "ROLE_NAME=",
+                                        "NODE_RANK=",
+                                        "MASTER_ADDR=",
+                                        "MASTER_PORT=",
+                                        "TORCHELASTIC_",
+                                        "OMPI_COMM_WORLD_",
+                                        "PMI_",
+                                        "PMIX_",
+                                        "MPI_LOCALRANKID=",
+                                        "SLURM_PROCID=",
+                                        "SLURM_LOCALID=",
+                                        "SLURM_NODEID=",
+                                        "SLURM_GTIDS=",
+                                        "SLURM_STEP_",
+                                        "SLURM_STEPID=",
+                                        "SLURM_TASK_PID=",
+                                        "SLURM_NTASKS",
+                                        "SLURM_NPROCS=",
+                                        "SLURM_SRUN_COMM_",
+                                        "SLURM_TASKS_PER_NODE="};
 
 bool IsPlace(std::string_view variable) {
   return std::any_of(std::begin(kPlaces), std::end(kPlaces), [&](std::string_view place) {
@@ -248,9 +269,8 @@ void LocalExecutor::StartWaiting() {
 
 void LocalExecutor::Launched(const Waiting& started, pid_t pid) {
   // Some containers and old kernels do not allow it, and descriptors can run out.
-  const int pidfd = children_.size() < kMostWatched
-                        ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))
-                        : -1;
+  const int pidfd =
+      children_.size() < kMostWatched ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1;
   children_[pid] = Child{started.run_id, started.attempt, pidfd};
   if (stop_signal_) ::kill(-pid, *stop_signal_);
   AttemptNews news;

@@ -154,9 +154,10 @@ void EndOrphans(const std::vector<OrphanedRun>& runs,
   using Clock = std::chrono::steady_clock;
   Orphans orphans(runs);
   for (const auto& [run_id, pids] : orphans.pids())
-    notes.push_back(fmt::format("run {}: waiting for process {} of an earlier sweep to save and stop",
-                                run_id,
-                                fmt::join(pids, ", ")));
+    notes.push_back(
+        fmt::format("run {}: waiting for process {} of an earlier sweep to save and stop",
+                    run_id,
+                    fmt::join(pids, ", ")));
   const auto begin = Clock::now();
   while (!orphans.none()) {
     const bool in_time = Clock::now() - begin < patience;

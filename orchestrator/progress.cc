@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <numeric>
 
+#include "core/output.h"
+
 namespace sweep {
 namespace {
 
@@ -121,8 +123,7 @@ void Progress::RunAt(const RunRow& run, const RunProgress& progress) {
 
 void Progress::Draw(size_t running) {
   if (!terminal_) return;
-  fmt::print(out_, "{}{}", kEraseLine, Bar(running));
-  std::fflush(out_);
+  TellText(kEraseLine + Bar(running), out_);
   bar_shown_ = true;
 }
 
@@ -149,12 +150,11 @@ std::string Progress::Bar(size_t running) const {
 
 void Progress::Print(const std::string& line) {
   Erase();
-  fmt::print(out_, "{}\n", line);
-  std::fflush(out_);
+  TellText(line + "\n", out_);
 }
 
 void Progress::Erase() {
-  if (bar_shown_) fmt::print(out_, "{}", kEraseLine);
+  if (bar_shown_) TellText(kEraseLine, out_);
   bar_shown_ = false;
 }
 

@@ -91,7 +91,8 @@ void WaitForLock(const Store& store, const std::string& run_id, const std::strin
 }
 
 std::string WhereOf(const OpenAttempt& open) {
-  return open.host == HostName() ? "this machine" : fmt::format("{} (process {})", open.host, open.pid);
+  return open.host == HostName() ? "this machine"
+                                 : fmt::format("{} (process {})", open.host, open.pid);
 }
 
 void CloseOpenAttempts(Store& store, std::vector<std::string>& notes) {

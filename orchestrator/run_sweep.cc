@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "core/failure.h"
+#include "core/output.h"
 #include "orchestrator/batch_executor.h"
 #include "orchestrator/cost_model.h"
 #include "orchestrator/data_files.h"
@@ -31,7 +32,7 @@ std::unique_ptr<Store> OpenStore(const std::filesystem::path& root, const SweepR
   std::vector<std::string> notes;
   std::unique_ptr<Store> store = OpenForWriting(root, notes);
   ForgetLostFiles(*store, sweep, notes);
-  for (const std::string& note : notes) fmt::print(stderr, "{}\n", note);
+  for (const std::string& note : notes) Tell("{}\n", note);
   return store;
 }
 

@@ -24,8 +24,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr auto kLook = milliseconds(20);           // between two looks at a process that is silent
-constexpr auto kLookAtEnding = milliseconds(1);    // the same once it has closed its output
+constexpr auto kLook = milliseconds(20);         // between two looks at a process that is silent
+constexpr auto kLookAtEnding = milliseconds(1);  // the same once it has closed its output
 constexpr auto kAfterInterrupt = std::chrono::seconds(2);
 constexpr auto kUntilKilled = std::chrono::seconds(2);
 constexpr size_t kMostOutput = size_t{64} << 20;  // bytes of each stream
@@ -143,8 +143,12 @@ int Spawn(std::vector<std::string> words, const Pipe& out, const Pipe& error, pi
   // A process group of its own: Ctrl-C at the terminal is for `sweep`, which finishes its question.
   posix_spawnattr_t attributes;
   ::posix_spawnattr_init(&attributes);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
   ::posix_spawnattr_setpgroup(&attributes, 0);
+  sigset_t ignored_here;  // see PrepareProcess
+  ::sigemptyset(&ignored_here);
+  for (const int signal : {SIGPIPE, SIGXFSZ}) ::sigaddset(&ignored_here, signal);
+  ::posix_spawnattr_setsigdefault(&attributes, &ignored_here);
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);

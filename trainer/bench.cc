@@ -19,6 +19,7 @@
 
 #include "core/compute.h"
 #include "core/failure.h"
+#include "core/output.h"
 #include "trainer/device.h"
 #include "trainer/learner.h"
 #include "trainer/matrix_product.h"
@@ -270,7 +271,7 @@ void RunBench(const BenchOptions& options, char* const* argv) {
       {"text_tokens", text_tokens},
       {"model_flops_per_second", rate * ComputedTrainFlopsPerSample(spec, text_tokens)},
       {"peak_memory_bytes", static_cast<int64_t>(peak_bytes)}};
-  std::printf("%s\n", report.dump().c_str());
+  Print("{}\n", report.dump());
 }
 
 }  // namespace sweep

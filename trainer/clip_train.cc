@@ -1,8 +1,10 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <sstream>
 
 #include "core/failure.h"
+#include "core/output.h"
 #include "core/process_setup.h"
 #include "trainer/attempt.h"
 #include "trainer/bench.h"
@@ -118,7 +120,13 @@ int Run(int argc, char** argv) {
     if (app.get_subcommands().empty() && (directory->empty() || attempt->empty()))
       throw CLI::RequiredError("RUN_DIR and ATTEMPT");
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : static_cast<int>(sweep::FailureCode::kUsage);
+    std::ostringstream help;
+    std::ostringstream mistake;
+    const int code = app.exit(error, help, mistake);
+    sweep::PrintText(help.str());
+    sweep::TellText(mistake.str());
+    sweep::FinishOutput();
+    return code == 0 ? 0 : static_cast<int>(sweep::FailureCode::kUsage);
   }
   if (app.get_subcommands().empty()) {
     sweep::RunAttempt(line.run_directory, line.attempt, argv);
@@ -128,6 +136,7 @@ int Run(int argc, char** argv) {
   if (bench->parsed()) sweep::RunBench(line.bench, argv);
   if (make_shards->parsed()) sweep::RunMakeShards(line.make_shards);
   if (index_shards->parsed()) sweep::RunIndexShards(line.index_shards);
+  sweep::FinishOutput();
   return 0;
 }
 
@@ -141,7 +150,8 @@ int main(int argc, char** argv) {
   try {
     return Run(argc, argv);
   } catch (const sweep::Failure& failure) {
-    std::fprintf(stderr, "clip_train: %s\n", failure.what());
+    if (failure.code() != sweep::FailureCode::kOutputClosed)
+      sweep::Tell("clip_train: {}\n", failure.what());
     return failure.exit_code();
   } catch (const std::filesystem::filesystem_error& error) {
     std::fprintf(stderr,

@@ -9,6 +9,7 @@
 #include "core/data_options.h"
 #include "core/failure.h"
 #include "core/files.h"
+#include "core/output.h"
 #include "trainer/make_shards.h"
 #include "trainer/shard_index.h"
 
@@ -58,7 +59,7 @@ void PrintDefinition(const ShardIndex& index, const fs::path& folder) {
   } else {
     definition["task"] = "zeroshot_classification";
   }
-  fmt::print("{}\n", definition.dump(2));
+  Print("{}\n", definition.dump(2));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "core/compute.h"
 #include "core/failure.h"
 #include "core/files.h"
+#include "core/output.h"
 #include "fit/allocate.h"
 #include "orchestrator/allocation_sweep.h"
 #include "orchestrator/cli/command.h"
@@ -94,7 +95,7 @@ void PrintExponents(const Allocation& allocation) {
                                          : "?",
          approach.optima.empty() ? "" : fmt::format("{} optima", approach.optima.size())});
   }
-  fmt::print(
+  Print(
       "C = {:.4g} * N^{:.4g} * D; best N = G * C^a, best D ~ C^b; {:.0f} % intervals by "
       "resampling\n\n{}",
       allocation.rule.k,
@@ -118,7 +119,7 @@ void PrintTargets(const Allocation& allocation, const std::vector<double>& budge
     }
   }
   if (!rows.empty())
-    fmt::print("\n{}", FormatTable({"budget C", "approach", "N", "D", "D/N", "predicted"}, rows));
+    Print("\n{}", FormatTable({"budget C", "approach", "N", "D", "D/N", "predicted"}, rows));
 }
 
 AllocationSweep WriteSweep(const AllocateWords& words,
@@ -155,31 +156,31 @@ int RunAllocate(const GlobalOptions& global, const AllocateWords& words) {
     Json json = ToJson(allocation, budgets);
     json["group"] = group.group;
     json["sweep_file"] = sweep ? Json(words.write) : Json(nullptr);
-    fmt::print("{}\n", json.dump(1));
+    Print("{}\n", json.dump(1));
   } else {
     PrintExponents(allocation);
     PrintTargets(allocation, budgets);
     for (const AllocationApproach& approach : allocation.approaches) {
-      if (!approach.failure.empty()) fmt::print("{}: {}\n", approach.name, approach.failure);
+      if (!approach.failure.empty()) Print("{}: {}\n", approach.name, approach.failure);
       for (const ExcludedPoint& left : approach.excluded)
-        fmt::print("{}: {} left out: {}\n", approach.name, left.label, left.reason);
+        Print("{}: {} left out: {}\n", approach.name, left.label, left.reason);
     }
-    for (const std::string& warning : allocation.warnings) fmt::print("warning: {}\n", warning);
+    for (const std::string& warning : allocation.warnings) Print("warning: {}\n", warning);
     if (sweep) {
-      fmt::print("\n{}: a run at this budget for each of\n", words.write);
+      Print("\n{}: a run at this budget for each of\n", words.write);
       for (const AllocatedModel& model : sweep->models)
-        fmt::print("  {:<20} {:>10.4g} parameters, {:.4g} samples\n",
-                   model.model,
-                   model.params,
-                   model.samples);
-      if (!sweep->warning.empty()) fmt::print("  {}\n", sweep->warning);
+        Print("  {:<20} {:>10.4g} parameters, {:.4g} samples\n",
+              model.model,
+              model.params,
+              model.samples);
+      if (!sweep->warning.empty()) Print("  {}\n", sweep->warning);
     }
   }
   const bool any = std::any_of(allocation.approaches.begin(),
                                allocation.approaches.end(),
                                [](const AllocationApproach& a) { return a.failure.empty(); });
   if (any) return 0;
-  fmt::print(stderr, "sweep: no approach could be carried out\n");
+  Tell("sweep: no approach could be carried out\n");
   return static_cast<int>(FailureCode::kData);
 }
 

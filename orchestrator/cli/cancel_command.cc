@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "core/failure.h"
+#include "core/output.h"
 #include "db/store.h"
 #include "orchestrator/batch_system.h"
 #include "orchestrator/cli/command.h"
@@ -51,16 +52,16 @@ int Cancel(const GlobalOptions& global, const CancelOptions& options) {
     cancelled += system->Cancel(jobs);
   }
   if (global.json) {
-    fmt::print("{}\n", Json{{"schema", "sweep.cancel/1"}, {"cancelled", cancelled}}.dump(1));
+    Print("{}\n", Json{{"schema", "sweep.cancel/1"}, {"cancelled", cancelled}}.dump(1));
   } else {
-    fmt::print("{} job{} cancelled{}\n",
-               cancelled,
-               cancelled == 1 ? "" : "s",
-               cancelled > 0 ? "; the next `sweep run` takes note" : "");
+    Print("{} job{} cancelled{}\n",
+          cancelled,
+          cancelled == 1 ? "" : "s",
+          cancelled > 0 ? "; the next `sweep run` takes note" : "");
     if (here > 0) {
-      fmt::print("{} of the runs {} on this machine: Ctrl-C in their `sweep run` stops them\n",
-                 here,
-                 here == 1 ? "is" : "are");
+      Print("{} of the runs {} on this machine: Ctrl-C in their `sweep run` stops them\n",
+            here,
+            here == 1 ? "is" : "are");
     }
   }
   return 0;

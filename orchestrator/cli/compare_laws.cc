@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/failure.h"
+#include "core/output.h"
 #include "fit/adjust.h"
 #include "orchestrator/cli/comparison.h"
 #include "orchestrator/text_table.h"
@@ -125,15 +126,14 @@ Json ToJson(const LawComparison& comparison, const CompareWords& words) {
           {"pairs", pairs}};
 }
 
-void Print(const LawComparison& comparison, const CompareWords& words) {
-  for (const CurveFit& curve : comparison.fits)
-    fmt::print("{}\n{}", curve.name, FullText(curve.fit));
+void Show(const LawComparison& comparison, const CompareWords& words) {
+  for (const CurveFit& curve : comparison.fits) Print("{}\n{}", curve.name, FullText(curve.fit));
   if (comparison.common.testable) {
-    fmt::print("\none law for all: F({:.0f}, {:.0f}) = {:.3g}, p = {:.3g}\n",
-               comparison.common.degrees1,
-               comparison.common.degrees2,
-               comparison.common.f,
-               comparison.common.p);
+    Print("\none law for all: F({:.0f}, {:.0f}) = {:.3g}, p = {:.3g}\n",
+          comparison.common.degrees1,
+          comparison.common.degrees2,
+          comparison.common.f,
+          comparison.common.p);
   }
   std::vector<std::vector<std::string>> rows;
   for (const LawPair& pair : comparison.pairs) {
@@ -149,15 +149,15 @@ void Print(const LawComparison& comparison, const CompareWords& words) {
     }
   }
   if (rows.empty()) return;
-  fmt::print("\n{}",
-             FormatTable({"first",
-                          "second",
-                          "parameter",
-                          "of first",
-                          "of second",
-                          "Welch p",
-                          "adjusted (" + words.adjust + ")"},
-                         rows));
+  Print("\n{}",
+        FormatTable({"first",
+                     "second",
+                     "parameter",
+                     "of first",
+                     "of second",
+                     "Welch p",
+                     "adjusted (" + words.adjust + ")"},
+                    rows));
 }
 
 }  // namespace
@@ -165,9 +165,9 @@ void Print(const LawComparison& comparison, const CompareWords& words) {
 int CompareLaws(const GlobalOptions& global, const CompareWords& words) {
   const LawComparison comparison = Compare(global, words);
   if (global.json) {
-    fmt::print("{}\n", ToJson(comparison, words).dump(1));
+    Print("{}\n", ToJson(comparison, words).dump(1));
   } else {
-    Print(comparison, words);
+    Show(comparison, words);
   }
   return 0;
 }

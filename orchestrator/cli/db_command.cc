@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "core/failure.h"
+#include "core/output.h"
 #include "db/store.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/recovery.h"
@@ -11,7 +12,7 @@ namespace sweep {
 namespace {
 
 void PrintNotes(const std::vector<std::string>& notes) {
-  for (const std::string& note : notes) fmt::print(stderr, "{}\n", note);
+  for (const std::string& note : notes) Tell("{}\n", note);
 }
 
 int Check(const GlobalOptions& global) {
@@ -19,16 +20,16 @@ int Check(const GlobalOptions& global) {
   const std::string report = store.IntegrityReport();
   const int64_t unchecked = report == "ok" ? store.UncheckedEvaluations() : 0;
   if (global.json) {
-    fmt::print("{}\n",
-               Json{{"schema", "sweep.db_check/1"},
-                    {"ok", report == "ok"},
-                    {"report", report},
-                    {"evaluations_without_checksum", unchecked}}
-                   .dump());
+    Print("{}\n",
+          Json{{"schema", "sweep.db_check/1"},
+               {"ok", report == "ok"},
+               {"report", report},
+               {"evaluations_without_checksum", unchecked}}
+              .dump());
   } else {
-    fmt::print("{}: {}\n", (store.root() / "sweep.db").string(), report);
+    Print("{}: {}\n", (store.root() / "sweep.db").string(), report);
     if (unchecked > 0)
-      fmt::print(
+      Print(
           "{} evaluations come from files without a checksum: damage to these would not be "
           "noticed (`sweep export evaluations` lists them)\n",
           unchecked);
@@ -49,14 +50,14 @@ int Rebuild(const GlobalOptions& global) {
   const size_t runs = store.States().size();
   const size_t evaluations = store.FinishedEvaluations().size();
   if (global.json) {
-    fmt::print("{}\n",
-               Json{{"schema", "sweep.db_rebuild/1"}, {"runs", runs}, {"evaluations", evaluations}}
-                   .dump());
+    Print("{}\n",
+          Json{{"schema", "sweep.db_rebuild/1"}, {"runs", runs}, {"evaluations", evaluations}}
+              .dump());
   } else {
-    fmt::print("rebuilt {}: {} runs, {} evaluations; the old database is sweep.db.old\n",
-               (store.root() / "sweep.db").string(),
-               runs,
-               evaluations);
+    Print("rebuilt {}: {} runs, {} evaluations; the old database is sweep.db.old\n",
+          (store.root() / "sweep.db").string(),
+          runs,
+          evaluations);
   }
   return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "core/failure.h"
 #include "core/json.h"
+#include "core/output.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/doctor.h"
 
@@ -24,12 +25,11 @@ int Doctor(const GlobalOptions& global) {
                         {"finding", d.finding},
                         {"advice", d.advice}});
     }
-    fmt::print("{}\n",
-               Json{{"schema", "sweep.doctor/1"}, {"ok", !fails}, {"checks", checks}}.dump(1));
+    Print("{}\n", Json{{"schema", "sweep.doctor/1"}, {"ok", !fails}, {"checks", checks}}.dump(1));
   } else {
     for (const Diagnosis& d : all) {
-      fmt::print("{:<5} {:<8} {}\n", ToString(d.level), d.subject, d.finding);
-      if (!d.advice.empty()) fmt::print("{:15}{}\n", "", d.advice);
+      Print("{:<5} {:<8} {}\n", ToString(d.level), d.subject, d.finding);
+      if (!d.advice.empty()) Print("{:15}{}\n", "", d.advice);
     }
   }
   return fails ? static_cast<int>(FailureCode::kUsage) : 0;

@@ -5,6 +5,7 @@
 #include <ctime>
 #include <memory>
 
+#include "core/output.h"
 #include "db/store.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/explain.h"
@@ -73,8 +74,7 @@ void PrintAttempts(const QueryTable& table) {
                     CellText(attempt.at("message"))});
   }
   if (rows.empty()) return;
-  fmt::print("\n{}",
-             FormatTable({"attempt", "where", "started", "took", "outcome", "end", ""}, rows));
+  Print("\n{}", FormatTable({"attempt", "where", "started", "took", "outcome", "end", ""}, rows));
 }
 
 void PrintTransitions(const QueryTable& table) {
@@ -86,36 +86,35 @@ void PrintTransitions(const QueryTable& table) {
                     CellText(change.at("reason"))});
   }
   if (rows.empty()) return;
-  fmt::print("\n{}", FormatTable({"when", "from", "to", "because"}, rows));
+  Print("\n{}", FormatTable({"when", "from", "to", "because"}, rows));
 }
 
 void PrintSibling(const Sibling& sibling) {
-  fmt::print("\nnearest to it is run {}; from this run to that one:\n", sibling.run_id);
+  Print("\nnearest to it is run {}; from this run to that one:\n", sibling.run_id);
   for (const SpecDifference& d : sibling.differences)
-    fmt::print("  {}: {} -> {}\n", d.field.substr(1), d.ours, d.theirs);
+    Print("  {}: {} -> {}\n", d.field.substr(1), d.ours, d.theirs);
 }
 
 // What people tell runs apart by; --json has every coordinate.
 void PrintLabel(const Json& label) {
   const Json coordinates = Json::parse(label.at("coordinates").get<std::string>());
-  fmt::print("of sweep {}: model {}, dataset {}, curve {}",
-             CellText(label.at("sweep")),
-             CellText(label.at("model")),
-             CellText(label.at("dataset")),
-             CellText(label.at("curve")));
+  Print("of sweep {}: model {}, dataset {}, curve {}",
+        CellText(label.at("sweep")),
+        CellText(label.at("model")),
+        CellText(label.at("dataset")),
+        CellText(label.at("curve")));
   for (const char* name :
        {"data_scale", "samples_seen", "global_batch_size", "learning_rate", "schedule", "seed"}) {
     const auto found = coordinates.find(name);
-    if (found != coordinates.end() && !found->is_null())
-      fmt::print(", {} {}", name, CellText(*found));
+    if (found != coordinates.end() && !found->is_null()) Print(", {} {}", name, CellText(*found));
   }
-  fmt::print("\n");
+  Print("\n");
 }
 
-void Print(const Explanation& e) {
-  fmt::print("run {}: {}\n", e.run_id, ToString(e.state));
+void Show(const Explanation& e) {
+  Print("run {}: {}\n", e.run_id, ToString(e.state));
   for (const Json& label : TableToJson(e.labels)) PrintLabel(label);
-  fmt::print("{}\n", e.why);
+  Print("{}\n", e.why);
   PrintAttempts(e.attempts);
   PrintTransitions(e.transitions);
   if (e.sibling) PrintSibling(*e.sibling);
@@ -155,9 +154,9 @@ void AddExplainCommand(CLI::App& app, const GlobalOptions& global, Action& actio
       const Explanation explanation =
           Explain(Store(global.store, Store::Access::kRead), options->run);
       if (global.json) {
-        fmt::print("{}\n", ToJson(explanation).dump(1));
+        Print("{}\n", ToJson(explanation).dump(1));
       } else {
-        Print(explanation);
+        Show(explanation);
       }
       return 0;
     };

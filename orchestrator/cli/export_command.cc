@@ -6,6 +6,7 @@
 
 #include "core/failure.h"
 #include "core/files.h"
+#include "core/output.h"
 #include "db/store.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/text_table.h"
@@ -41,10 +42,10 @@ int Export(const GlobalOptions& global, const ExportOptions& options) {
   const bool json_lines = options.format == "jsonl" || global.json;
   const std::string text = json_lines ? FormatJsonLines(table) : FormatCsv(table);
   if (options.output.empty()) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
+    PrintText(text);
   } else {
     WriteFileAtomic(std::filesystem::absolute(options.output), text);
-    fmt::print(stderr, "{} rows written to {}\n", table.rows.size(), options.output);
+    Tell("{} rows written to {}\n", table.rows.size(), options.output);
   }
   return 0;
 }

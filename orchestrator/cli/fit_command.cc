@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "core/failure.h"
+#include "core/output.h"
 #include "fit/formula.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/cli/fit_options.h"
@@ -27,7 +28,7 @@ void PrintJson(const FittedGroups& fitted) {
   }
   Json json = ToJson(reports);
   json["failures"] = std::move(failures);
-  fmt::print("{}\n", json.dump(1));
+  Print("{}\n", json.dump(1));
 }
 
 // --format: only what was fitted, to read or to paste.
@@ -36,14 +37,14 @@ void PrintFormula(const FittedGroups& fitted, FormulaStyle style) {
   for (const FitOutcome& outcome : fitted.outcomes) {
     if (outcome.report) reports.push_back(*outcome.report);
   }
-  fmt::print("{}", FormulaText(reports, style));
+  Print("{}", FormulaText(reports, style));
 }
 
 void PrintText(const FittedGroups& fitted) {
   if (fitted.groups.size() <= kInFull) {
     for (std::size_t g = 0; g < fitted.groups.size(); ++g) {
       if (!fitted.outcomes[g].report) continue;
-      fmt::print("{}\n{}", GroupName(fitted.groups[g].group), FullText(*fitted.outcomes[g].report));
+      Print("{}\n{}", GroupName(fitted.groups[g].group), FullText(*fitted.outcomes[g].report));
     }
     return;
   }
@@ -51,7 +52,7 @@ void PrintText(const FittedGroups& fitted) {
   for (const FitOutcome& outcome : fitted.outcomes) {
     if (outcome.report) reports.push_back(*outcome.report);
   }
-  fmt::print("{}", FitTables(reports));
+  Print("{}", FitTables(reports));
 }
 
 struct FitCommandWords {
@@ -73,8 +74,7 @@ int RunFit(const GlobalOptions& global, const FitCommandWords& command_words) {
   int code = 0;
   for (std::size_t g = 0; g < fitted.groups.size(); ++g) {
     if (fitted.outcomes[g].report) continue;
-    fmt::print(
-        stderr, "sweep: {}: {}\n", GroupName(fitted.groups[g].group), fitted.outcomes[g].failure);
+    Tell("sweep: {}: {}\n", GroupName(fitted.groups[g].group), fitted.outcomes[g].failure);
     code = static_cast<int>(FailureCode::kData);
   }
   return code;

@@ -173,9 +173,7 @@ FitOptions ReadFitWords(const FitWords& words) {
     throw Failure(FailureCode::kUsage,
                   fmt::format("--level {}: expected a number between 0 and 1", words.level));
   }
-  options.threads = words.threads > 0
-                        ? words.threads
-                        : static_cast<int>(UsableCores());
+  options.threads = words.threads > 0 ? words.threads : static_cast<int>(UsableCores());
   return options;
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/failure.h"
 #include "core/hash.h"
+#include "core/output.h"
 #include "fit/predict.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/cli/fit_options.h"
@@ -156,18 +157,17 @@ int Seal(const GlobalOptions& global, const ForecastWords& words) {
   const std::string seal = ForecastArchive(global.store).Seal(forecast);
   const Json& p = forecast.at("prediction");
   if (global.json) {
-    fmt::print(
-        "{}\n",
-        Json{{"schema", "sweep.forecast_sealed/1"}, {"seal", seal}, {"forecast", forecast}}.dump(
-            1));
+    Print("{}\n",
+          Json{{"schema", "sweep.forecast_sealed/1"}, {"seal", seal}, {"forecast", forecast}}.dump(
+              1));
   } else {
-    fmt::print("{}\nsealed: {} at {}: {:.6g} [{:.6g}, {:.6g}]\n",
-               seal,
-               forecast.at("fit").at("law").get<std::string>(),
-               TargetText(forecast.at("target").get<std::map<std::string, double>>()),
-               p.at("value").get<double>(),
-               p.at("low").get<double>(),
-               p.at("high").get<double>());
+    Print("{}\nsealed: {} at {}: {:.6g} [{:.6g}, {:.6g}]\n",
+          seal,
+          forecast.at("fit").at("law").get<std::string>(),
+          TargetText(forecast.at("target").get<std::map<std::string, double>>()),
+          p.at("value").get<double>(),
+          p.at("low").get<double>(),
+          p.at("high").get<double>());
   }
   return 0;
 }
@@ -247,15 +247,14 @@ void PrintList(const std::vector<Entry>& entries) {
     row.resize(7);
     rows.push_back(std::move(row));
   }
-  fmt::print(
-      "{}",
-      FormatTable({"seal", "state", "name", "sealed (UTC)", "target", "forecast", "measured"},
-                  rows));
+  Print("{}",
+        FormatTable({"seal", "state", "name", "sealed (UTC)", "target", "forecast", "measured"},
+                    rows));
 }
 
 void PrintRecord(const ForecastRecord& record) {
   if (record.scored == 0) return;
-  fmt::print(
+  Print(
       "\n{} of {} intervals held what came: {:.0f} % [{:.0f}, {:.0f}], where {:.0f} % are meant "
       "to; "
       "predicted over measured on average {:.4g}\n",
@@ -291,17 +290,16 @@ int List(const GlobalOptions& global, const ForecastArchive& archive) {
   const std::vector<Entry> entries = archive.Read();
   const ForecastRecord record = RecordOf(entries);
   if (global.json) {
-    fmt::print("{}\n", ListJson(entries, record).dump(1));
+    Print("{}\n", ListJson(entries, record).dump(1));
   } else if (entries.empty()) {
-    fmt::print("no forecast is sealed in {}\n", global.store);
+    Print("no forecast is sealed in {}\n", global.store);
   } else {
     PrintList(entries);
     PrintRecord(record);
   }
   if (!Broken(entries)) return 0;
-  fmt::print(stderr,
-             "sweep: {}/forecasts is not what was sealed: a file was changed or taken away\n",
-             global.store);
+  Tell("sweep: {}/forecasts is not what was sealed: a file was changed or taken away\n",
+       global.store);
   return static_cast<int>(FailureCode::kDatabase);
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/files.h"
+#include "core/output.h"
 #include "db/lease.h"
 #include "db/store.h"
 #include "orchestrator/cli/command.h"
@@ -47,24 +48,24 @@ int Gc(const GlobalOptions& global, const GcOptions& options) {
     Json items = Json::array();
     for (const Garbage& item : garbage)
       items.push_back({{"kind", item.kind}, {"path", item.path.string()}, {"bytes", item.bytes}});
-    fmt::print("{}\n",
-               Json{{"schema", "sweep.gc/1"},
-                    {"deleted", options.remove},
-                    {"bytes", bytes},
-                    {"items", items}}
-                   .dump(1));
+    Print("{}\n",
+          Json{{"schema", "sweep.gc/1"},
+               {"deleted", options.remove},
+               {"bytes", bytes},
+               {"items", items}}
+              .dump(1));
     return 0;
   }
   std::vector<std::vector<std::string>> rows;
   for (const Garbage& item : garbage)
     rows.push_back({item.kind, HumanBytes(item.bytes), item.path.string()});
-  if (!rows.empty()) fmt::print("{}\n", FormatTable({"what", "size", "path"}, rows));
-  fmt::print("{} things, {}{}\n",
-             garbage.size(),
-             HumanBytes(bytes),
-             options.remove    ? " removed"
-             : garbage.empty() ? ""
-                               : " could go; nothing was removed (--delete does)");
+  if (!rows.empty()) Print("{}\n", FormatTable({"what", "size", "path"}, rows));
+  Print("{} things, {}{}\n",
+        garbage.size(),
+        HumanBytes(bytes),
+        options.remove    ? " removed"
+        : garbage.empty() ? ""
+                          : " could go; nothing was removed (--delete does)");
   return 0;
 }
 

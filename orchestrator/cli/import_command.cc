@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "core/failure.h"
+#include "core/output.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/import.h"
 #include "orchestrator/recovery.h"
@@ -65,7 +66,7 @@ int Import(const GlobalOptions& global, const ImportOptions& options) {
   }
   std::vector<std::string> notes;
   const auto store = OpenForWriting(global.store, notes);
-  for (const std::string& note : notes) fmt::print(stderr, "{}\n", note);
+  for (const std::string& note : notes) Tell("{}\n", note);
   Json imported = Json::array();
   for (ReadFile& file : files) {
     FillTrainingSettings(file.points, trainings);
@@ -75,15 +76,15 @@ int Import(const GlobalOptions& global, const ImportOptions& options) {
     imported.push_back(
         {{"file", file.name}, {"format", file.format}, {"points", count}, {"new", is_new}});
     if (!global.json) {
-      fmt::print("{}: {} points ({}){}\n",
-                 file.name,
-                 count,
-                 file.format,
-                 is_new ? "" : ", imported before: nothing changed");
+      Print("{}: {} points ({}){}\n",
+            file.name,
+            count,
+            file.format,
+            is_new ? "" : ", imported before: nothing changed");
     }
   }
   if (global.json)
-    fmt::print("{}\n", Json{{"schema", "sweep.import_report/1"}, {"imports", imported}}.dump(1));
+    Print("{}\n", Json{{"schema", "sweep.import_report/1"}, {"imports", imported}}.dump(1));
   return 0;
 }
 

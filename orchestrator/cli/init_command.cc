@@ -7,6 +7,7 @@
 
 #include "core/failure.h"
 #include "core/files.h"
+#include "core/output.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/data_files.h"
 #include "orchestrator/sweep_file/field.h"
@@ -122,9 +123,9 @@ int List(const GlobalOptions& global) {
     rows.push_back({known.name, description.substr(0, description.find_first_of(":.,("))});
   }
   if (global.json) {
-    fmt::print("{}\n", Json{{"schema", "sweep.templates/1"}, {"templates", list}}.dump(1));
+    Print("{}\n", Json{{"schema", "sweep.templates/1"}, {"templates", list}}.dump(1));
   } else {
-    fmt::print("{}", FormatTable({"template", "description"}, rows));
+    Print("{}", FormatTable({"template", "description"}, rows));
   }
   return 0;
 }
@@ -140,10 +141,10 @@ int Init(const GlobalOptions& global, const InitOptions& options) {
   WriteNew(readme, ReadmeText(chosen, file.filename().string()));
   if (global.json) {
     const Json files = {file.string(), readme.string()};
-    fmt::print("{}\n", Json{{"schema", "sweep.init/1"}, {"files", files}}.dump(1));
+    Print("{}\n", Json{{"schema", "sweep.init/1"}, {"files", files}}.dump(1));
   } else {
-    fmt::print("{}\n{}\n", file.string(), readme.string());
-    fmt::print(stderr, "Now: sweep plan {}\n", file.string());
+    Print("{}\n{}\n", file.string(), readme.string());
+    Tell("Now: sweep plan {}\n", file.string());
   }
   return 0;
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/json.h"
+#include "core/output.h"
 #include "fit/law.h"
 #include "orchestrator/cli/command.h"
 
@@ -32,11 +33,11 @@ Json LawJson(const Law& law) {
 }
 
 void PrintLaw(const Law& law) {
-  fmt::print("{}\n  y = {}\n  {}\n", law.name, law.formula, law.source);
-  for (const Parameter& p : law.parameters) fmt::print("  {:<9} {}\n", p.name, p.meaning);
+  Print("{}\n  y = {}\n  {}\n", law.name, law.formula, law.source);
+  for (const Parameter& p : law.parameters) Print("  {:<9} {}\n", p.name, p.meaning);
   for (const auto& [name, value] : law.constants)
-    fmt::print("  {:<9} constant, {} unless --const says otherwise\n", name, value);
-  fmt::print("\n");
+    Print("  {:<9} constant, {} unless --const says otherwise\n", name, value);
+  Print("\n");
 }
 
 int ListLaws(const GlobalOptions& global) {
@@ -46,7 +47,7 @@ int ListLaws(const GlobalOptions& global) {
   }
   Json laws = Json::array();
   for (const Law& law : Laws()) laws.push_back(LawJson(law));
-  fmt::print("{}\n", Json{{"schema", "sweep.laws/1"}, {"laws", laws}}.dump(1));
+  Print("{}\n", Json{{"schema", "sweep.laws/1"}, {"laws", laws}}.dump(1));
   return 0;
 }
 

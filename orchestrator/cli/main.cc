@@ -4,8 +4,10 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <sstream>
 
 #include "core/failure.h"
+#include "core/output.h"
 #include "core/process_setup.h"
 #include "orchestrator/cli/command.h"
 
@@ -60,10 +62,17 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);  // prints help, or what was wrong
+    std::ostringstream help;
+    std::ostringstream mistake;
+    const int code = app.exit(error, help, mistake);
+    PrintText(help.str());
+    TellText(mistake.str());
+    FinishOutput();
     return code == 0 ? 0 : static_cast<int>(FailureCode::kUsage);
   }
-  return action();
+  const int code = action();
+  FinishOutput();
+  return code;
 }
 
 }  // namespace
@@ -75,7 +84,8 @@ int main(int argc, char** argv) {
   try {
     return sweep::Main(argc, argv);
   } catch (const sweep::Failure& failure) {
-    std::fprintf(stderr, "sweep: %s\n", failure.what());
+    if (failure.code() != sweep::FailureCode::kOutputClosed)
+      sweep::Tell("sweep: {}\n", failure.what());
     return failure.exit_code();
   } catch (const std::filesystem::filesystem_error& error) {
     std::fprintf(stderr,

@@ -7,6 +7,7 @@
 #include "core/compute.h"
 #include "core/failure.h"
 #include "core/json_fields.h"
+#include "core/output.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/data_files.h"
 #include "orchestrator/sweep_file/catalog.h"
@@ -89,23 +90,22 @@ void PrintTable(const std::vector<ModelRow>& models) {
                     Gmacs(model.gmacs.text),
                     Gmacs(model.gmacs.total())});
   }
-  fmt::print("{}",
-             FormatTable({"model",
-                          "alias",
-                          "image",
-                          "patch",
-                          "image tower",
-                          "text tower",
-                          "embed",
-                          "image params",
-                          "text params",
-                          "params",
-                          "image GMACs",
-                          "text GMACs",
-                          "gmacs_per_sample"},
-                         rows));
-  fmt::print(
-      stderr,
+  Print("{}",
+        FormatTable({"model",
+                     "alias",
+                     "image",
+                     "patch",
+                     "image tower",
+                     "text tower",
+                     "embed",
+                     "image params",
+                     "text params",
+                     "params",
+                     "image GMACs",
+                     "text GMACs",
+                     "gmacs_per_sample"},
+                    rows));
+  Tell(
       "Towers are width x layers. params counts the logit scale too; gmacs_per_sample is one "
       "forward pass of one pair.\n");
 }
@@ -127,7 +127,7 @@ int Models(const GlobalOptions& global, const ModelsOptions& options) {
   if (global.json) {
     Json models = Json::array();
     for (const ModelRow& row : rows) models.push_back(ModelJson(row));
-    fmt::print("{}\n", Json{{"schema", "sweep.models/1"}, {"models", models}}.dump(1));
+    Print("{}\n", Json{{"schema", "sweep.models/1"}, {"models", models}}.dump(1));
   } else {
     PrintTable(rows);
   }

@@ -5,6 +5,7 @@
 
 #include "core/failure.h"
 #include "core/files.h"
+#include "core/output.h"
 #include "fit/multiverse.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/cli/fit_curves.h"
@@ -83,19 +84,18 @@ void PrintEffects(const MultiverseSummary& s) {
     std::string means;
     for (const auto& [alternative, mean] : effect.mean)
       means += fmt::format("{}{} {:.4f}", means.empty() ? "" : ", ", alternative, mean);
-    fmt::print(
-        "    {:<9}{:>4.0f} % of the variance: {}\n", effect.factor, 100 * effect.share, means);
+    Print("    {:<9}{:>4.0f} % of the variance: {}\n", effect.factor, 100 * effect.share, means);
   }
 }
 
 void PrintOne(const NamedMultiverse& named) {
   const Multiverse& m = named.multiverse;
-  fmt::print("{}: {} specifications\n", named.name, m.specifications.size());
+  Print("{}: {} specifications\n", named.name, m.specifications.size());
   for (std::size_t r = 0; r < m.summaries.size(); ++r) {
     const MultiverseSummary& s = m.summaries[r];
     const std::string of = r < m.curves.size() ? "alpha of " + m.curves[r]
                                                : "alpha of " + m.curves[0] + " less " + m.curves[1];
-    fmt::print(
+    Print(
         "  {}: median {:.4f}, half within [{:.4f}, {:.4f}], all within [{:.4f}, {:.4f}]; reference "
         "{:.4f}\n    sign flips in {:.1f} %, different from zero at {:.0f} % in {:.1f} %{}\n",
         of,
@@ -133,7 +133,7 @@ int RunMultiverseCommand(const GlobalOptions& global, const MultiverseWords& wor
       list.push_back(ToJson(named.multiverse));
       list.back()["group"] = named.group;
     }
-    fmt::print("{}\n", Json{{"schema", "sweep.multiverse/1"}, {"multiverses", list}}.dump(1));
+    Print("{}\n", Json{{"schema", "sweep.multiverse/1"}, {"multiverses", list}}.dump(1));
     return 0;
   }
   for (const NamedMultiverse& named : all) PrintOne(named);

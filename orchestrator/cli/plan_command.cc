@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "core/output.h"
 #include "db/store.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/cost_model.h"
@@ -79,11 +80,8 @@ void ProbeUnknown(const SweepJob& job,
         ProbeRequestFor(spec, job.executor.threads_per_run, job.trainer.device);
     if (!work.train || rates.For(spec).source != RateSource::kAssumed) continue;
     if (!probed.insert(FieldsToJson(request).dump()).second) continue;
-    fmt::print(stderr,
-               "probing {} in {}, batch {} ...\n",
-               work.run->model,
-               request.precision,
-               request.batch_size);
+    Tell(
+        "probing {} in {}, batch {} ...\n", work.run->model, request.precision, request.batch_size);
     (void)RunProbe(root, job.trainer, request);
   }
 }
@@ -155,29 +153,29 @@ std::vector<std::string> RunCells(const RunWork& work, const PlanCost& cost) {
 void PrintRuns(const PlanView& view) {
   std::vector<std::vector<std::string>> rows;
   if (view.remaining.size() > kMostRunsListed && !view.list_runs) {
-    fmt::print("{} runs; `sweep plan --runs` lists them\n\n", view.remaining.size());
+    Print("{} runs; `sweep plan --runs` lists them\n\n", view.remaining.size());
     return;
   }
   for (const RunWork& work : view.remaining) rows.push_back(RunCells(work, view.cost));
   if (rows.empty()) return;
-  fmt::print("{}\n",
-             FormatTable({"run",
-                          "model",
-                          "dataset",
-                          "data_scale",
-                          "samples_seen",
-                          "batch",
-                          "learning_rate",
-                          "seed",
-                          "params",
-                          "compute_gmacs",
-                          "memory",
-                          "disk",
-                          "time",
-                          view.workplace.hours_unit(),
-                          "to do",
-                          ""},
-                         rows));
+  Print("{}\n",
+        FormatTable({"run",
+                     "model",
+                     "dataset",
+                     "data_scale",
+                     "samples_seen",
+                     "batch",
+                     "learning_rate",
+                     "seed",
+                     "params",
+                     "compute_gmacs",
+                     "memory",
+                     "disk",
+                     "time",
+                     view.workplace.hours_unit(),
+                     "to do",
+                     ""},
+                    rows));
 }
 
 // One row a model and precision: how fast, and how that is known.
@@ -200,20 +198,19 @@ void PrintRates(const PlanView& view) {
   if (rows.empty()) return;
   std::vector<std::vector<std::string>> cells;
   for (const auto& [key, row] : rows) cells.push_back(row);
-  fmt::print("{}\n",
-             FormatTable({"model", "precision", "samples/s", "range", "source", "from"}, cells));
+  Print("{}\n", FormatTable({"model", "precision", "samples/s", "range", "source", "from"}, cells));
 }
 
 void PrintComparison(const StoreComparison& c) {
   if (c.kept.empty() && c.orphaned.empty()) return;
-  fmt::print("against the store: {} new, {} kept, {} orphaned\n",
-             c.fresh.size(),
-             c.kept.size(),
-             c.orphaned.size());
+  Print("against the store: {} new, {} kept, {} orphaned\n",
+        c.fresh.size(),
+        c.kept.size(),
+        c.orphaned.size());
   if (c.orphaned.empty()) return;
-  fmt::print("  orphaned (of an earlier version of this sweep):");
-  for (const std::string& run_id : c.orphaned) fmt::print(" {}", run_id.substr(0, 8));
-  fmt::print("\n");
+  Print("  orphaned (of an earlier version of this sweep):");
+  for (const std::string& run_id : c.orphaned) Print(" {}", run_id.substr(0, 8));
+  Print("\n");
 }
 
 // Whose memory it is that runs are held against.
@@ -231,20 +228,20 @@ void PrintShortage(const PlanView& view) {
   std::string models;
   for (const auto& [model, runs] : runs_by_model)
     models += fmt::format("{}{} ({})", models.empty() ? "" : ", ", model, runs);
-  fmt::print("warning: {} of {} runs do not fit the {} of {}: {}; {} a process at most\n  {}\n",
-             shortage.runs.size(),
-             view.cost.runs.size(),
-             HumanBytes(shortage.gpu_bytes),
-             GpuName(view.workplace),
-             models,
-             HumanBytes(shortage.most_bytes),
-             AdviceText(shortage, view.job.trainer));
+  Print("warning: {} of {} runs do not fit the {} of {}: {}; {} a process at most\n  {}\n",
+        shortage.runs.size(),
+        view.cost.runs.size(),
+        HumanBytes(shortage.gpu_bytes),
+        GpuName(view.workplace),
+        models,
+        HumanBytes(shortage.most_bytes),
+        AdviceText(shortage, view.job.trainer));
 }
 
 void PrintPlan(const PlanView& view) {
   PrintRuns(view);
   PrintRates(view);
-  fmt::print(
+  Print(
       "{} runs: {} done, {} to train, {} evaluations to make; {:.4g} GMACs forward, {:.3g} FLOPs "
       "of training\n",
       view.plan.total_runs(),
@@ -254,17 +251,16 @@ void PrintPlan(const PlanView& view) {
       view.compute_gmacs,
       view.cost.train_flops);
   if (const std::string saving = BranchSavingText(view.job.sweep); !saving.empty())
-    fmt::print("{}, were each length trained by itself\n", saving);
+    Print("{}, were each length trained by itself\n", saving);
   PrintComparison(view.against_store);
   for (const std::string& profile : view.profiles)
-    fmt::print("settings that the sweep file leaves open are from {}\n", profile);
+    Print("settings that the sweep file leaves open are from {}\n", profile);
   if (view.cost.runs.empty()) return;
-  fmt::print("training costs {}", HoursText(view.cost.device_hours, view.workplace));
-  if (view.cost.elapsed_seconds)
-    fmt::print(", in {} at least", RangeText(*view.cost.elapsed_seconds));
-  fmt::print("; up to {} of memory a process, {} of checkpoints\n",
-             HumanBytes(view.cost.most_memory_bytes),
-             HumanBytes(view.cost.disk_bytes));
+  Print("training costs {}", HoursText(view.cost.device_hours, view.workplace));
+  if (view.cost.elapsed_seconds) Print(", in {} at least", RangeText(*view.cost.elapsed_seconds));
+  Print("; up to {} of memory a process, {} of checkpoints\n",
+        HumanBytes(view.cost.most_memory_bytes),
+        HumanBytes(view.cost.disk_bytes));
   PrintShortage(view);
 }
 
@@ -372,11 +368,11 @@ int Plan(const GlobalOptions& global, const PlanOptions& options) {
   for (const RunWork& work : view.remaining) view.evaluations += work.evaluations.size();
   view.compute_gmacs = view.cost.train_flops / kTrainFlopsPerGmac;
   if (global.json) {
-    fmt::print("{}\n", PlanJson(view).dump(1));
+    Print("{}\n", PlanJson(view).dump(1));
   } else {
     PrintPlan(view);
   }
-  std::fflush(stdout);
+  FinishOutput();
   if (options.most_hours) RequireBudget(view.cost, view.workplace, *options.most_hours);
   return 0;
 }

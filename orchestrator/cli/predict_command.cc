@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/failure.h"
+#include "core/output.h"
 #include "db/store.h"
 #include "fit/average.h"
 #include "fit/fit.h"
@@ -78,48 +79,48 @@ std::string IntervalText(const std::optional<double>& low, const std::optional<d
   return fmt::format("[{}, {}]", text(low), text(high));
 }
 
-void Print(const FitReport& fit, const Prediction& p) {
-  fmt::print("  at {}: {:.6g}", TargetText(p.at), p.value);
+void Show(const FitReport& fit, const Prediction& p) {
+  Print("  at {}: {:.6g}", TargetText(p.at), p.value);
   if (!p.method.empty()) {
-    fmt::print("; {:.0f} % for a new point {}, for the law {} (by {})",
-               100 * fit.level,
-               IntervalText(p.low, p.high),
-               IntervalText(p.mean_low, p.mean_high),
-               p.method);
+    Print("; {:.0f} % for a new point {}, for the law {} (by {})",
+          100 * fit.level,
+          IntervalText(p.low, p.high),
+          IntervalText(p.mean_low, p.mean_high),
+          p.method);
   }
-  fmt::print("\n");
-  if (!p.warning.empty()) fmt::print("    {}\n", p.warning);
+  Print("\n");
+  if (!p.warning.empty()) Print("    {}\n", p.warning);
 }
 
-void Print(const AveragedPrediction& p, double level) {
-  fmt::print("  over {} laws: {:.6g}", p.laws.size(), p.value);
+void Show(const AveragedPrediction& p, double level) {
+  Print("  over {} laws: {:.6g}", p.laws.size(), p.value);
   if (!p.laws.empty() && (p.low || p.high)) {
-    fmt::print("; {:.0f} % with the choice of law for a new point {}, for the law {}",
-               100 * level,
-               IntervalText(p.low, p.high),
-               IntervalText(p.mean_low, p.mean_high));
+    Print("; {:.0f} % with the choice of law for a new point {}, for the law {}",
+          100 * level,
+          IntervalText(p.low, p.high),
+          IntervalText(p.mean_low, p.mean_high));
   }
-  fmt::print("\n    weights: AICc, which compares laws inside the data only\n");
+  Print("\n    weights: AICc, which compares laws inside the data only\n");
   for (const LawShare& share : p.laws) {
     if (share.weight < 5e-3) continue;
-    fmt::print("    {:<16} weight {:.2f}: {:.6g}{}\n",
-               share.law,
-               share.weight,
-               share.prediction.value,
-               share.within.empty() ? "" : " (a case of " + share.within + ", in its interval)");
+    Print("    {:<16} weight {:.2f}: {:.6g}{}\n",
+          share.law,
+          share.weight,
+          share.prediction.value,
+          share.within.empty() ? "" : " (a case of " + share.within + ", in its interval)");
   }
 }
 
-void Print(const ChainedPrediction& p, const FitReport& second) {
-  fmt::print("    then by {}: {:.6g}", second.law, p.second.value);
+void Show(const ChainedPrediction& p, const FitReport& second) {
+  Print("    then by {}: {:.6g}", second.law, p.second.value);
   if (p.low) {
-    fmt::print("; {:.0f} % for a new point with both laws' uncertainty [{:.6g}, {:.6g}]",
-               100 * second.level,
-               *p.low,
-               *p.high);
+    Print("; {:.0f} % for a new point with both laws' uncertainty [{:.6g}, {:.6g}]",
+          100 * second.level,
+          *p.low,
+          *p.high);
   }
-  fmt::print("\n");
-  if (!p.second.warning.empty()) fmt::print("    {}\n", p.second.warning);
+  Print("\n");
+  if (!p.second.warning.empty()) Print("    {}\n", p.second.warning);
 }
 
 // The second step's law on the same rows and groups: its variable is what the first step observes.
@@ -200,39 +201,39 @@ int RunPredict(const GlobalOptions& global, const PredictWords& words) {
   for (std::size_t g = 0; g < fitted.groups.size(); ++g) {
     const FitOutcome& outcome = fitted.outcomes[g];
     if (!outcome.report) {
-      fmt::print(stderr, "sweep: {}: {}\n", GroupName(fitted.groups[g].group), outcome.failure);
+      Tell("sweep: {}: {}\n", GroupName(fitted.groups[g].group), outcome.failure);
       code = static_cast<int>(FailureCode::kData);
       continue;
     }
     if (!global.json)
-      fmt::print("{}\n  {}\n", GroupName(fitted.groups[g].group), ShortText(*outcome.report));
+      Print("{}\n  {}\n", GroupName(fitted.groups[g].group), ShortText(*outcome.report));
     Json predictions = Json::array();
     for (size_t t = 0; t < targets.size(); ++t) {
       const auto target = t < exact_targets ? targets[t] : ForLaw(targets[t], *outcome.report);
       const Prediction prediction = Predict(*outcome.report, target);
       predictions.push_back(ToJson(prediction));
-      if (!global.json) Print(*outcome.report, prediction);
+      if (!global.json) Show(*outcome.report, prediction);
       if (words.fit.law == "auto") {
         const AveragedPrediction averaged =
             PredictOverLaws(fitted.groups[g].points, ReadFitWords(words.fit), target);
         predictions.back()["averaged"] = ToJson(averaged);
-        if (!global.json) Print(averaged, outcome.report->level);
+        if (!global.json) Show(averaged, outcome.report->level);
       }
       if (second) {
         const FitReport& report = SecondOf(*second, fitted.groups[g].group);
         const ChainedPrediction chained = PredictChain(*outcome.report, report, target);
         predictions.back()["then"] = ToJson(chained);
-        if (!global.json) Print(chained, report);
+        if (!global.json) Show(chained, report);
       }
       const std::string repeats =
           table ? RepetitionWarning(*table, fitted.groups[g], targets[t]) : "";
       if (!repeats.empty()) predictions.back()["repetition_warning"] = repeats;
-      if (!repeats.empty() && !global.json) fmt::print("    {}\n", repeats);
+      if (!repeats.empty() && !global.json) Print("    {}\n", repeats);
     }
     list.push_back({{"fit", ToJson(*outcome.report)}, {"predictions", predictions}});
   }
   if (global.json)
-    fmt::print("{}\n", Json{{"schema", "sweep.predict/1"}, {"predictions", list}}.dump(1));
+    Print("{}\n", Json{{"schema", "sweep.predict/1"}, {"predictions", list}}.dump(1));
   return code;
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "core/failure.h"
+#include "core/output.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/find_run.h"
 #include "orchestrator/recovery.h"
@@ -66,14 +67,12 @@ int RetryRuns(const GlobalOptions& global, const RetryOptions& options) {
       ChosenRuns(Store(global.store, Store::Access::kRead), options);
   const bool asked = !runs.empty() && RetryOrAsk(global.store, runs);
   if (global.json) {
-    fmt::print(
-        "{}\n",
-        Json{{"schema", "sweep.retry/1"}, {"runs", runs}, {"asked_the_holder", asked}}.dump(1));
+    Print("{}\n",
+          Json{{"schema", "sweep.retry/1"}, {"runs", runs}, {"asked_the_holder", asked}}.dump(1));
   } else if (asked) {
-    fmt::print("{} runs: the process that holds the store is asked to try them again\n",
-               runs.size());
+    Print("{} runs: the process that holds the store is asked to try them again\n", runs.size());
   } else {
-    fmt::print("{} runs are planned again; `sweep run` does them\n", runs.size());
+    Print("{} runs are planned again; `sweep run` does them\n", runs.size());
   }
   return 0;
 }

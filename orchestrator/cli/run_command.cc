@@ -5,6 +5,7 @@
 
 #include "core/failure.h"
 #include "core/files.h"
+#include "core/output.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/cli/fit_table.h"
 #include "orchestrator/detach.h"
@@ -42,39 +43,44 @@ Json ReportJson(const SweepReport& report) {
 
 void PrintReport(const SweepReport& report) {
   const SweepOutcome& outcome = report.outcome;
-  fmt::print("sweep {}: {} runs, {} done before, {} completed now",
-             report.name,
-             report.total_runs,
-             report.already_done,
-             outcome.completed);
-  if (outcome.failed > 0) fmt::print(", {} failed", outcome.failed);
-  if (outcome.diverged > 0) fmt::print(", {} diverged", outcome.diverged);
-  if (outcome.blocked > 0) fmt::print(", {} waiting for a run that failed", outcome.blocked);
-  fmt::print("\n");
-  for (const std::string& problem : outcome.problems) fmt::print("  {}\n", problem);
-  if (const std::string took = TookText(report.training); !took.empty()) fmt::print("{}\n", took);
-  if (!report.fits.reports.empty()) fmt::print("\n{}", FitTables(report.fits.reports));
-  for (const std::string& problem : report.fits.problems) fmt::print("not fitted: {}\n", problem);
+  Print("sweep {}: {} runs, {} done before, {} completed now",
+        report.name,
+        report.total_runs,
+        report.already_done,
+        outcome.completed);
+  if (outcome.failed > 0) Print(", {} failed", outcome.failed);
+  if (outcome.diverged > 0) Print(", {} diverged", outcome.diverged);
+  if (outcome.blocked > 0) Print(", {} waiting for a run that failed", outcome.blocked);
+  Print("\n");
+  for (const std::string& problem : outcome.problems) Print("  {}\n", problem);
+  if (const std::string took = TookText(report.training); !took.empty()) Print("{}\n", took);
+  if (!report.fits.reports.empty()) Print("\n{}", FitTables(report.fits.reports));
+  for (const std::string& problem : report.fits.problems) Print("not fitted: {}\n", problem);
   if (outcome.disk_full)
-    fmt::print("stopped: a trainer found no room on the disk; {}\n", kMakeRoomAdvice);
-  if (outcome.interrupted) fmt::print("interrupted; the same command goes on where it stopped\n");
+    Print("stopped: a trainer found no room on the disk; {}\n", kMakeRoomAdvice);
+  if (outcome.interrupted) Print("interrupted; the same command goes on where it stopped\n");
 }
 
 // What the copy said is shown where it has ended already.
 int RunDetached(const GlobalOptions& global) {
   const Detached detached = StartDetached(global.store);
   if (detached.exit_code) {
-    fmt::print(*detached.exit_code == 0 ? stdout : stderr, "{}", ReadFile(detached.log));
+    const std::string said = ReadFile(detached.log);
+    if (*detached.exit_code == 0) {
+      PrintText(said);
+    } else {
+      TellText(said);
+    }
     return *detached.exit_code;
   }
   if (global.json) {
-    fmt::print(
+    Print(
         "{}\n",
         Json{{"schema", "sweep.detached/1"}, {"pid", detached.pid}, {"log", detached.log.string()}}
             .dump(1));
     return 0;
   }
-  fmt::print(
+  Print(
       "process {} goes on by itself and prints to {}\n"
       "`sweep watch` follows it; `kill -INT {}` saves and stops; the same command goes on\n",
       detached.pid,
@@ -123,7 +129,7 @@ void AddRunCommand(CLI::App& app, const GlobalOptions& global, Action& action) {
       options->store = global.store;
       const SweepReport report = RunSweep(*options);
       if (global.json) {
-        fmt::print("{}\n", ReportJson(report).dump(1));
+        Print("{}\n", ReportJson(report).dump(1));
       } else {
         PrintReport(report);
       }

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "core/failure.h"
+#include "core/output.h"
 #include "db/lease.h"
 #include "db/store.h"
 #include "orchestrator/cli/command.h"
@@ -132,23 +133,23 @@ SweepSummary SummariseCells(const Store& store, const Json& sweep_row) {
 }
 
 void PrintCost(const SweepCost& cost) {
-  fmt::print("cost so far: {}", SpentText(cost));
-  if (const std::string took = TookText(cost.completed); !took.empty()) fmt::print("; {}", took);
+  Print("cost so far: {}", SpentText(cost));
+  if (const std::string took = TookText(cost.completed); !took.empty()) Print("; {}", took);
   if (cost.hours_left.high > 0) {
-    fmt::print("\nleft: {:.3g} {} ({:.3g} to {:.3g})",
-               cost.hours_left.middle,
-               cost.unit,
-               cost.hours_left.low,
-               cost.hours_left.high);
+    Print("\nleft: {:.3g} {} ({:.3g} to {:.3g})",
+          cost.hours_left.middle,
+          cost.unit,
+          cost.hours_left.low,
+          cost.hours_left.high);
     if (cost.seconds_left) {
-      fmt::print(", {} ({} to {}) with {} at work",
-                 HumanSeconds(cost.seconds_left->middle),
-                 HumanSeconds(cost.seconds_left->low),
-                 HumanSeconds(cost.seconds_left->high),
-                 cost.at_work);
+      Print(", {} ({} to {}) with {} at work",
+            HumanSeconds(cost.seconds_left->middle),
+            HumanSeconds(cost.seconds_left->low),
+            HumanSeconds(cost.seconds_left->high),
+            cost.at_work);
     }
   }
-  fmt::print("\n");
+  Print("\n");
 }
 
 Json CostJson(const SweepCost& cost) {
@@ -190,8 +191,8 @@ std::string FitLine(const Json& fit) {
 
 void PrintFits(const SweepSummary& sweep) {
   if (sweep.fits.empty()) return;
-  fmt::print("laws, {} ago:\n", HumanSeconds(UnixTime() - sweep.fitted_at));
-  for (const Json& fit : sweep.fits) fmt::print("  {}\n", FitLine(fit));
+  Print("laws, {} ago:\n", HumanSeconds(UnixTime() - sweep.fitted_at));
+  for (const Json& fit : sweep.fits) Print("  {}\n", FitLine(fit));
 }
 
 void PrintRuns(const SweepSummary& sweep) {
@@ -217,42 +218,42 @@ void PrintRuns(const SweepSummary& sweep) {
                         ? "-"
                         : HumanSeconds(run.at("predicted_seconds").get<double>())});
   }
-  fmt::print("{}\n",
-             FormatTable({"run",
-                          "model",
-                          "dataset",
-                          "samples_seen",
-                          "seed",
-                          "compute_gmacs",
-                          "state",
-                          "attempts",
-                          "evaluations",
-                          "final_loss",
-                          "trained",
-                          "predicted"},
-                         rows));
+  Print("{}\n",
+        FormatTable({"run",
+                     "model",
+                     "dataset",
+                     "samples_seen",
+                     "seed",
+                     "compute_gmacs",
+                     "state",
+                     "attempts",
+                     "evaluations",
+                     "final_loss",
+                     "trained",
+                     "predicted"},
+                    rows));
 }
 
 void PrintTotals(const SweepSummary& sweep) {
-  fmt::print("{}\n", FormatRunGrid(sweep.grid, WantsColour(stdout)));
+  Print("{}\n", FormatRunGrid(sweep.grid, WantsColour(stdout)));
   std::string counts;
   for (const auto& [state, count] : sweep.runs_by_state) {
     counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", count, state);
   }
-  fmt::print("{}; {:.1f}% of compute done, {} of training\n",
-             counts,
-             sweep.compute_total > 0 ? 100 * sweep.compute_done / sweep.compute_total : 100.0,
-             HumanSeconds(sweep.train_seconds));
+  Print("{}; {:.1f}% of compute done, {} of training\n",
+        counts,
+        sweep.compute_total > 0 ? 100 * sweep.compute_done / sweep.compute_total : 100.0,
+        HumanSeconds(sweep.train_seconds));
 }
 
 void PrintMessage(const Json& run) {
   const std::string message = CellText(run.at("message"));
   if (!message.empty())
-    fmt::print("  {}: {}\n", run.at("run_id").get<std::string>().substr(0, 8), message);
+    Print("  {}: {}\n", run.at("run_id").get<std::string>().substr(0, 8), message);
 }
 
 void PrintSweep(const SweepSummary& sweep) {
-  fmt::print("sweep {} ({})\n\n", sweep.name, sweep.id.substr(0, 8));
+  Print("sweep {} ({})\n\n", sweep.name, sweep.id.substr(0, 8));
   PrintRuns(sweep);
   PrintTotals(sweep);
   PrintCost(sweep.cost);
@@ -261,7 +262,7 @@ void PrintSweep(const SweepSummary& sweep) {
 }
 
 void PrintOverview(const Store& store, const SweepSummary& sweep) {
-  fmt::print("sweep {} ({})\n\n", sweep.name, sweep.id.substr(0, 8));
+  Print("sweep {} ({})\n\n", sweep.name, sweep.id.substr(0, 8));
   PrintTotals(sweep);
   PrintFits(sweep);
   const Json troubled = TableToJson(
@@ -269,7 +270,7 @@ void PrintOverview(const Store& store, const SweepSummary& sweep) {
                   "sweep_runs WHERE sweep_runs.run_id = runs.run_id AND sweep_id = ?1) LIMIT ?2",
                   {sweep.id, kMostMessages}));
   for (const Json& run : troubled) PrintMessage(run);
-  fmt::print("`sweep status --runs` lists every run and tells the cost\n");
+  Print("`sweep status --runs` lists every run and tells the cost\n");
 }
 
 bool IsTooLongToList(const Json& sweep_row) {
@@ -294,7 +295,7 @@ void PrintLeftBehind(const Store& store) {
   const auto left = std::count_if(
       open.begin(), open.end(), [](const OpenAttempt& attempt) { return attempt.job.empty(); });
   if (left == 0) return;
-  fmt::print(
+  Print(
       "nobody works on {} now: its last `sweep run` ended without a word, and the next one takes "
       "{} "
       "attempt{} up from the newest checkpoint\n",
@@ -317,10 +318,10 @@ int Status(const GlobalOptions& global, const StatusOptions& options) {
     const Json document = {{"schema", "sweep.status/1"},
                            {"held_by", holder ? Json(*holder) : Json()},
                            {"sweeps", std::move(list)}};
-    fmt::print("{}\n", document.dump(1));
+    Print("{}\n", document.dump(1));
     return 0;
   }
-  if (sweeps.empty()) fmt::print("no sweep has been run in {}\n", global.store);
+  if (sweeps.empty()) Print("no sweep has been run in {}\n", global.store);
   for (const Json& sweep : sweeps) {
     if (IsTooLongToList(sweep) && !options.list_runs) {
       PrintOverview(store, SummariseCells(store, sweep));

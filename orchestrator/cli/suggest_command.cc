@@ -7,6 +7,7 @@
 
 #include "core/failure.h"
 #include "core/files.h"
+#include "core/output.h"
 #include "db/store.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/cli/fit_options.h"
@@ -116,24 +117,24 @@ void PrintSteps(const Suggestion& s, Residual space) {
     for (const double sd : step.after) row.push_back(SdText(sd, space));
     rows.push_back(std::move(row));
   }
-  fmt::print("{}\n", FormatTable(header, rows));
+  Print("{}\n", FormatTable(header, rows));
 }
 
-void Print(const Suggestion& s, const std::string& law, Residual space) {
+void Show(const Suggestion& s, const std::string& law, Residual space) {
   PrintSteps(s, space);
   double hours = 0;
   for (const DesignStep& step : s.design.steps) hours += step.cost;
   const std::size_t before = RunsOnTheWay(s.runs, s.design).size();
-  fmt::print("{} of {} open runs{}, {:.4g} {}{}\n",
-             s.design.steps.size(),
-             s.runs.open(),
-             s.kind.empty() || s.kind == "all" ? "" : " of kind " + s.kind,
-             hours,
-             s.workplace.hours_unit(),
-             before == 0 ? "" : fmt::format(", with {} that they start from", before));
+  Print("{} of {} open runs{}, {:.4g} {}{}\n",
+        s.design.steps.size(),
+        s.runs.open(),
+        s.kind.empty() || s.kind == "all" ? "" : " of kind " + s.kind,
+        hours,
+        s.workplace.hours_unit(),
+        before == 0 ? "" : fmt::format(", with {} that they start from", before));
   for (std::size_t q = 0; q < s.groups.size(); ++q) {
     const Knowledge& k = s.design.questions[q];
-    fmt::print(
+    Print(
         "{}: {} at {} is known to {}, then to {} (one standard deviation; {} near-best {}, a "
         "run scatters by {})\n",
         GroupName(s.groups[q]),
@@ -242,12 +243,11 @@ int Suggest(const GlobalOptions& global, SuggestWords words) {
   if (global.json) {
     Json json = SuggestionJson(s, law_name, space);
     json["sweep_file"] = words.write.empty() ? Json(nullptr) : Json(words.write);
-    fmt::print("{}\n", json.dump(1));
+    Print("{}\n", json.dump(1));
     return 0;
   }
-  Print(s, law_name, space);
-  if (!words.write.empty())
-    fmt::print("\n{}: `sweep run {}` makes them\n", words.write, words.write);
+  Show(s, law_name, space);
+  if (!words.write.empty()) Print("\n{}: `sweep run {}` makes them\n", words.write, words.write);
   return 0;
 }
 

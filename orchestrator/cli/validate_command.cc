@@ -6,6 +6,7 @@
 #include "core/compute.h"
 #include "core/failure.h"
 #include "core/files.h"
+#include "core/output.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/data_files.h"
 #include "orchestrator/progress.h"
@@ -62,13 +63,13 @@ Json ToJson(const std::string& file, const Verdict& verdict) {
 }
 
 void PrintSummary(const std::string& file, const Verdict& verdict) {
-  fmt::print("{}: sweep {}, {} runs, {:.3g} FLOPs of training",
-             file,
-             verdict.name,
-             verdict.runs,
-             verdict.train_flops);
-  if (!verdict.saving.empty()) fmt::print("; {}", verdict.saving);
-  fmt::print("\n");
+  Print("{}: sweep {}, {} runs, {:.3g} FLOPs of training",
+        file,
+        verdict.name,
+        verdict.runs,
+        verdict.train_flops);
+  if (!verdict.saving.empty()) Print("; {}", verdict.saving);
+  Print("\n");
 }
 
 void PrintFields() {
@@ -84,13 +85,13 @@ void PrintFields() {
       {"executor", ExecutorFields()},
       {"trainer", TrainerFields()}};
   for (const auto& [title, table] : tables) {
-    fmt::print("## {}\n\n{}\n", title, FieldsAsMarkdown(table));
+    Print("## {}\n\n{}\n", title, FieldsAsMarkdown(table));
   }
 }
 
 int Validate(const GlobalOptions& global, const ValidateOptions& options) {
   if (options.print_schema) {
-    fmt::print("{}\n", SweepFileSchema().dump(2));
+    Print("{}\n", SweepFileSchema().dump(2));
     return 0;
   }
   if (options.print_fields) {
@@ -108,7 +109,7 @@ int Validate(const GlobalOptions& global, const ValidateOptions& options) {
     const Verdict verdict = Check(file, catalog);
     errors += verdict.problems.errors();
     for (const FileProblem& problem : verdict.problems.all()) {
-      fmt::print(stderr, "{}\n", FormatProblem(problem));
+      Tell("{}\n", FormatProblem(problem));
     }
     if (global.json) {
       files.push_back(ToJson(file, verdict));
@@ -116,8 +117,7 @@ int Validate(const GlobalOptions& global, const ValidateOptions& options) {
       PrintSummary(file, verdict);
     }
   }
-  if (global.json)
-    fmt::print("{}\n", Json{{"schema", "sweep.validate/1"}, {"files", files}}.dump(1));
+  if (global.json) Print("{}\n", Json{{"schema", "sweep.validate/1"}, {"files", files}}.dump(1));
   return errors == 0 ? 0 : static_cast<int>(FailureCode::kUsage);
 }
 

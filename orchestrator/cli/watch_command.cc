@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "core/failure.h"
+#include "core/output.h"
 #include "db/lease.h"
 #include "db/store.h"
 #include "orchestrator/cli/command.h"
@@ -58,8 +59,8 @@ class Watcher {
       const bool held = LeaseHolder(global_.store).has_value();
       Look();
       if (!held) break;
-      if (terminal_) fmt::print("{}{}", kEraseLine, CountsText());
-      std::fflush(stdout);
+      if (terminal_) Print("{}{}", kEraseLine, CountsText());
+      FinishOutput();
       std::this_thread::sleep_for(std::chrono::duration<double>(options_.every_seconds));
     }
     return Conclude();
@@ -79,26 +80,26 @@ class Watcher {
     const Store store(global_.store, Store::Access::kRead);
     for (const Json& change : TableToJson(store.Query(kChanges, {last_, options_.sweep}))) {
       last_ = change.at("transition_id").dump();
-      Print(change);
+      Show(change);
     }
     counts_ = TableToJson(store.Query(kCounts, {options_.sweep}));
   }
 
-  void Print(const Json& change) const {
+  void Show(const Json& change) const {
     if (global_.json) {
-      fmt::print("{}\n", change.dump());
+      Print("{}\n", change.dump());
       return;
     }
     const auto text = [&](const char* name) { return change.at(name).get<std::string>(); };
-    fmt::print("{}{:%H:%M:%S} {} {} {}: {} -> {}, {}\n",
-               terminal_ ? kEraseLine : "",
-               fmt::localtime(static_cast<std::time_t>(change.at("at").get<double>())),
-               text("run_id").substr(0, 8),
-               text("model"),
-               text("dataset"),
-               text("from_state"),
-               text("to_state"),
-               text("reason"));
+    Print("{}{:%H:%M:%S} {} {} {}: {} -> {}, {}\n",
+          terminal_ ? kEraseLine : "",
+          fmt::localtime(static_cast<std::time_t>(change.at("at").get<double>())),
+          text("run_id").substr(0, 8),
+          text("model"),
+          text("dataset"),
+          text("from_state"),
+          text("to_state"),
+          text("reason"));
   }
 
   [[nodiscard]] std::string CountsText() const {
@@ -121,12 +122,12 @@ class Watcher {
       failed = failed || count.at("state") == "failed" || count.at("state") == "cancelled";
     }
     if (global_.json) {
-      fmt::print("{}\n", Json{{"schema", "sweep.watch/1"}, {"runs_by_state", by_state}}.dump());
+      Print("{}\n", Json{{"schema", "sweep.watch/1"}, {"runs_by_state", by_state}}.dump());
     } else {
-      fmt::print("{}nobody works on {} now: {}\n",
-                 terminal_ ? kEraseLine : "",
-                 global_.store,
-                 CountsText());
+      Print("{}nobody works on {} now: {}\n",
+            terminal_ ? kEraseLine : "",
+            global_.store,
+            CountsText());
     }
     return failed ? static_cast<int>(FailureCode::kRunsFailed) : 0;
   }

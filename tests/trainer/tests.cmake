@@ -18,6 +18,21 @@ if(TARGET trainer)
   add_test(NAME trainer_sharding COMMAND trainer_process_tests "[sharding]")
   set_tests_properties(trainer_sharding PROPERTIES LABELS crash TIMEOUT 600)
 
+  # Whatever CPU this is, the tests that make products run with each library that may make them: a CPU of Intel's
+  # takes MKL by itself, any other one oneDNN.
+  set_property(TEST trainer trainer_process trainer_sharding APPEND PROPERTY ENVIRONMENT SWEEP_MATRIX_LIBRARY=mkl)
+  add_test(NAME trainer_onednn COMMAND trainer_tests)
+  add_test(NAME trainer_process_onednn COMMAND trainer_process_tests "~[sharding]~[stops]")
+  add_test(NAME trainer_sharding_onednn COMMAND trainer_process_tests "[sharding]")
+  set_tests_properties(trainer_onednn PROPERTIES LABELS unit)
+  set_tests_properties(trainer_process_onednn trainer_sharding_onednn PROPERTIES LABELS crash TIMEOUT 600)
+  set_property(TEST trainer_onednn trainer_process_onednn trainer_sharding_onednn
+    APPEND PROPERTY ENVIRONMENT SWEEP_MATRIX_LIBRARY=onednn)
+
+  # Stops at 100 random moments with each library.
+  add_test(NAME trainer_stops_long COMMAND trainer_process_tests "[stops]")
+  set_tests_properties(trainer_stops_long PROPERTIES LABELS "crash;long" TIMEOUT 3600 ENVIRONMENT STOPS=100)
+
   # The same program disturbed at its calls that change files, and killed at random steps: at every 41st, at all.
   add_test(NAME trainer_faults COMMAND trainer_process_tests "[every_call]")
   set_tests_properties(trainer_faults PROPERTIES LABELS crash TIMEOUT 900 ENVIRONMENT FAULT_EVERY=41)
