@@ -17,6 +17,24 @@
 namespace sweep {
 namespace {
 
+// Does the file system not know this call at all? Some of those in user space, of objects in a
+// cloud, and of containers answer so.
+bool IsNotSupported(int error) {
+  return error == EPERM || error == EOPNOTSUPP || error == ENOSYS || error == EMLINK ||
+         error == EINVAL;
+}
+
+// In link(2)'s place: gives a file another name, which must not exist. 0 or an errno. Where the file
+// system cannot refuse an existing name by itself, it is looked for first, which two writers at the
+// same moment could get past; a store and a run have one writer at a time.
+int RenameIfAbsent(const std::filesystem::path& from, const std::filesystem::path& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return 0;
+  if (!IsNotSupported(errno)) return errno;
+  struct stat info{};
+  if (::lstat(to.c_str(), &info) == 0) return EEXIST;
+  return ::rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
+}
+
 /// Removes the temporary if anything goes wrong before it is published.
 class TemporaryFile {
  public:
@@ -52,8 +70,10 @@ class TemporaryFile {
   // Gives it its name; false where there is a file of that name.
   [[nodiscard]] bool LinkTo(const std::filesystem::path& target) const {
     if (::link(path_.c_str(), target.c_str()) == 0) return true;
-    if (errno != EEXIST) ThrowFileError("cannot publish", target, errno);
-    return false;
+    int error = errno;
+    if (IsNotSupported(error)) error = RenameIfAbsent(path_, target);
+    if (error != 0 && error != EEXIST) ThrowFileError("cannot publish", target, error);
+    return error == 0;
   }
 
  private:
@@ -201,7 +221,9 @@ void SyncDirectory(const std::filesystem::path& path) {
   const std::filesystem::path folder = path.empty() ? "." : path;
   const Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (fd.get() < 0) ThrowFileError("cannot open folder", folder, errno);
-  if (::fsync(fd.get()) != 0) ThrowFileError("cannot sync folder", folder, errno);
+  // Where folders cannot be synced, names are as durable as the file system makes them.
+  if (::fsync(fd.get()) != 0 && !IsNotSupported(errno) && errno != EBADF)
+    ThrowFileError("cannot sync folder", folder, errno);
 }
 
 void SyncFile(const std::filesystem::path& path) {

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstring>
 #include <ctime>
 #include <random>
 #include <sstream>
@@ -41,14 +42,25 @@ int Overwrite(int fd, const std::string& text) {
   return ::ftruncate(fd, size) == 0 ? 0 : errno;
 }
 
-// A look at the lease by LeaseHolder may have it for a moment.
-bool LockNow(int fd) {
+// 0, EWOULDBLOCK where another process has it, or why this file cannot be locked at all. A look at
+// the lease by LeaseHolder may have it for a moment.
+int LockNow(int fd) {
   constexpr int kTries = 20;
   for (int i = 0; i < kTries; ++i) {
-    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return 0;
+    if (errno != EWOULDBLOCK && errno != EINTR) return errno;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-  return false;
+  return EWOULDBLOCK;
+}
+
+[[noreturn]] void ThrowNoLocks(const std::filesystem::path& path, int error) {
+  throw Failure(FailureCode::kDatabase,
+                fmt::format("cannot lock {}: {}: this file system has no flock(2), which keeps two "
+                            "`sweep`s from writing one store; put the store on another one, or mount "
+                            "it with locks (Lustre: -o flock)",
+                            path.string(),
+                            std::strerror(error)));
 }
 
 bool IsUnlocked(const std::filesystem::path& path) {
@@ -69,8 +81,9 @@ std::string HolderIn(const std::string& content) {
 Lease::Lease(const std::filesystem::path& store) : path_(store / "lease"), token_(RandomToken()) {
   fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd_ < 0) ThrowFileError("cannot open", path_, errno);
-  if (!LockNow(fd_)) {
+  if (const int error = LockNow(fd_); error != 0) {
     ::close(fd_);
+    if (error != EWOULDBLOCK) ThrowNoLocks(path_, error);
     const std::string holder = HolderIn(ReadFile(path_));
     throw Failure(
         FailureCode::kStoreHeld,

@@ -2,7 +2,9 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include "core/failure.h"
 #include "core/file_lock.h"
@@ -19,11 +21,12 @@ constexpr auto kOld = std::chrono::hours(1);
 
 double BytesOf(const fs::path& path) {
   std::error_code unreadable;
+  if (fs::is_symlink(path, unreadable)) return 0;
   if (fs::is_regular_file(path, unreadable))
     return static_cast<double>(fs::file_size(path, unreadable));
   double bytes = 0;
   for (const auto& entry : fs::recursive_directory_iterator(path, unreadable)) {
-    if (entry.is_regular_file(unreadable))
+    if (!entry.is_symlink(unreadable) && entry.is_regular_file(unreadable))
       bytes += static_cast<double>(entry.file_size(unreadable));
   }
   return bytes;
@@ -91,17 +94,49 @@ void AddTemporaries(const fs::path& folder, std::vector<Garbage>& garbage) {
   }
 }
 
+// The first symbolic link on the way from `root` to `path`, which lies below it, or nullopt.
+std::optional<fs::path> LinkBetween(const fs::path& root, const fs::path& path) {
+  fs::path at = root;
+  for (const fs::path& name : path.lexically_relative(root)) {
+    at /= name;
+    std::error_code gone;
+    if (fs::is_symlink(at, gone)) return at;
+  }
+  return std::nullopt;
+}
+
+// Moves what a link leads to out of the garbage: the link itself is told.
+GarbageReport WithoutLinks(const fs::path& root,
+                           std::vector<Garbage> found,
+                           std::set<fs::path> links) {
+  GarbageReport report;
+  for (Garbage& item : found) {
+    if (auto link = LinkBetween(root, item.path)) {
+      links.insert(std::move(*link));
+    } else {
+      report.garbage.push_back(std::move(item));
+    }
+  }
+  report.links.assign(links.begin(), links.end());
+  return report;
+}
+
 }  // namespace
 
-std::vector<Garbage> FindGarbage(const Store& store, bool unlisted_runs) {
+GarbageReport FindGarbage(const Store& store, bool unlisted_runs) {
   std::set<std::string> at_work;
   for (const OpenAttempt& open : store.OpenAttempts()) at_work.insert(open.run_id);
   const auto needed = NeededByAnySweep(store);
   const auto known = store.States();
 
   std::vector<Garbage> garbage;
+  std::set<fs::path> links;
   std::error_code absent;
   for (const auto& entry : fs::directory_iterator(store.root() / "runs", absent)) {
+    if (auto link = LinkBetween(store.root(), entry.path())) {
+      links.insert(std::move(*link));
+      continue;
+    }
     const std::string run_id = entry.path().filename().string();
     const RunDirectory directory(entry.path());
     if (at_work.contains(run_id) || IsLocked(directory.lock())) continue;
@@ -118,7 +153,7 @@ std::vector<Garbage> FindGarbage(const Store& store, bool unlisted_runs) {
   }
   for (const fs::path& folder : {store.sweeps_folder(), store.imports_folder()})
     AddTemporaries(folder, garbage);
-  return garbage;
+  return WithoutLinks(store.root(), std::move(garbage), std::move(links));
 }
 
 }  // namespace sweep

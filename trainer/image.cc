@@ -17,11 +17,15 @@ namespace {
 // PIL refuses larger ones too: a small file must not be able to ask for all memory.
 constexpr int64_t kMostPixels = 178'956'970;
 
+// Of the size in the file's header, before a decoder may scale it down: it computes with all of them.
+bool IsSmallEnough(int64_t width, int64_t height, std::string& problem) {
+  if (width * height <= kMostPixels) return true;
+  problem = fmt::format("{} x {} pixels are too many", width, height);
+  return false;
+}
+
 bool Allocate(int64_t width, int64_t height, Image& image, std::string& problem) {
-  if (width * height > kMostPixels) {
-    problem = fmt::format("{} x {} pixels are too many", width, height);
-    return false;
-  }
+  if (!IsSmallEnough(width, height, problem)) return false;
   image.width = width;
   image.height = height;
   image.rgb_HWC.resize(static_cast<size_t>(3 * width * height));
@@ -90,6 +94,8 @@ class JpegReader {
     return !errors_.cut_off;
   }
 
+  [[nodiscard]] int64_t full_width() const { return jpeg_.image_width; }
+  [[nodiscard]] int64_t full_height() const { return jpeg_.image_height; }
   [[nodiscard]] int64_t width() const { return jpeg_.output_width; }
   [[nodiscard]] int64_t height() const { return jpeg_.output_height; }
   [[nodiscard]] bool inked() const {
@@ -129,6 +135,7 @@ void InkToRgb(const std::vector<uint8_t>& cmyk, std::vector<uint8_t>& rgb) {
 bool DecodeJpeg(std::string_view file, int64_t least_side, Image& image, std::string& problem) {
   JpegReader reader;
   bool whole = reader.ReadHeader(file, least_side);
+  if (whole && !IsSmallEnough(reader.full_width(), reader.full_height(), problem)) return false;
   if (whole && !Allocate(reader.width(), reader.height(), image, problem)) return false;
   if (whole && reader.inked()) {
     std::vector<uint8_t> cmyk(static_cast<size_t>(4 * image.width * image.height));

@@ -15,10 +15,18 @@ namespace {
 std::atomic<bool> stop_requested{false};
 std::atomic<bool> checkpoint_requested{false};
 
+bool IsIgnored(int signal) {
+  struct sigaction action = {};
+  return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+// Without those that are ignored: blocked, they would wait for sigwait all the same.
 sigset_t StopSet() {
   sigset_t set;
   ::sigemptyset(&set);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) ::sigaddset(&set, signal);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) {
+    if (!IsIgnored(signal)) ::sigaddset(&set, signal);
+  }
   return set;
 }
 

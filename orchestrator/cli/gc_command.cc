@@ -31,17 +31,18 @@ void Remove(const std::vector<Garbage>& garbage) {
 
 // To act, gc holds the store, so that nothing starts on what it removes. It only reads the
 // database: it must work on a full disk.
-std::vector<Garbage> Collect(const std::string& root, const GcOptions& options) {
+GarbageReport Collect(const std::string& root, const GcOptions& options) {
   std::optional<Lease> lease;
   if (options.remove && Store::Exists(root)) lease.emplace(root);
-  std::vector<Garbage> garbage =
-      FindGarbage(Store(root, Store::Access::kRead), options.unlisted_runs);
-  if (options.remove) Remove(garbage);
-  return garbage;
+  GarbageReport found = FindGarbage(Store(root, Store::Access::kRead), options.unlisted_runs);
+  if (options.remove) Remove(found.garbage);
+  return found;
 }
 
 int Gc(const GlobalOptions& global, const GcOptions& options) {
-  const std::vector<Garbage> garbage = Collect(global.store, options);
+  const auto [garbage, links] = Collect(global.store, options);
+  for (const std::filesystem::path& link : links)
+    Tell("{}: left alone, with all that this symbolic link leads to\n", link.string());
   double bytes = 0;
   for (const Garbage& item : garbage) bytes += item.bytes;
   if (global.json) {

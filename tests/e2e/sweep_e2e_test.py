@@ -662,6 +662,32 @@ class HousekeepingTest(SweepTest):
         self.assertEqual((unlisted["kind"], os.path.exists(unlisted["path"])), ("unlisted_run", False))
         self.assertEqual(self.sweep_json("run", self.path("sweep.json"))["already_done"], 2)
 
+    def test_gc_removes_nothing_that_a_symbolic_link_leads_to(self):
+        """Checkpoints on a larger disk, a run of another store: links of a store may lead anywhere."""
+        sweep = tiny_sweep(grid={"model": ["w32"], "samples_seen": [1024, 4096, 16384]})
+        self.sweep("run", self.write_sweep(sweep))
+        runs = os.path.join(self.store, "runs")
+        elsewhere = self.path("elsewhere")
+        os.mkdir(elsewhere)
+        links = []
+        for run, inside in zip(sorted(os.listdir(runs)), ("", "attempts", "attempts/1/checkpoints")):
+            self.add_checkpoint(run, 512)
+            temporary = self.add_checkpoint(run, 0, ".writing-000000000001")
+            os.utime(temporary, (1, 1))
+            moved, link = os.path.join(elsewhere, run), os.path.join(runs, run, inside).rstrip("/")
+            os.rename(link, moved)
+            os.symlink(moved, link)
+            links.append(link)
+
+        def content():
+            return sorted(os.path.join(folder, name) for folder, folders, files in os.walk(elsewhere)
+                          for name in folders + files)
+        before = content()
+        self.sweep("gc", "--delete", "--unlisted-runs")
+        self.assertEqual(content(), before)
+        for link in links:
+            self.assertIn(f"{link}: left alone", self.last_stderr)
+
     def test_gc_leaves_a_run_that_may_go_back_all_its_checkpoints(self):
         sweep = tiny_sweep(grid={"model": ["w32"], "samples_seen": [4096], "on_instability": ["stop", "rewind"]},
                            trainer={"command": ["/bin/false"]})

@@ -40,6 +40,8 @@ if(NOT SWEEP_SANITIZE)
     ENVIRONMENT "FAULT_SHIM=$<TARGET_FILE:fault_shim>;FAULT_EVERY=25;RANDOM_KILLS=15")
   sweep_add_e2e(faults_long faults_test.py LABELS "crash;long" TIMEOUT 7200
     ENVIRONMENT "FAULT_SHIM=$<TARGET_FILE:fault_shim>;FAULT_EVERY=1;RANDOM_KILLS=300")
+  sweep_add_e2e(odd_file_systems odd_file_systems_test.py LABELS e2e TIMEOUT 300
+    ENVIRONMENT "ERRNO_SHIM_LIBRARY=$<TARGET_FILE:errno_shim>")
   sweep_add_e2e(power_loss power_loss_test.py LABELS crash TIMEOUT 600
     ENVIRONMENT "RECORD_SHIM=$<TARGET_FILE:record_shim>;POWER_LOSSES=20")
   sweep_add_e2e(power_loss_long power_loss_test.py LABELS "crash;long" TIMEOUT 7200

@@ -109,6 +109,7 @@ TEST_CASE("At the peak of a step sharded weights are whole for few layers at a t
   const double width = 256;
   const double layer = 4 * 12 * width * width;  // bytes of a block's weights, or of its gradients
   const MatrixLibrary library = GENERATE(MatrixLibrary::kMkl, MatrixLibrary::kOneDnn);
+  const MatrixLibrary before = CpuMatrixLibrary();
   UseMatrixLibrary(library);
   INFO(NameOf(library));
   // MKL adds a weight's gradient to the sum; oneDNN makes it in memory of its own first. The
@@ -116,6 +117,7 @@ TEST_CASE("At the peak of a step sharded weights are whole for few layers at a t
   const double product = library == MatrixLibrary::kOneDnn ? layer / 3 : 0;
   const Bytes whole = Measure("fp32", Sharding::kNone, 4);
   const Bytes sharded = Measure("fp32", Sharding::kWeights, 4);
+  UseMatrixLibrary(before);
   const double activations = whole.peak - whole.held;
   CHECK(activations - product < 0.5 * layer);
   // This layer's weights, the next's and a copy of them on their way; of gradients this layer's,

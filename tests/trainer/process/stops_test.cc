@@ -70,6 +70,7 @@ TEST_CASE("Training stopped at random moments saves whole checkpoints and ends i
       code = TrainAndStop(run, signal, std::chrono::microseconds(random.Below(600'000)));
       INFO(run.Stderr());
       REQUIRE((code == 130 || code == 0));
+      if (code == 130) CHECK_FALSE(run.directory.CheckpointFolders().empty());
       CheckEachCheckpoint(run);
     }
     CHECK(OutcomeOf(run) == OutcomeOf(undisturbed));
@@ -115,6 +116,16 @@ TEST_CASE("Variables that a process inherited say nothing of its rank") {
                      {"SLURM_LOCALID", rank},
                      {"SLURM_STEP_NUM_TASKS", "2"}};
   CHECK(run.RunAttempt() == 0);
+}
+
+TEST_CASE("A signal that was ignored when the program started (nohup) stays ignored") {
+  TestRun run([](RunSpec& spec) { spec.samples_seen = 8 * 400; });
+  const auto before = ::signal(SIGHUP, SIG_IGN);
+  const pid_t child = run.Start();
+  ::signal(SIGHUP, before);
+  REQUIRE(run.AwaitEvent(child, [](const Json& e) { return e.at("type") == "step"; }));
+  ::kill(child, SIGHUP);
+  CHECK(TestRun::Wait(child) == 0);
 }
 
 TEST_CASE("A second SIGINT ends the process at once, and the next attempt goes on") {
