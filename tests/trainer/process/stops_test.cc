@@ -17,7 +17,7 @@ void MakeWorkLarge(RunSpec& spec) {
   spec.model.text = {16, 64, 64, 2, 2, 4.0};
   spec.data.data_scale = 64;
   spec.global_batch_size = 32;
-  spec.samples_seen = 32 * 400;
+  spec.samples_seen = 32 * 200;
 }
 
 // Each checkpoint's files are what its manifest says, size and hash.
@@ -55,14 +55,12 @@ TEST_CASE("Training stopped at random moments saves whole checkpoints and ends i
   constexpr std::array kSignals = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
   INFO(library);
   TestRun undisturbed(MakeWorkLarge);
-  undisturbed.request.threads = 2;
   undisturbed.environment = {{"SWEEP_MATRIX_LIBRARY", library}};
   REQUIRE(undisturbed.RunAttempt() == 0);
 
   Random random(11);
   for (int stop = 0; stop < stops;) {
     TestRun run(MakeWorkLarge);
-    run.request.threads = 2;
     run.environment = undisturbed.environment;
     for (int code = -1; code != 0; ++stop) {
       const int signal = kSignals[static_cast<size_t>(stop) % kSignals.size()];
