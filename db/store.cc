@@ -9,6 +9,7 @@
 
 #include "core/files.h"
 #include "core/output.h"
+#include "db/lock_wait.h"
 #include "db/schema.h"
 #include "db/snapshot.h"
 #include "db/store_layout.h"
@@ -17,7 +18,6 @@
 namespace sweep {
 namespace {
 
-constexpr int kBusyMilliseconds = 10000;
 constexpr const char* kDatabaseName = "sweep.db";
 constexpr const char* kNewDatabaseName = "sweep.db.new";
 
@@ -33,8 +33,8 @@ void ConfigureForWriting(SQLite::Database& database, bool on_network) {
   database.exec("PRAGMA synchronous = FULL");
 }
 
-void Configure(SQLite::Database& database) {
-  database.setBusyTimeout(kBusyMilliseconds);
+void Configure(SQLite::Database& database, const std::filesystem::path& path) {
+  WaitForLocks(database, path);
   database.exec("PRAGMA foreign_keys = ON");
 }
 
@@ -55,18 +55,19 @@ std::string UriOf(const std::filesystem::path& path) {
 // cannot be (a read-only or full disk) and no log is left to apply, the file is all there is.
 std::unique_ptr<SQLite::Database> OpenForReading(const std::filesystem::path& path) {
   auto database = std::make_unique<SQLite::Database>(path.string(), SQLite::OPEN_READONLY);
-  Configure(*database);
+  Configure(*database, path);
   try {
     database->execAndGet("SELECT count(*) FROM sqlite_schema");
     return database;
-  } catch (const SQLite::Exception&) {
+  } catch (const SQLite::Exception& error) {
+    if (error.getErrorCode() == SQLITE_BUSY) throw;
     const std::filesystem::path log = path.string() + "-wal";
     std::error_code absent;
     if (std::filesystem::exists(log) && std::filesystem::file_size(log, absent) > 0) throw;
   }
   database = std::make_unique<SQLite::Database>(UriOf(path) + "?immutable=1",
                                                 SQLite::OPEN_READONLY | SQLite::OPEN_URI);
-  Configure(*database);
+  Configure(*database, path);
   return database;
 }
 
@@ -129,6 +130,11 @@ double UnixTime() {
 void Store::Impl::Explain(const SQLite::Exception& error) const {
   std::string message = fmt::format("{}: {}", path.string(), error.what());
   switch (error.getErrorCode()) {
+    case SQLITE_BUSY:
+      if (HaveStoppedWaiting())
+        throw Failure(FailureCode::kInterrupted,
+                      fmt::format("stopped while {} was locked by another program", path.string()));
+      break;
     case SQLITE_FULL:
       throw Failure(FailureCode::kDiskFull, fmt::format("{}; {}", message, kMakeRoomAdvice));
     case SQLITE_IOERR:
@@ -200,14 +206,15 @@ Store::Store(std::filesystem::path root, Access access)
 void Store::Open(Access access) {
   switch (access) {
     case Access::kRead:
-      impl_->database = OpenForReading(DatabaseForReading(root_));
+      impl_->path = DatabaseForReading(root_);
+      impl_->database = OpenForReading(impl_->path);
       RequireCurrentSchema(*impl_->database);
       return;
     case Access::kCheck:
       impl_->path = "the database for comparison";
       impl_->database = std::make_unique<SQLite::Database>(
           "", SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);  // a temporary file without a name
-      Configure(*impl_->database);
+      Configure(*impl_->database, impl_->path);
       Migrate(*impl_->database);
       return;
     case Access::kRebuild:
@@ -219,7 +226,7 @@ void Store::Open(Access access) {
 void Store::OpenToWrite(bool beside) {
   impl_->database = std::make_unique<SQLite::Database>(
       impl_->path.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
-  Configure(*impl_->database);
+  Configure(*impl_->database, impl_->path);
   const bool on_network = IsNetworkFileSystem(root_);
   // Beside the other one it is nobody's until it is whole: it needs no log that others can read.
   if (!beside) ConfigureForWriting(*impl_->database, on_network);

@@ -258,6 +258,14 @@ void StoreTransaction::ApplyLostResult(const Json& entry) {
 
 namespace {
 
+RunState StateIn(const Json& entry) {
+  try {
+    return ParseRunState(entry.value("to", ""));
+  } catch (const Failure& failure) {
+    throw Malformed(failure.what());
+  }
+}
+
 // Of a state that the journal reached over lines that are lost: what it says of it stands.
 bool FollowsLostLines(RunState from, RunState to) {
   return from != to && from != RunState::kCompleted;
@@ -273,7 +281,7 @@ std::optional<std::string> StoreTransaction::ApplyAgain(const Json& entry) {
     return std::nullopt;
   }
   const RunState from = StateOf(run_id);
-  const RunState to = ParseRunState(entry.value("to", ""));
+  const RunState to = StateIn(entry);
   const bool legal = CanTransition(from, to);
   if (legal || FollowsLostLines(from, to)) MoveRun(entry, from, to);
   if (legal || from == to) return std::nullopt;

@@ -16,114 +16,15 @@
 #include "db/store_layout.h"
 #include "db/stored_files.h"
 #include "orchestrator/attempt_verdict.h"
-#include "orchestrator/ingest.h"
 #include "orchestrator/orphans.h"
 #include "orchestrator/retry_request.h"
-#include "orchestrator/run_folder.h"
+#include "orchestrator/take_in_files.h"
 
 namespace sweep {
 namespace {
 
 constexpr auto kPatienceWithOrphans = std::chrono::seconds(30);
 constexpr auto kOrphanCheckEvery = std::chrono::milliseconds(20);
-
-// What `read` makes of each of `paths`; one that is damaged costs itself alone and is told.
-template <class Read>
-auto ReadWhole(const std::vector<std::filesystem::path>& paths,
-               Read read,
-               std::vector<std::string>& notes) {
-  std::vector<decltype(read(paths.front()))> whole;
-  for (const auto& path : paths) {
-    try {
-      whole.push_back(read(path));
-    } catch (const Failure& failure) {
-      if (!IsAboutTheFile(failure)) throw;
-      notes.emplace_back(failure.what());
-    }
-  }
-  return whole;
-}
-
-std::vector<StoredSweep> UnknownSweeps(const Store& store, std::vector<std::string>& notes) {
-  const std::set<std::string> known = store.SweepIds();
-  std::vector<std::filesystem::path> unknown;
-  for (const auto& path : ListFolder(store.sweeps_folder())) {
-    if (path.extension() == ".json" && !path.filename().string().starts_with('.') &&
-        !known.contains(path.stem().string()))
-      unknown.push_back(path);
-  }
-  auto sweeps = ReadWhole(unknown, ReadStoredSweep, notes);
-  std::sort(sweeps.begin(), sweeps.end(), [](const auto& a, const auto& b) {
-    return a.added_at < b.added_at;
-  });
-  return sweeps;
-}
-
-std::vector<StoredImport> UnknownImports(const Store& store, std::vector<std::string>& notes) {
-  const std::set<std::string> known = store.ImportIds();
-  std::vector<std::filesystem::path> unknown;
-  for (const auto& folder : ListFolder(store.imports_folder())) {
-    if (known.contains(folder.filename().string())) continue;
-    std::error_code absent;  // as after a crash between the folder and its file
-    if (std::filesystem::is_directory(folder) &&
-        std::filesystem::symlink_status(folder / "import.json", absent).type() ==
-            std::filesystem::file_type::not_found)
-      continue;
-    unknown.push_back(folder / "import.json");
-  }
-  return ReadWhole(unknown, ReadStoredImport, notes);
-}
-
-// A run whose result lies on the disk has ended as that says, whatever else is known of it.
-void FollowResult(const Store& store,
-                  StoreTransaction& transaction,
-                  const std::string& run_id,
-                  const RunResult& result) {
-  const RunState to =
-      result.outcome == "diverged" ? RunState::kDiverged : RunState::kCompleted;
-  const std::optional<RunRecord> run = store.FindRun(run_id);
-  if (!run || run->state == to || !CanTransition(run->state, to)) return;
-  // Known before, and then somebody had the run tried again.
-  if (to == RunState::kDiverged && store.HasBeen(run_id, to)) return;
-  transaction.Transition(run_id,
-                         to,
-                         "its result was found on the disk",
-                         to == RunState::kDiverged ? "diverged" : "",
-                         result.message);
-}
-
-void TakeInRun(const Store& store,
-               StoreTransaction& transaction,
-               const std::string& run_id,
-               std::vector<std::string>& notes) {
-  const IngestedRun ingested = IngestRun(store, transaction, run_id);
-  const std::vector<std::string> warnings = ingested.Warnings();
-  notes.insert(notes.end(), warnings.begin(), warnings.end());
-  if (ingested.result) FollowResult(store, transaction, run_id, *ingested.result);
-}
-
-// Sweeps, imports and journal, and the folders of all runs that they are about: together or not at
-// all, so that what was not taken in is known by what the database has followed.
-void TakeInFiles(Store& store, std::vector<std::string>& notes) {
-  const std::vector<StoredSweep> sweeps = UnknownSweeps(store, notes);
-  const std::vector<StoredImport> imports = UnknownImports(store, notes);
-  StoreTransaction transaction(store);
-  for (const StoredSweep& stored : sweeps) transaction.AddSweep(stored.sweep, stored.added_at);
-  for (const StoredImport& import : imports)
-    transaction.AddImport(
-        import.import_id, import.name, import.format, import.points, import.added_at);
-  Replay replay = transaction.ReplayJournal();
-  notes.insert(notes.end(), replay.notes.begin(), replay.notes.end());
-  if (sweeps.empty() && imports.empty() && !replay.changed) return;
-  for (const StoredSweep& stored : sweeps) {
-    for (const RunRow& run : stored.sweep.runs) replay.runs.insert(run.run_id);
-  }
-  for (const auto& [run_id, state] : store.States()) {
-    if (replay.is_whole || replay.runs.contains(run_id))
-      TakeInRun(store, transaction, run_id, notes);
-  }
-  transaction.Commit();
-}
 
 // A trainer that was told to stop may still save, also where its process cannot be seen; its lock
 // says so.
@@ -191,10 +92,15 @@ void ResetHalfStartedRuns(Store& store, std::vector<std::string>& notes) {
   transaction.Commit();
 }
 
+void AddTo(std::vector<std::string>& notes, const FileTroubles& troubles) {
+  notes.insert(notes.end(), troubles.damaged.begin(), troubles.damaged.end());
+  notes.insert(notes.end(), troubles.lost_events.begin(), troubles.lost_events.end());
+}
+
 // Beside the old one, which stays as it is until the new one is whole.
 void MakeDatabaseAnew(const std::filesystem::path& root, std::vector<std::string>& notes) {
   Store store(root, Store::Access::kRebuild);
-  TakeInFiles(store, notes);
+  AddTo(notes, TakeInFiles(store));
   store.PutInPlace();
 }
 
@@ -225,7 +131,7 @@ std::unique_ptr<Store> OpenWholeDatabase(const std::filesystem::path& root,
 std::unique_ptr<Store> OpenForWriting(const std::filesystem::path& root,
                                       std::vector<std::string>& notes) {
   auto store = OpenWholeDatabase(root, notes);
-  TakeInFiles(*store, notes);
+  AddTo(notes, TakeInFiles(*store));
   CloseOpenAttempts(*store, notes);
   ResetHalfStartedRuns(*store, notes);
   for (const std::string& run_id : TakeRetryRequests(*store))
@@ -246,7 +152,7 @@ namespace {
 // damaged: it stays beside the new one.
 void PublishInPlaceOfDamaged(const std::filesystem::path& path, const TextSource& content) {
   if (PublishFileOnce(path, content)) return;
-  RenameFile(path, path.string() + ".damaged");
+  MoveAside(path, "damaged");
   PublishFileOnce(path, content);
 }
 
@@ -287,8 +193,7 @@ bool AddImportToStore(Store& store,
   PublishInPlaceOfDamaged(folder / "import.json", [&](const TextSink& write) {
     write(CanonicalDump(FieldsToJson(stored)) + "\n");
   });
-  std::vector<std::string> notes;
-  TakeInFiles(store, notes);
+  (void)TakeInFiles(store);
   return true;
 }
 
