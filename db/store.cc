@@ -165,14 +165,18 @@ void Store::Impl::RequireHeld() {
 }
 
 bool Store::Exists(const std::filesystem::path& root) {
+  return HasDatabase(root) || HasStoreFiles(root);
+}
+
+bool Store::HasDatabase(const std::filesystem::path& root) {
   return std::filesystem::exists(root / kDatabaseName);
 }
 
 namespace {
 
 void RequireDatabase(const std::filesystem::path& root) {
-  if (Store::Exists(root)) return;
-  if (HasStoreFiles(root)) {
+  if (Store::HasDatabase(root)) return;
+  if (Store::Exists(root)) {
     throw Failure(FailureCode::kDatabase,
                   fmt::format("{} has no sweep.db, the index of its files: `sweep db rebuild "
                               "--store {}` makes it from them, as does the next `sweep run`",

@@ -31,8 +31,10 @@ class Store {
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
-  /// Is there a store in this folder?
+  /// Is there a store in this folder, with its database or without?
   [[nodiscard]] static bool Exists(const std::filesystem::path& root);
+  /// Is there the database of one?
+  [[nodiscard]] static bool HasDatabase(const std::filesystem::path& root);
 
   [[nodiscard]] const std::filesystem::path& root() const { return root_; }
   [[nodiscard]] RunDirectory run_directory(const std::string& run_id) const;

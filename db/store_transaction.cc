@@ -3,6 +3,7 @@
 
 #include "db/point_labels.h"
 #include "db/store_impl.h"
+#include "db/store_layout.h"
 
 namespace sweep {
 namespace {
@@ -27,6 +28,12 @@ bool IsKnownEvent(
                seq,
                body)
       .executeStep();
+}
+
+// Its trainer is about to write there.
+void RequireOwnRunFolder(const std::filesystem::path& run, const std::filesystem::path& store) {
+  for (const char* name : {"attempts", "evaluations", "lock", "spec.json"})
+    RequireNoLinkBetween(store, run / name);
 }
 
 }  // namespace
@@ -110,6 +117,7 @@ void StoreTransaction::Transition(const std::string& run_id,
                                   const std::string& reason,
                                   const std::string& failure_class,
                                   const std::string& message) {
+  if (to == RunState::kSubmitting) RequireOwnRunFolder(store_.run_directory(run_id).root(), store_.root());
   ApplyJournalEntry({{"type", "transition"},
                      {"at", UnixTime()},
                      {"run_id", run_id},

@@ -9,7 +9,6 @@
 #include "core/failure.h"
 #include "db/lease.h"
 #include "db/store.h"
-#include "db/store_layout.h"
 #include "orchestrator/take_in_files.h"
 
 namespace sweep {
@@ -98,7 +97,7 @@ void Compare(const std::filesystem::path& root, const Store& files, StoreCheck& 
 }  // namespace
 
 StoreCheck CheckStore(const std::filesystem::path& root) {
-  if (!Store::Exists(root) && !HasStoreFiles(root))
+  if (!Store::Exists(root))
     throw Failure(FailureCode::kData, fmt::format("no store at {}", root.string()));
   StoreCheck check;
   Store files(root, Store::Access::kCheck);

@@ -115,7 +115,7 @@ bool NeverFollowedItsFiles(const Store& store) {
 // it.
 std::unique_ptr<Store> OpenWholeDatabase(const std::filesystem::path& root,
                                          std::vector<std::string>& notes) {
-  const bool is_missing = !Store::Exists(root) && HasStoreFiles(root);
+  const bool is_missing = Store::Exists(root) && !Store::HasDatabase(root);
   if (!is_missing) {
     auto store = std::make_unique<Store>(root, Store::Access::kWrite);
     if (!NeverFollowedItsFiles(*store)) return store;
@@ -140,7 +140,7 @@ std::unique_ptr<Store> OpenForWriting(const std::filesystem::path& root,
 }
 
 void RebuildDatabase(const std::filesystem::path& root, std::vector<std::string>& notes) {
-  if (!Store::Exists(root) && !HasStoreFiles(root))
+  if (!Store::Exists(root))
     throw Failure(FailureCode::kData, fmt::format("no store at {}", root.string()));
   MakeDatabaseAnew(root, notes);
   (void)OpenForWriting(root, notes);
