@@ -75,8 +75,12 @@ std::string ReadAll(FileReader& file, int64_t limit) {
 
 }  // namespace
 
+FailureCode CodeOfReadError(int error) {
+  return IsAboutThePath(error) ? FailureCode::kUsage : FailureCode::kDatabase;
+}
+
 void ThrowReadError(const std::filesystem::path& path, int error) {
-  throw Failure(IsAboutThePath(error) ? FailureCode::kUsage : FailureCode::kDatabase,
+  throw Failure(CodeOfReadError(error),
                 fmt::format("cannot read {}: {}", path.string(), std::strerror(error)));
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/descriptor.h"
+#include "core/failure.h"
 
 namespace sweep {
 
@@ -51,9 +52,11 @@ class FileReader {
 [[nodiscard]] std::string ReadNamedFile(const std::filesystem::path& path,
                                         int64_t limit = kMostDocumentBytes);
 
-/// What a failed system call on a file that was to be read means, given its errno: throws
-/// Failure(kUsage) where the path itself is the trouble (absent, a folder, not permitted), else,
-/// as for an I/O error or too many open files, Failure(kDatabase).
+/// What a failed system call on a file that was to be read means, given its errno: kUsage where the
+/// path itself is the trouble (absent, a folder, not permitted), else, as for an I/O error or too
+/// many open files, kDatabase.
+[[nodiscard]] FailureCode CodeOfReadError(int error);
+/// Throws it, as a Failure that names the file.
 [[noreturn]] void ThrowReadError(const std::filesystem::path& path, int error);
 
 }  // namespace sweep

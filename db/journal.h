@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/descriptor.h"
 #include "core/json.h"
 
 namespace sweep {
@@ -15,26 +16,33 @@ namespace sweep {
 class Journal {
  public:
   /// Opens for appending; a torn last line (a crash while writing) is cut off. Throws
-  /// Failure(kDatabase).
+  /// Failure(kDatabase), also for a link or what is no regular file.
   explicit Journal(std::filesystem::path path);
-  ~Journal();
-  Journal(const Journal&) = delete;
-  Journal& operator=(const Journal&) = delete;
 
   /// Appends and syncs. Returns the file's new length.
   int64_t Append(const std::vector<Json>& entries);
 
-  struct Tail {
-    std::vector<Json> entries;
-    int64_t end = 0;  ///< offset after the last whole line
+  struct Entry {
+    int64_t at = 0;  ///< offset of its line
+    Json entry;
   };
-  /// Whole lines from byte `offset` on. Throws Failure(kDatabase) at a line whose checksum is
-  /// wrong: the journal is the truth, and a hole in it is for a person to judge.
+  struct Tail {
+    std::vector<Entry> entries;
+    std::vector<int64_t> damaged;  ///< offsets of lines whose checksum does not hold
+    int64_t end = 0;               ///< offset after the last whole line
+    bool was_cut = false;          ///< the file ends before the offset that was asked for
+  };
+  /// Whole lines from byte `offset` on; a file that is not there has none. A damaged line costs
+  /// itself alone. Throws Failure(kDatabase) when the file cannot be read.
   [[nodiscard]] static Tail ReadFrom(const std::filesystem::path& path, int64_t offset);
+
+  /// Puts a journal without its damaged lines in the place of one that has some; the old one stays
+  /// beside it as `journal.jsonl.old`. Returns the offsets of those lines.
+  static std::vector<int64_t> RemoveDamagedLines(const std::filesystem::path& path);
 
  private:
   std::filesystem::path path_;
-  int fd_ = -1;
+  Descriptor fd_;
   int64_t length_ = 0;
 };
 

@@ -64,7 +64,7 @@ int LockNow(int fd) {
 }
 
 bool IsUnlocked(const std::filesystem::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) return false;
   const bool unlocked = ::flock(fd, LOCK_SH | LOCK_NB) == 0;
   ::close(fd);
@@ -79,7 +79,9 @@ std::string HolderIn(const std::string& content) {
 }  // namespace
 
 Lease::Lease(const std::filesystem::path& store) : path_(store / "lease"), token_(RandomToken()) {
-  fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  fd_ = ::open(path_.c_str(),
+               O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY,
+               0644);
   if (fd_ < 0) ThrowFileError("cannot open", path_, errno);
   if (const int error = LockNow(fd_); error != 0) {
     ::close(fd_);

@@ -15,7 +15,6 @@
 namespace sweep {
 namespace {
 
-constexpr const char* kSnapshotName = "sweep.snapshot.db";
 constexpr auto kLeastInterval = std::chrono::seconds(2);
 constexpr int kIntervalInCopyTimes = 50;  // at most 2 % of the time goes into copies
 

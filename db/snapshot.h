@@ -12,6 +12,9 @@ namespace sweep {
 /// others (Failure(kUsage) on any other value).
 [[nodiscard]] bool IsNetworkFileSystem(const std::filesystem::path& path);
 
+/// Name of what a reader opens on a network file system.
+inline constexpr const char* kSnapshotName = "sweep.snapshot.db";
+
 /// The database that a reader of the store at `root` opens: on a network file system the newest
 /// snapshot, as the writer holds the database itself exclusively.
 [[nodiscard]] std::filesystem::path DatabaseForReading(const std::filesystem::path& root);

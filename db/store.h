@@ -23,14 +23,18 @@ class Store {
     kRead,   ///< any number of processes; never writes
     kWrite,  ///< one process: takes the lease (Failure kStoreHeld if another has it), creates and
              ///< migrates
+    kRebuild,  ///< as kWrite, but an empty database beside the store's, for PutInPlace
+    kCheck,    ///< an empty database that is on no disk for long; writes nothing to the store
   };
   Store(std::filesystem::path root, Access access);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
-  /// Is there a store in this folder?
+  /// Is there a store in this folder, with its database or without?
   [[nodiscard]] static bool Exists(const std::filesystem::path& root);
+  /// Is there the database of one?
+  [[nodiscard]] static bool HasDatabase(const std::filesystem::path& root);
 
   [[nodiscard]] const std::filesystem::path& root() const { return root_; }
   [[nodiscard]] RunDirectory run_directory(const std::string& run_id) const;
@@ -41,9 +45,13 @@ class Store {
   /// to another one. Asked before every act outside; every commit asks too.
   void RequireHeld() const;
 
-  /// Applies what the journal has and the database has not: the last acts before a crash, or all of
-  /// them in a rebuild.
-  void ReplayJournal();
+  /// How much of the journal the database has followed, in bytes; nullopt when it never has.
+  [[nodiscard]] std::optional<int64_t> JournalOffset() const;
+
+  /// Checks a database that is being rebuilt and puts it in the place of the store's, at once; the
+  /// old one stays as `sweep.db.old`. Damaged lines leave the journal, which then stays as
+  /// `journal.jsonl.old`. The store cannot be asked anything after that.
+  void PutInPlace();
 
   // Questions. Ids that are not there give nullopt or an empty answer.
   [[nodiscard]] std::set<std::string> SweepIds() const;
@@ -86,8 +94,21 @@ class Store {
  private:
   friend class StoreTransaction;
   struct Impl;
+  void Open(Access access);
+  void OpenToWrite(bool beside);
+  void RemoveDamagedJournalLines();
+
   std::filesystem::path root_;
   std::unique_ptr<Impl> impl_;
+};
+
+/// What was taken from the journal's tail.
+struct Replay {
+  IdSet runs;                      ///< that its lines are about
+  bool is_whole = false;           ///< other runs may have changed too: the database never followed
+                                   ///< the journal before, or a line is damaged
+  bool changed = false;            ///< there was something to take
+  std::vector<std::string> notes;  ///< damaged and odd lines, with file and byte
 };
 
 /// Everything one cycle changes, together or not at all: rolled back by the destructor unless
@@ -137,16 +158,30 @@ class StoreTransaction {
   /// The sweep's latest fits, by id, in the place of those before.
   void ReplaceFits(const std::string& sweep_id, const std::map<std::string, Json>& reports);
 
+  /// Applies what the journal has and the database has not: the last acts before a crash, what
+  /// happened since an old copy of the database was made, or all of them in a rebuild. Lines that
+  /// are damaged, or cannot have come next because lines before them are lost, cost nothing but
+  /// themselves.
+  [[nodiscard]] Replay ReplayJournal();
+
   void Commit();
 
  private:
   friend class Store;
   void ApplyJournalEntry(const Json& entry);
-  void Log(Json entry);
+  void Apply(const Json& entry);
+  void ApplyTransition(const Json& entry);
+  void ApplyAttemptStart(const Json& entry);
+  void ApplyAttemptEnd(const Json& entry);
+  void ApplyLostResult(const Json& entry);
+  [[nodiscard]] RunState StateOf(const std::string& run_id);
+  void MoveRun(const Json& entry, RunState from, RunState to);
+  // In a replay: what is odd about an entry, or nothing; and the same of one that may be anything.
+  [[nodiscard]] std::optional<std::string> ApplyAgain(const Json& entry);
+  [[nodiscard]] std::string TroubleWith(const Json& entry);
 
   Store& store_;
   std::vector<Json> journal_entries_;
-  bool replaying_ = false;
   bool committed_ = false;
 };
 

@@ -1,7 +1,9 @@
 #include <fmt/format.h>
+#include <sqlite3.h>
 
 #include "db/point_labels.h"
 #include "db/store_impl.h"
+#include "db/store_layout.h"
 
 namespace sweep {
 namespace {
@@ -28,6 +30,12 @@ bool IsKnownEvent(
       .executeStep();
 }
 
+// Its trainer is about to write there.
+void RequireOwnRunFolder(const std::filesystem::path& run, const std::filesystem::path& store) {
+  for (const char* name : {"attempts", "evaluations", "lock", "spec.json"})
+    RequireNoLinkBetween(store, run / name);
+}
+
 }  // namespace
 
 StoreTransaction::StoreTransaction(Store& store) : store_(store) {
@@ -45,8 +53,8 @@ StoreTransaction::~StoreTransaction() {
 
 void StoreTransaction::Commit() {
   TranslateSqlite(*store_.impl_, [&] {
-    store_.impl_->RequireHeld();
-    if (!journal_entries_.empty()) {
+    if (store_.impl_->lease) store_.impl_->RequireHeld();
+    if (!journal_entries_.empty() && store_.impl_->journal) {
       const int64_t end = store_.impl_->journal->Append(journal_entries_);
       store_.impl_->Execute("INSERT OR REPLACE INTO meta VALUES ('journal_offset', ?)", end);
     }
@@ -54,10 +62,6 @@ void StoreTransaction::Commit() {
     committed_ = true;
     if (store_.impl_->snapshots) store_.impl_->snapshots->Refresh();
   });
-}
-
-void StoreTransaction::Log(Json entry) {
-  if (!replaying_) journal_entries_.push_back(std::move(entry));
 }
 
 void StoreTransaction::AddSweep(const SweepRow& sweep, double added_at) {
@@ -113,6 +117,7 @@ void StoreTransaction::Transition(const std::string& run_id,
                                   const std::string& reason,
                                   const std::string& failure_class,
                                   const std::string& message) {
+  if (to == RunState::kSubmitting) RequireOwnRunFolder(store_.run_directory(run_id).root(), store_.root());
   ApplyJournalEntry({{"type", "transition"},
                      {"at", UnixTime()},
                      {"run_id", run_id},
@@ -158,81 +163,191 @@ void StoreTransaction::EndAttempt(const std::string& run_id,
 
 // The database's side of every journalled act, the same in the first life and in a replay.
 void StoreTransaction::ApplyJournalEntry(const Json& entry) {
-  TranslateSqlite(*store_.impl_, [&] {
-    Store::Impl& impl = *store_.impl_;
-    const std::string type = entry.value("type", "");
-    const std::string run_id = entry.value("run_id", "");
-    const double at = entry.value("at", 0.0);
-    if (type == "transition") {
-      SQLite::Statement& query = impl.Prepare("SELECT state FROM runs WHERE run_id = ?", run_id);
-      if (!query.executeStep())
-        throw Failure(FailureCode::kInternal, "no run " + run_id + " in the store");
-      const RunState from = ParseRunState(query.getColumn(0).getString());
-      const RunState to = ParseRunState(entry.value("to", ""));
-      if (!CanTransition(from, to)) {
-        throw Failure(
-            FailureCode::kInternal,
-            fmt::format("run {} cannot go from {} to {}", run_id, ToString(from), ToString(to)));
-      }
-      impl.Execute("UPDATE runs SET state = ?, failure_class = ?, message = ? WHERE run_id = ?",
-                   ToString(to),
-                   entry.value("class", ""),
-                   entry.value("message", ""),
-                   run_id);
-      impl.Execute(
-          "INSERT INTO transitions (run_id, at, from_state, to_state, reason) VALUES (?, ?, ?, ?, "
-          "?)",
-          run_id,
-          at,
-          ToString(from),
-          ToString(to),
-          entry.value("reason", ""));
-    } else if (type == "attempt_started") {
-      impl.Execute(
-          "INSERT INTO attempts (run_id, attempt, executor, host, pid, job, started_at, "
-          "predicted_seconds, provenance) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-          run_id,
-          AsInteger(entry, "attempt"),
-          entry.value("executor", ""),
-          entry.value("host", ""),
-          AsInteger(entry, "pid"),
-          entry.value("job", ""),
-          at,
-          OptionalNumber<double>(entry, "predicted_seconds"),
-          entry.value("provenance", Json::object()).dump());
-    } else if (type == "result_lost") {
-      impl.Execute(
-          "INSERT INTO transitions (run_id, at, from_state, to_state, reason) "
-          "SELECT run_id, ?, state, 'planned', ? FROM runs WHERE run_id = ?",
-          at,
-          entry.value("reason", ""),
-          run_id);
-      impl.Execute(
-          "UPDATE runs SET state = 'planned', failure_class = '', message = '', checkpoint = '', "
-          "final_loss = NULL, train_seconds = 0 WHERE run_id = ?",
-          run_id);
-    } else if (type == "attempt_ended") {
-      impl.Execute(
-          "UPDATE attempts SET ended_at = ?, outcome = ?, exit_code = ?, signal = ?, failure_class "
-          "= ?, message = ? "
-          "WHERE run_id = ? AND attempt = ?",
-          at,
-          entry.value("outcome", ""),
-          OptionalNumber<int>(entry, "exit_code"),
-          OptionalNumber<int>(entry, "signal"),
-          entry.value("class", ""),
-          entry.value("message", ""),
-          run_id,
-          AsInteger(entry, "attempt"));
-    } else {
-      throw Failure(
-          FailureCode::kDatabase,
-          fmt::format(
-              "the journal has an entry of the unknown type '{}' (written by a newer sweep?)",
-              type));
+  TranslateSqlite(*store_.impl_, [&] { Apply(entry); });
+  journal_entries_.push_back(entry);
+}
+
+void StoreTransaction::Apply(const Json& entry) {
+  const std::string type = entry.value("type", "");
+  if (type == "transition") {
+    ApplyTransition(entry);
+  } else if (type == "attempt_started") {
+    ApplyAttemptStart(entry);
+  } else if (type == "attempt_ended") {
+    ApplyAttemptEnd(entry);
+  } else if (type == "result_lost") {
+    ApplyLostResult(entry);
+  } else {
+    throw Malformed(
+        fmt::format("its type '{}' is not known (written by a newer sweep?)", type));
+  }
+}
+
+void StoreTransaction::ApplyTransition(const Json& entry) {
+  const std::string run_id = entry.value("run_id", "");
+  const RunState from = StateOf(run_id);
+  const RunState to = ParseRunState(entry.value("to", ""));
+  if (!CanTransition(from, to)) {
+    throw Failure(
+        FailureCode::kInternal,
+        fmt::format("run {} cannot go from {} to {}", run_id, ToString(from), ToString(to)));
+  }
+  MoveRun(entry, from, to);
+}
+
+RunState StoreTransaction::StateOf(const std::string& run_id) {
+  SQLite::Statement& query =
+      store_.impl_->Prepare("SELECT state FROM runs WHERE run_id = ?", run_id);
+  if (!query.executeStep())
+    throw Failure(FailureCode::kInternal, "no run " + run_id + " in the store");
+  return ParseRunState(query.getColumn(0).getString());
+}
+
+void StoreTransaction::MoveRun(const Json& entry, RunState from, RunState to) {
+  Store::Impl& impl = *store_.impl_;
+  const std::string run_id = entry.value("run_id", "");
+  impl.Execute("UPDATE runs SET state = ?, failure_class = ?, message = ? WHERE run_id = ?",
+               ToString(to),
+               entry.value("class", ""),
+               entry.value("message", ""),
+               run_id);
+  impl.Execute(
+      "INSERT INTO transitions (run_id, at, from_state, to_state, reason) VALUES (?, ?, ?, ?, ?)",
+      run_id,
+      entry.value("at", 0.0),
+      ToString(from),
+      ToString(to),
+      entry.value("reason", ""));
+}
+
+void StoreTransaction::ApplyAttemptStart(const Json& entry) {
+  store_.impl_->Execute(
+      "INSERT INTO attempts (run_id, attempt, executor, host, pid, job, started_at, "
+      "predicted_seconds, provenance) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      entry.value("run_id", ""),
+      AsInteger(entry, "attempt"),
+      entry.value("executor", ""),
+      entry.value("host", ""),
+      AsInteger(entry, "pid"),
+      entry.value("job", ""),
+      entry.value("at", 0.0),
+      OptionalNumber<double>(entry, "predicted_seconds"),
+      entry.value("provenance", Json::object()).dump());
+}
+
+void StoreTransaction::ApplyAttemptEnd(const Json& entry) {
+  store_.impl_->Execute(
+      "UPDATE attempts SET ended_at = ?, outcome = ?, exit_code = ?, signal = ?, failure_class = "
+      "?, message = ? WHERE run_id = ? AND attempt = ?",
+      entry.value("at", 0.0),
+      entry.value("outcome", ""),
+      OptionalNumber<int>(entry, "exit_code"),
+      OptionalNumber<int>(entry, "signal"),
+      entry.value("class", ""),
+      entry.value("message", ""),
+      entry.value("run_id", ""),
+      AsInteger(entry, "attempt"));
+}
+
+void StoreTransaction::ApplyLostResult(const Json& entry) {
+  Store::Impl& impl = *store_.impl_;
+  const std::string run_id = entry.value("run_id", "");
+  impl.Execute(
+      "INSERT INTO transitions (run_id, at, from_state, to_state, reason) "
+      "SELECT run_id, ?, state, 'planned', ? FROM runs WHERE run_id = ?",
+      entry.value("at", 0.0),
+      entry.value("reason", ""),
+      run_id);
+  impl.Execute(
+      "UPDATE runs SET state = 'planned', failure_class = '', message = '', checkpoint = '', "
+      "final_loss = NULL, train_seconds = 0 WHERE run_id = ?",
+      run_id);
+}
+
+namespace {
+
+RunState StateIn(const Json& entry) {
+  try {
+    return ParseRunState(entry.value("to", ""));
+  } catch (const Failure& failure) {
+    throw Malformed(failure.what());
+  }
+}
+
+// Of a state that the journal reached over lines that are lost: what it says of it stands.
+bool FollowsLostLines(RunState from, RunState to) {
+  return from != to && from != RunState::kCompleted;
+}
+
+}  // namespace
+
+std::optional<std::string> StoreTransaction::ApplyAgain(const Json& entry) {
+  const std::string run_id = entry.value("run_id", "");
+  if (!store_.FindRun(run_id)) return fmt::format("it is about run {}, which no sweep has", run_id);
+  if (entry.value("type", "") != "transition") {
+    Apply(entry);
+    return std::nullopt;
+  }
+  const RunState from = StateOf(run_id);
+  const RunState to = StateIn(entry);
+  const bool legal = CanTransition(from, to);
+  if (legal || FollowsLostLines(from, to)) MoveRun(entry, from, to);
+  if (legal || from == to) return std::nullopt;
+  return fmt::format("a line before it that took run {} on from {} is lost", run_id, ToString(from));
+}
+
+std::string StoreTransaction::TroubleWith(const Json& entry) {
+  try {
+    return ApplyAgain(entry).value_or("");
+  } catch (const SQLite::Exception& error) {
+    if (error.getErrorCode() != SQLITE_CONSTRAINT) store_.impl_->Explain(error);
+    return error.what();
+  } catch (const Json::exception& error) {
+    return error.what();
+  } catch (const Malformed& malformed) {
+    return malformed.what();
+  }
+}
+
+Replay StoreTransaction::ReplayJournal() {
+  return TranslateSqlite(*store_.impl_, [&] {
+    const std::optional<int64_t> offset = store_.JournalOffset();
+    const std::filesystem::path path = store_.root() / "journal.jsonl";
+    const Journal::Tail tail = Journal::ReadFrom(path, offset.value_or(0));
+    Replay replay;
+    replay.is_whole = !offset || !tail.damaged.empty();
+    if (tail.was_cut) {
+      replay.notes.push_back(fmt::format(
+          "{}: it ends before byte {}, up to which the database had followed it: what the "
+          "database knows stands",
+          path.string(),
+          *offset));
     }
+    for (const int64_t at : tail.damaged) {
+      replay.notes.push_back(
+          fmt::format("{}: the line at byte {} is damaged and was skipped", path.string(), at));
+    }
+    constexpr size_t kMostOddTold = 20;
+    size_t odd = 0;
+    for (const auto& [at, entry] : tail.entries) {
+      if (const auto run_id = entry.find("run_id"); run_id != entry.end() && run_id->is_string())
+        replay.runs.insert(run_id->get<std::string>());
+      const std::string trouble = TroubleWith(entry);
+      if (!trouble.empty() && ++odd <= kMostOddTold) {
+        replay.notes.push_back(
+            fmt::format("{}: the line at byte {}: {}", path.string(), at, trouble));
+      }
+    }
+    if (odd > kMostOddTold) {
+      replay.notes.push_back(
+          fmt::format("{}: {} more such lines", path.string(), odd - kMostOddTold));
+    }
+    const int64_t end = tail.was_cut ? Journal::ReadFrom(path, 0).end : tail.end;
+    if (end != offset)
+      store_.impl_->Execute("INSERT OR REPLACE INTO meta VALUES ('journal_offset', ?)", end);
+    replay.changed = end != offset;
+    return replay;
   });
-  Log(entry);
 }
 
 void StoreTransaction::RecordResult(const RunResult& result) {

@@ -1,7 +1,14 @@
 #include "db/stored_files.h"
 
+#include <fmt/format.h>
+
 #include <string_view>
 #include <utility>
+
+#include "core/canonical_fields.h"
+#include "core/failure.h"
+#include "core/files.h"
+#include "core/hash.h"
 
 namespace sweep {
 namespace {
@@ -29,16 +36,47 @@ class RunTaker {
   std::vector<RunRow> runs_;
 };
 
+// These files are named by the hash of what they say.
+void RequireId(const std::filesystem::path& path,
+               const std::string& named,
+               const std::string& said,
+               const std::string& found) {
+  if (named == found && said == found) return;
+  throw Malformed(
+      fmt::format("{}: damaged: its content has the id {}, not that of its name", path.string(), found));
+}
+
 }  // namespace
 
-StoredSweep ReadStoredSweep(const std::string& path) {
-  RunTaker runs(path);
+std::string SweepIdOf(SweepRow& sweep) {
+  const std::string id = std::exchange(sweep.sweep_id, "");
+  std::string hash = ContentIdOfText(CanonicalFieldsInPieces(sweep));
+  sweep.sweep_id = id;
+  return hash;
+}
+
+std::string ImportIdOf(const StoredImport& import) {
+  return ContentId(FieldsToJson(import).at("points"));
+}
+
+StoredSweep ReadStoredSweep(const std::filesystem::path& path) {
+  const std::string name = path.string();
+  RunTaker runs(name);
   const Json document =
-      ReadJsonStream(path, [&](int depth, Json::parse_event_t event, Json& parsed) {
+      ReadJsonStream(name, [&](int depth, Json::parse_event_t event, Json& parsed) {
         return runs.Keep(depth, event, parsed);
       });
-  auto stored = FieldsFromJson<StoredSweep>(document, path);
+  auto stored = FieldsFromJson<StoredSweep>(document, name);
   stored.sweep.runs = runs.Take();
+  RequireId(path, path.stem().string(), stored.sweep.sweep_id, SweepIdOf(stored.sweep));
+  return stored;
+}
+
+StoredImport ReadStoredImport(const std::filesystem::path& path) {
+  const std::string name = path.string();
+  auto stored = FieldsFromJson<StoredImport>(ParseJson(ReadFile(path), name), name);
+  RequireId(
+      path, path.parent_path().filename().string(), stored.import_id, ImportIdOf(stored));
   return stored;
 }
 

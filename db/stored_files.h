@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -96,8 +97,17 @@ void VisitFields(Visitor& visit, StoredImport& s) {
   visit("points", s.points);
 }
 
+/// The id of a sweep: the hash of all its other fields. `sweep.sweep_id` is empty for a moment.
+[[nodiscard]] std::string SweepIdOf(SweepRow& sweep);
+/// The id of an imported table: the hash of its points.
+[[nodiscard]] std::string ImportIdOf(const StoredImport& import);
+
 /// Reads `sweeps/ID.json` run by run: as one document many runs take several times their memory.
-/// Throws Failure(kUsage) naming the file when it is absent or malformed.
-[[nodiscard]] StoredSweep ReadStoredSweep(const std::string& path);
+/// Throws Failure(kUsage) naming the file when it is absent or malformed, or when its content does
+/// not have the id in its name.
+[[nodiscard]] StoredSweep ReadStoredSweep(const std::filesystem::path& path);
+
+/// Reads `imports/ID/import.json`; throws as ReadStoredSweep.
+[[nodiscard]] StoredImport ReadStoredImport(const std::filesystem::path& path);
 
 }  // namespace sweep

@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <random>
 #include <sstream>
 #include <string_view>
 
 #include "core/failure.h"
 #include "core/files.h"
+#include "core/printable.h"
 #include "core/run_directory.h"
 
 namespace sweep {
@@ -17,6 +19,8 @@ constexpr int64_t kMostExitBytes = 4096;
 constexpr int kMostExitCode = 255;
 constexpr size_t kTokenDigits = 9;  // with "sweep-" the 15 characters that PBS takes for a name
 
+constexpr size_t kMostTokenShown = 60;
+
 std::string NewToken() {
   constexpr std::string_view kDigits = "0123456789abcdefghijklmnopqrstuvwxyz";
   std::random_device random;
@@ -24,6 +28,18 @@ std::string NewToken() {
   std::string token = "sweep-";
   for (size_t i = 0; i < kTokenDigits; ++i) token += kDigits[digit(random)];
   return token;
+}
+
+// It may come from the database of somebody else's store, and becomes a folder's name.
+const std::string& RequireToken(const std::string& token) {
+  const auto is_part = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  };
+  if (!token.empty() && token.front() != '-' && std::all_of(token.begin(), token.end(), is_part))
+    return token;
+  throw Failure(FailureCode::kDatabase,
+                fmt::format("the store names a job '{}', which no sweep has given",
+                            Printable(token, kMostTokenShown)));
 }
 
 std::string ShellQuoted(const std::string& word) {
@@ -74,7 +90,8 @@ BatchSubmission::BatchSubmission(const std::filesystem::path& submissions, const
 }
 
 BatchSubmission::BatchSubmission(const std::filesystem::path& submissions, std::string token)
-    : folder_(std::filesystem::absolute(submissions) / token), token_(std::move(token)) {}
+    : folder_(std::filesystem::absolute(submissions) / RequireToken(token)),
+      token_(std::move(token)) {}
 
 std::string BatchSubmission::Add(const AttemptJob& job) {
   jobs_.push_back(job);

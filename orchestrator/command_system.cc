@@ -21,7 +21,6 @@ constexpr int64_t kMostRefusals = 5;  // in a row, after which it is not a busy 
 constexpr const char* kQueuedState = "PENDING";
 constexpr const char* kRunningState = "RUNNING";
 constexpr const char* kCancelledFile = "cancelled";
-constexpr const char* kCancelFile = "cancel.json";
 
 // What the job does. It may have been handed over twice, when the answer to the first time was
 // lost: the one that makes the folder `started` works. A good trainer saves on SIGTERM and exits
@@ -47,6 +46,17 @@ exit $code
 
 bool IsWordCharacter(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0;
+}
+
+// As schedulers give them: "4711", "4711.server", "4711[3]", "ƒA1b". Nothing that a shell would take
+// for more than a word, or a program for an option.
+bool IsJobName(const std::string& job) {
+  constexpr std::string_view kMarks = "._:@+-[]";
+  const auto is_part = [&](char c) {
+    return IsWordCharacter(c) || static_cast<unsigned char>(c) >= 0x80 ||
+           kMarks.find(c) != std::string_view::npos;
+  };
+  return !job.empty() && job.front() != '-' && std::all_of(job.begin(), job.end(), is_part);
 }
 
 // A scheduler's list of jobs: a line a job, its number first, its name somewhere. What follows a
@@ -114,7 +124,6 @@ std::optional<std::string> CommandSystem::JobIn(const std::string& text) const {
 SubmitAnswer CommandSystem::Submit(const BatchSubmission& submission) {
   using Kind = SubmitAnswer::Kind;
   submission.Write("", std::string(kJobShell) + kBody);
-  WriteFileAtomic(submission.folder() / kCancelFile, Json(settings_.cancel).dump() + "\n");
   const std::vector<std::string> words = FillIn(settings_.submit,
                                                 SubmitValues(settings_,
                                                              {submission.token(),
@@ -138,13 +147,19 @@ SubmitAnswer CommandSystem::Submit(const BatchSubmission& submission) {
   return {Kind::kAccepted, *job, ""};
 }
 
-// Empty while it is not known.
+// Empty while it is not known. Written down in the store, which may be somebody else's, and put
+// into a command, which may be a shell's.
 std::string CommandSystem::JobOf(const BatchSubmission& submission) {
   std::string& job = jobs_[submission.token()];
   if (!job.empty()) return job;
-  if (const auto accepted = submission.AcceptedAs()) return job = *accepted;
+  std::string said;
   const std::filesystem::path said_by_itself = submission.folder() / "started" / "job";
-  if (std::filesystem::exists(said_by_itself)) job = JobIn(ReadFile(said_by_itself)).value_or("");
+  if (const auto accepted = submission.AcceptedAs()) {
+    said = *accepted;
+  } else if (std::filesystem::exists(said_by_itself)) {
+    said = JobIn(ReadFile(said_by_itself)).value_or("");
+  }
+  if (IsJobName(said)) job = said;
   return job;
 }
 
@@ -171,16 +186,19 @@ std::map<std::string, ListedTask> CommandSystem::List(const std::vector<std::str
 }
 
 size_t CommandSystem::Cancel(const std::vector<std::string>& names) {
+  if (settings_.cancel.empty()) {
+    throw Failure(FailureCode::kUsage,
+                  "the command that cancels jobs is taken from a sweep file or a profile, never from "
+                  "the store: give --sweep SWEEP.json, whose executor has `cancel`");
+  }
   size_t cancelled = 0;
   for (const std::string& name : names) {
     const BatchSubmission submission(submissions_, TokenOf(name));
     WriteFileAtomic(submission.folder() / kCancelledFile, "");
     const std::string job = JobOf(submission);
     if (job.empty()) continue;  // should it start, it will find the file
-    const auto command =
-        ReadJsonFile((submission.folder() / kCancelFile).string()).get<WordTemplate>();
     const std::vector<std::string> words =
-        FillIn(command, {{"job", job}, {"name", submission.token()}});
+        FillIn(settings_.cancel, {{"job", job}, {"name", submission.token()}});
     if (RunCommand(words, answer_timeout_).ok()) ++cancelled;  // else it has ended already
   }
   return cancelled;

@@ -16,6 +16,7 @@
 #include "core/files.h"
 #include "core/provenance.h"
 #include "db/lease.h"
+#include "db/store_layout.h"
 
 extern char** environ;
 
@@ -68,6 +69,7 @@ bool HoldsStore(int pid, const std::filesystem::path& store) {
 }  // namespace
 
 Detached StartDetached(const std::filesystem::path& store) {
+  RequireOwnLayout(store);
   MakeDirectories(store / "logs");
   const auto now =
       std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());

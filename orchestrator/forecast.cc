@@ -8,6 +8,7 @@
 #include "core/failure.h"
 #include "core/files.h"
 #include "core/hash.h"
+#include "db/store_layout.h"
 #include "fit/statistics.h"
 
 namespace sweep {
@@ -64,6 +65,7 @@ ForecastArchive::ForecastArchive(const std::filesystem::path& store)
     : folder_(store / "forecasts") {}
 
 std::string ForecastArchive::Seal(Json forecast) const {
+  RequireOwnLayout(folder_.parent_path());
   forecast["schema"] = "sweep.forecast/1";
   forecast["sealed_at"] = Now();
   forecast["earlier"] = Json::array();
@@ -72,6 +74,7 @@ std::string ForecastArchive::Seal(Json forecast) const {
 }
 
 void ForecastArchive::Score(const std::string& seal, Json score) const {
+  RequireOwnLayout(folder_.parent_path());
   score["schema"] = "sweep.forecast_score/1";
   score["seal"] = seal;
   score["scored_at"] = Now();

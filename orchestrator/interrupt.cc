@@ -4,6 +4,8 @@
 #include <csignal>
 #include <cstddef>
 
+#include "db/lock_wait.h"
+
 namespace sweep {
 namespace {
 
@@ -14,17 +16,20 @@ std::array<struct sigaction, kSignals.size()> saved;
 
 void Count(int /*signal*/) {
   interrupts = interrupts + 1;
+  StopWaitingForLocks(true);
 }
 
 // A terminal that closes may send it several times: that is no wish to lose work.
 void CountOnce(int /*signal*/) {
   if (interrupts == 0) interrupts = 1;
+  StopWaitingForLocks(true);
 }
 
 }  // namespace
 
 InterruptGuard::InterruptGuard() {
   interrupts = 0;
+  StopWaitingForLocks(false);
   struct sigaction action {};
   for (size_t i = 0; i < kSignals.size(); ++i) {
     ::sigaction(kSignals[i], nullptr, &saved[i]);
@@ -36,6 +41,7 @@ InterruptGuard::InterruptGuard() {
 
 InterruptGuard::~InterruptGuard() {
   for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &saved[i], nullptr);
+  StopWaitingForLocks(false);
 }
 
 int InterruptGuard::count() const {

@@ -7,6 +7,7 @@
 #include "core/hash.h"
 #include "db/lease.h"
 #include "db/store.h"
+#include "db/store_layout.h"
 #include "orchestrator/scheduler.h"
 #include "orchestrator/subprocess.h"
 
@@ -67,6 +68,8 @@ Probe RunProbe(const std::filesystem::path& store,
                const TrainerSettings& trainer,
                const ProbeRequest& request) {
   const auto folder = store / "probes" / HostName() / ContentId(FieldsToJson(request));
+  RequireOwnLayout(store);
+  RequireNoLinkBetween(store, folder / kProbeFile);
   MakeDirectories(folder);
   const auto model = folder / "model.json";
   WriteFileAtomic(model, FieldsToJson(request.model).dump(1) + "\n");

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <thread>
@@ -12,66 +13,18 @@
 #include "core/files.h"
 #include "core/hash.h"
 #include "db/lease.h"
+#include "db/store_layout.h"
 #include "db/stored_files.h"
 #include "orchestrator/attempt_verdict.h"
-#include "orchestrator/ingest.h"
 #include "orchestrator/orphans.h"
 #include "orchestrator/retry_request.h"
+#include "orchestrator/take_in_files.h"
 
 namespace sweep {
 namespace {
 
 constexpr auto kPatienceWithOrphans = std::chrono::seconds(30);
 constexpr auto kOrphanCheckEvery = std::chrono::milliseconds(20);
-
-// Files of `folder` in name order that match `is_wanted`.
-template <class Predicate>
-std::vector<std::filesystem::path> ListFolder(const std::filesystem::path& folder,
-                                              Predicate is_wanted) {
-  std::vector<std::filesystem::path> paths;
-  std::error_code absent;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, absent)) {
-    if (is_wanted(entry.path())) paths.push_back(entry.path());
-  }
-  std::sort(paths.begin(), paths.end());
-  return paths;
-}
-
-void AddUnknownSweeps(Store& store) {
-  const std::set<std::string> known = store.SweepIds();
-  const auto is_new = [&](const std::filesystem::path& path) {
-    return path.extension() == ".json" && !path.filename().string().starts_with('.') &&
-           !known.contains(path.stem().string());
-  };
-  std::vector<StoredSweep> sweeps;
-  for (const auto& path : ListFolder(store.sweeps_folder(), is_new))
-    sweeps.push_back(ReadStoredSweep(path));
-  if (sweeps.empty()) return;
-  std::sort(sweeps.begin(), sweeps.end(), [](const auto& a, const auto& b) {
-    return a.added_at < b.added_at;
-  });
-  StoreTransaction transaction(store);
-  for (const StoredSweep& stored : sweeps) transaction.AddSweep(stored.sweep, stored.added_at);
-  transaction.Commit();
-}
-
-void AddUnknownImports(Store& store) {
-  const std::set<std::string> known = store.ImportIds();
-  const auto is_new = [&](const std::filesystem::path& path) {
-    return !known.contains(path.filename().string()) &&
-           std::filesystem::exists(path / "import.json");
-  };
-  const auto folders = ListFolder(store.imports_folder(), is_new);
-  if (folders.empty()) return;
-  StoreTransaction transaction(store);
-  for (const auto& folder : folders) {
-    const std::string path = folder / "import.json";
-    const auto import = FieldsFromJson<StoredImport>(ReadJsonFile(path), path);
-    transaction.AddImport(
-        import.import_id, import.name, import.format, import.points, import.added_at);
-  }
-  transaction.Commit();
-}
 
 // A trainer that was told to stop may still save, also where its process cannot be seen; its lock
 // says so.
@@ -139,58 +92,85 @@ void ResetHalfStartedRuns(Store& store, std::vector<std::string>& notes) {
   transaction.Commit();
 }
 
-void FollowFiles(Store& store, std::vector<std::string>& notes) {
-  AddUnknownSweeps(store);
-  AddUnknownImports(store);
-  store.ReplayJournal();
-  CloseOpenAttempts(store, notes);
-  ResetHalfStartedRuns(store, notes);
-  for (const std::string& run_id : TakeRetryRequests(store))
-    notes.push_back(fmt::format("run {}: planned again, as `sweep retry` asks", run_id));
+void AddTo(std::vector<std::string>& notes, const FileTroubles& troubles) {
+  notes.insert(notes.end(), troubles.damaged.begin(), troubles.damaged.end());
+  notes.insert(notes.end(), troubles.lost_events.begin(), troubles.lost_events.end());
+}
+
+// Beside the old one, which stays as it is until the new one is whole.
+void MakeDatabaseAnew(const std::filesystem::path& root, std::vector<std::string>& notes) {
+  Store store(root, Store::Access::kRebuild);
+  AddTo(notes, TakeInFiles(store));
+  store.PutInPlace();
+}
+
+// An old copy of the database, or one that has lost its log, is brought up to date from the
+// journal's tail. One that never followed any has to be made anew.
+bool NeverFollowedItsFiles(const Store& store) {
+  return !store.JournalOffset() && HasStoreFiles(store.root()) && store.SweepIds().empty() &&
+         store.ImportIds().empty();
+}
+
+// The files may have changed since by the sweep that holds the store: they are judged by who gets
+// it.
+std::unique_ptr<Store> OpenWholeDatabase(const std::filesystem::path& root,
+                                         std::vector<std::string>& notes) {
+  const bool is_missing = Store::Exists(root) && !Store::HasDatabase(root);
+  if (!is_missing) {
+    auto store = std::make_unique<Store>(root, Store::Access::kWrite);
+    if (!NeverFollowedItsFiles(*store)) return store;
+  }
+  notes.push_back(fmt::format("{} is missing or empty: it is made anew from the store's files",
+                              (root / "sweep.db").string()));
+  MakeDatabaseAnew(root, notes);
+  return std::make_unique<Store>(root, Store::Access::kWrite);
 }
 
 }  // namespace
 
 std::unique_ptr<Store> OpenForWriting(const std::filesystem::path& root,
                                       std::vector<std::string>& notes) {
-  auto store = std::make_unique<Store>(root, Store::Access::kWrite);
-  FollowFiles(*store, notes);
+  auto store = OpenWholeDatabase(root, notes);
+  AddTo(notes, TakeInFiles(*store));
+  CloseOpenAttempts(*store, notes);
+  ResetHalfStartedRuns(*store, notes);
+  for (const std::string& run_id : TakeRetryRequests(*store))
+    notes.push_back(fmt::format("run {}: planned again, as `sweep retry` asks", run_id));
   return store;
 }
 
 void RebuildDatabase(const std::filesystem::path& root, std::vector<std::string>& notes) {
-  {
-    const Lease nobody_writes(root);
-    for (const char* suffix : {"", "-wal", "-shm"}) {
-      const std::filesystem::path old = root / (std::string("sweep.db") + suffix);
-      std::error_code absent;
-      std::filesystem::rename(old, root / (std::string("sweep.db.old") + suffix), absent);
-    }
-  }
-  const std::unique_ptr<Store> store = OpenForWriting(root, notes);
-  StoreTransaction transaction(*store);
-  for (const auto& [run_id, state] : store->States()) {
-    const IngestedRun ingested = IngestRun(*store, transaction, run_id);
-    const std::vector<std::string> warnings = ingested.Warnings();
-    notes.insert(notes.end(), warnings.begin(), warnings.end());
-  }
-  transaction.Commit();
+  if (!Store::Exists(root))
+    throw Failure(FailureCode::kData, fmt::format("no store at {}", root.string()));
+  MakeDatabaseAnew(root, notes);
+  (void)OpenForWriting(root, notes);
 }
+
+namespace {
+
+// A file that is there although the store, which takes in all that are whole, does not know it, is
+// damaged: it stays beside the new one.
+void PublishInPlaceOfDamaged(const std::filesystem::path& path, const TextSource& content) {
+  if (PublishFileOnce(path, content)) return;
+  MoveAside(path, "damaged");
+  PublishFileOnce(path, content);
+}
+
+}  // namespace
 
 void AddSweepToStore(Store& store, ExpandedSweep& sweep) {
   SweepRow& row = sweep;
-  row.sweep_id.clear();
-  row.sweep_id = ContentIdOfText(CanonicalFieldsInPieces(row));
+  row.sweep_id = SweepIdOf(row);
   if (store.SweepIds().contains(row.sweep_id)) return;
   StoredSweep stored;
   stored.added_at = UnixTime();
   stored.source = sweep.source;
   stored.sweep = std::move(row);  // lent: of many runs a copy would be half of the memory in use
-  PublishFileOnce(store.sweeps_folder() / (stored.sweep.sweep_id + ".json"),
-                  [&](const TextSink& write) {
-                    CanonicalFieldsInPieces(stored)(write);
-                    write("\n");
-                  });
+  PublishInPlaceOfDamaged(store.sweeps_folder() / (stored.sweep.sweep_id + ".json"),
+                          [&](const TextSink& write) {
+                            CanonicalFieldsInPieces(stored)(write);
+                            write("\n");
+                          });
   row = std::move(stored.sweep);
   StoreTransaction transaction(store);
   transaction.AddSweep(row, stored.added_at);
@@ -205,13 +185,15 @@ bool AddImportToStore(Store& store,
   stored.name = name;
   stored.format = format;
   stored.points = std::move(points);
-  stored.import_id = ContentId(FieldsToJson(stored).at("points"));
+  stored.import_id = ImportIdOf(stored);
   stored.added_at = UnixTime();
   if (store.ImportIds().contains(stored.import_id)) return false;
   const std::filesystem::path folder = store.imports_folder() / stored.import_id;
   MakeDirectories(folder);
-  PublishFileOnce(folder / "import.json", CanonicalDump(FieldsToJson(stored)) + "\n");
-  AddUnknownImports(store);
+  PublishInPlaceOfDamaged(folder / "import.json", [&](const TextSink& write) {
+    write(CanonicalDump(FieldsToJson(stored)) + "\n");
+  });
+  (void)TakeInFiles(store);
   return true;
 }
 

@@ -8,6 +8,7 @@
 #include "core/files.h"
 #include "core/json_fields.h"
 #include "db/lease.h"
+#include "db/store_layout.h"
 
 namespace sweep {
 namespace {
@@ -40,6 +41,7 @@ void LeaveRetryRequest(const std::filesystem::path& store, const std::vector<std
   RetryRequest request;
   request.at = UnixTime();
   request.runs = runs;
+  RequireOwnLayout(store);
   MakeDirectories(RequestsFolder(store));
   const std::string name = fmt::format("{:.6f}-{}-{}.json", request.at, HostName(), ::getpid());
   PublishFileOnce(RequestsFolder(store) / name, FieldsToJson(request).dump() + "\n");

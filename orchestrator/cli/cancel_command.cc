@@ -7,8 +7,13 @@
 #include "core/failure.h"
 #include "core/output.h"
 #include "db/store.h"
+#include "db/store_layout.h"
 #include "orchestrator/batch_system.h"
 #include "orchestrator/cli/command.h"
+#include "orchestrator/data_files.h"
+#include "orchestrator/sweep_file/catalog.h"
+#include "orchestrator/sweep_file/problem.h"
+#include "orchestrator/sweep_file/sweep_file.h"
 
 namespace sweep {
 namespace {
@@ -16,7 +21,18 @@ namespace {
 struct CancelOptions {
   std::vector<std::string> runs;
   bool all = false;
+  std::string sweep_file;
 };
+
+// How jobs are cancelled is what the person says who gives the command, never the store.
+ExecutorSettings SettingsOf(const std::string& sweep_file) {
+  const Catalog catalog = LoadCatalog(DataPath(""));
+  if (!sweep_file.empty()) return ReadSweepFile(sweep_file, catalog).executor;
+  ProblemList problems;
+  ExecutorSettings settings = ReadProfiles(".", catalog, problems).executor;
+  problems.ThrowIfErrors();
+  return settings;
+}
 
 bool IsChosen(const CancelOptions& options, const std::string& run_id) {
   return options.all || std::any_of(options.runs.begin(), options.runs.end(), [&](const auto& id) {
@@ -28,6 +44,7 @@ bool IsChosen(const CancelOptions& options, const std::string& run_id) {
 int Cancel(const GlobalOptions& global, const CancelOptions& options) {
   if (options.runs.empty() && !options.all)
     throw Failure(FailureCode::kUsage, "cancel: expected run ids or --all");
+  RequireOwnLayout(global.store);
   const Store store(global.store, Store::Access::kRead);
   std::map<std::string, std::vector<std::string>> names;  // by executor
   size_t here = 0;                                        // processes
@@ -41,7 +58,7 @@ int Cancel(const GlobalOptions& global, const CancelOptions& options) {
   }
   size_t cancelled = 0;
   for (const auto& [executor, jobs] : names) {
-    const std::unique_ptr<BatchSystem> system = MakeBatchSystem(executor, {}, store.root());
+    const std::unique_ptr<BatchSystem> system = MakeBatchSystem(executor, SettingsOf(options.sweep_file), store.root());
     if (system == nullptr) {
       throw Failure(FailureCode::kUsage,
                     fmt::format("{} jobs are with the executor '{}', which this program does not "
@@ -80,6 +97,10 @@ void AddCancelCommand(CLI::App& app, const GlobalOptions& global, Action& action
       "Runs on this machine stop with Ctrl-C. A cancelled run is left alone until `sweep run "
       "--retry-failed`.");
   command->add_option("runs", options->runs, "Ids of runs, or how they begin");
+  command->add_option("--sweep",
+                      options->sweep_file,
+                      "Sweep file whose executor says how jobs are cancelled, where that is a "
+                      "command and no profile has it");
   command->add_flag("--all", options->all, "Every run of the store");
   command->callback([&global, &action, options] {
     action = [&global, options] { return Cancel(global, *options); };

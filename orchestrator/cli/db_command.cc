@@ -1,10 +1,12 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 
 #include "core/failure.h"
 #include "core/output.h"
 #include "db/store.h"
+#include "orchestrator/check_store.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/recovery.h"
 
@@ -15,28 +17,43 @@ void PrintNotes(const std::vector<std::string>& notes) {
   for (const std::string& note : notes) Tell("{}\n", note);
 }
 
+void PrintCheck(const std::string& store, const StoreCheck& check) {
+  Print("{}: {}\n", (std::filesystem::path(store) / "sweep.db").string(), check.index);
+  for (const std::string& problem : check.problems) Print("{}\n", problem);
+  for (const std::string& remark : check.remarks) Print("{}\n", remark);
+  if (check.evaluations_without_checksum > 0)
+    Print(
+        "{} evaluations come from files without a checksum: damage to these would not be "
+        "noticed (`sweep export evaluations` lists them)\n",
+        check.evaluations_without_checksum);
+  if (!check.compared)
+    Print("a `sweep` is at work on the store: its database was not compared with the files\n");
+}
+
+Json CheckJson(const StoreCheck& check) {
+  return {{"schema", "sweep.db_check/1"},
+          {"ok", check.problems.empty()},
+          {"report", check.index},
+          {"problems", check.problems},
+          {"remarks", check.remarks},
+          {"advice", check.advice},
+          {"compared", check.compared},
+          {"evaluations_without_checksum", check.evaluations_without_checksum}};
+}
+
 int Check(const GlobalOptions& global) {
-  const Store store(global.store, Store::Access::kRead);
-  const std::string report = store.IntegrityReport();
-  const int64_t unchecked = report == "ok" ? store.UncheckedEvaluations() : 0;
+  const StoreCheck check = CheckStore(global.store);
   if (global.json) {
-    Print("{}\n",
-          Json{{"schema", "sweep.db_check/1"},
-               {"ok", report == "ok"},
-               {"report", report},
-               {"evaluations_without_checksum", unchecked}}
-              .dump());
+    Print("{}\n", CheckJson(check).dump(-1, ' ', false, Json::error_handler_t::replace));
   } else {
-    Print("{}: {}\n", (store.root() / "sweep.db").string(), report);
-    if (unchecked > 0)
-      Print(
-          "{} evaluations come from files without a checksum: damage to these would not be "
-          "noticed (`sweep export evaluations` lists them)\n",
-          unchecked);
+    PrintCheck(global.store, check);
   }
-  if (report == "ok") return 0;
+  if (check.problems.empty()) return 0;
   throw Failure(FailureCode::kDatabase,
-                "the database is damaged; `sweep db rebuild` makes it anew from the store's files");
+                fmt::format("{} has {} problems: {}",
+                            global.store,
+                            check.problems.size(),
+                            fmt::join(check.advice, "; ")));
 }
 
 int Rebuild(const GlobalOptions& global) {
@@ -70,7 +87,9 @@ void AddDbCommand(CLI::App& app, const GlobalOptions& global, Action& action) {
   db->require_subcommand(1);
   db->footer("Example:\n  sweep db check\n  sweep db rebuild --store results");
   CLI::App* check =
-      db->add_subcommand("check", "SQLite's integrity and foreign-key checks; exit 7 when damaged");
+      db->add_subcommand("check",
+                         "Read everything in the store, and compare database and files; exit 7 "
+                         "where something is damaged or missing");
   check->callback([&] { action = [&global] { return Check(global); }; });
   CLI::App* rebuild =
       db->add_subcommand("rebuild", "Make sweep.db anew from everything else in the store");

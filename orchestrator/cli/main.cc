@@ -9,6 +9,7 @@
 #include "core/failure.h"
 #include "core/output.h"
 #include "core/process_setup.h"
+#include "core/read_file.h"
 #include "orchestrator/cli/command.h"
 
 namespace sweep {
@@ -92,7 +93,7 @@ int main(int argc, char** argv) {
                  "sweep: cannot use %s: %s\n",
                  error.path1().c_str(),
                  error.code().message().c_str());
-    return static_cast<int>(sweep::FailureCode::kUsage);
+    return static_cast<int>(sweep::CodeOfReadError(error.code().value()));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "sweep: internal error: %s\n", error.what());
     return static_cast<int>(sweep::FailureCode::kInternal);

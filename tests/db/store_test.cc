@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include "db/store.h"
 
 #include <SQLiteCpp/SQLiteCpp.h>
@@ -7,6 +8,7 @@
 #include <fstream>
 #include <thread>
 
+#include "core/event_log.h"
 #include "core/failure.h"
 #include "core/files.h"
 #include "core/json_fields.h"
@@ -104,6 +106,17 @@ TEST_CASE("A transaction that is not committed leaves no trace") {
   CHECK(ReadFile(directory.path() / "journal.jsonl").empty());
 }
 
+namespace {
+
+Replay Replayed(Store& store) {
+  StoreTransaction transaction(store);
+  Replay replay = transaction.ReplayJournal();
+  transaction.Commit();
+  return replay;
+}
+
+}  // namespace
+
 TEST_CASE("What the journal has and the database lost is applied again") {
   const TemporaryDirectory directory;
   const RunRow run = SampleRunRow();
@@ -121,13 +134,13 @@ TEST_CASE("What the journal has and the database lost is applied again") {
   }
   Store store(directory.path(), Store::Access::kWrite);
   CHECK(store.FindRun(run.run_id)->state == RunState::kSubmitting);
-  store.ReplayJournal();
+  CHECK(Replayed(store).runs.contains(run.run_id));
   CHECK(store.FindRun(run.run_id)->state == RunState::kRunning);
-  store.ReplayJournal();
+  CHECK_FALSE(Replayed(store).changed);
   CHECK(store.Query("SELECT count(*) FROM transitions").rows[0][0] == "2");
 }
 
-TEST_CASE("A torn last line of the journal is cut off, a damaged one refused") {
+TEST_CASE("A torn last line of the journal is cut off, a damaged one costs itself alone") {
   const TemporaryDirectory directory;
   const RunRow run = SampleRunRow();
   {
@@ -142,10 +155,38 @@ TEST_CASE("A torn last line of the journal is cut off, a damaged one refused") {
     const Store store(directory.path(), Store::Access::kWrite);
   }
   CHECK(ReadFile(journal) == whole);
-  std::ofstream(journal, std::ios::app) << "{\"type\":\"transition\",\"crc32\":\"00000000\"}\n";
+  std::ofstream(journal, std::ios::app)
+      << "{\"type\":\"transition\",\"crc32\":\"00000000\"}\n"
+      << SealEventLine({{"type", "transition"}, {"run_id", run.run_id}, {"to", "running"}});
   Store store(directory.path(), Store::Access::kWrite);
-  CHECK_THROWS_WITH(store.ReplayJournal(),
-                    Catch::Contains("journal.jsonl") && Catch::Contains("damaged"));
+  const Replay replay = Replayed(store);
+  REQUIRE(replay.notes.size() == 1);
+  CHECK_THAT(replay.notes[0],
+             Catch::Contains(fmt::format("the line at byte {} is damaged", whole.size())));
+  CHECK(replay.is_whole);
+  CHECK(store.FindRun(run.run_id)->state == RunState::kRunning);
+}
+
+TEST_CASE("Journal lines that can mean nothing are told and cost themselves alone") {
+  const TemporaryDirectory directory;
+  const RunRow run = SampleRunRow();
+  Store store(directory.path(), Store::Access::kWrite);
+  AddOneRun(store, run);
+  Move(store, run.run_id, RunState::kSubmitting);
+  const auto line = [](Json entry) { return SealEventLine(entry); };
+  std::ofstream(directory.path() / "journal.jsonl", std::ios::app)
+      << line({{"type", 7}, {"run_id", run.run_id}})
+      << line({{"type", "transition"}, {"run_id", run.run_id}, {"to", "nowhere"}})
+      << line({{"type", "transition"}, {"run_id", "another"}, {"to", "running"}})
+      << line({{"type", "transition"}, {"run_id", run.run_id}, {"to", "running"}, {"at", "noon"}})
+      << line({{"type", "attempt_ended"}, {"run_id", run.run_id}, {"outcome", "odd"}, {"attempt", 1}})
+      << line({{"type", "attempt_started"}, {"run_id", run.run_id}, {"attempt", 1}, {"pid", "x"}})
+      << line({{"type", "dance"}, {"run_id", run.run_id}})
+      << line({{"type", "transition"}, {"run_id", run.run_id}, {"to", "running"}});
+  const Replay replay = Replayed(store);
+  CHECK(replay.notes.size() == 6);  // an end of an attempt that is not there changes nothing
+  CHECK(store.FindRun(run.run_id)->state == RunState::kRunning);
+  CHECK_FALSE(Replayed(store).changed);
 }
 
 TEST_CASE("A writer that lost the store to another one commits nothing") {

@@ -24,6 +24,15 @@ sweep_add_e2e(foreign_files_e2e foreign_files_test.py LABELS crash TIMEOUT 600
   ENVIRONMENT "SWEEP_SANITIZE=${SWEEP_SANITIZE}")
 sweep_add_e2e(lying_trainers_e2e lying_trainers_test.py LABELS crash TIMEOUT 300 ENVIRONMENT "LYING_TRAINERS=12")
 sweep_add_e2e(lying_trainers_long lying_trainers_test.py LABELS "crash;long" TIMEOUT 3600 ENVIRONMENT "LYING_TRAINERS=200")
+# What was lost, damaged or came from somebody else among a store's own files.
+sweep_add_e2e(damaged_stores_e2e damaged_stores_test.py LABELS crash TIMEOUT 300 ENVIRONMENT "DAMAGED_STORES=15")
+sweep_add_e2e(damaged_stores_long damaged_stores_test.py LABELS "crash;long" TIMEOUT 7200 ENVIRONMENT "DAMAGED_STORES=1000")
+if(SWEEP_SANITIZE)
+  sweep_add_e2e(store_files_e2e store_files_test.py LABELS crash TIMEOUT 600)
+else()
+  sweep_add_e2e(store_files_e2e store_files_test.py LABELS crash TIMEOUT 600
+    ENVIRONMENT "FAULT_SHIM=$<TARGET_FILE:fault_shim>")
+endif()
 # A real task-spooler; skipped where it is not installed.
 sweep_add_e2e(command_e2e command_executor_test.py LABELS e2e TIMEOUT 300)
 # A real Slurm on this machine; skipped where its packages are missing or the user is not root.
