@@ -50,7 +50,10 @@ class LyingTrainersTest(SweepTest):
             pass
         self.sweep("run", "--retry-failed", file, store=store)
         self.assertEqual(set(self.points(store=store)), expected)
-        self.sweep("db", "check", store=store)
+        # What a liar left beside its true files may stay there, and is told.
+        checked = self.run_anyhow("db", "check", store=store)
+        self.assertIn(checked.returncode, (0, 7), checked.stderr)
+        self.assertIn("sweep.db: ok", checked.stdout + checked.stderr)
 
     def check_readers(self, file, store, points):
         run = json.loads(self.sweep("status", "--json", store=store))["sweeps"][0]["runs"][-1]["run_id"]
