@@ -108,7 +108,8 @@ struct Replay {
   bool is_whole = false;           ///< other runs may have changed too: the database never followed
                                    ///< the journal before, or a line is damaged
   bool changed = false;            ///< there was something to take
-  std::vector<std::string> notes;  ///< damaged and odd lines, with file and byte
+  std::vector<std::string> damaged;  ///< lines, with file and byte
+  std::vector<std::string> odd;      ///< whole lines of which something could not be applied
 };
 
 /// Everything one cycle changes, together or not at all: rolled back by the destructor unless

@@ -317,14 +317,14 @@ Replay StoreTransaction::ReplayJournal() {
     Replay replay;
     replay.is_whole = !offset || !tail.damaged.empty();
     if (tail.was_cut) {
-      replay.notes.push_back(fmt::format(
+      replay.damaged.push_back(fmt::format(
           "{}: it ends before byte {}, up to which the database had followed it: what the "
           "database knows stands",
           path.string(),
           *offset));
     }
     for (const int64_t at : tail.damaged) {
-      replay.notes.push_back(
+      replay.damaged.push_back(
           fmt::format("{}: the line at byte {} is damaged and was skipped", path.string(), at));
     }
     constexpr size_t kMostOddTold = 20;
@@ -334,12 +334,12 @@ Replay StoreTransaction::ReplayJournal() {
         replay.runs.insert(run_id->get<std::string>());
       const std::string trouble = TroubleWith(entry);
       if (!trouble.empty() && ++odd <= kMostOddTold) {
-        replay.notes.push_back(
+        replay.odd.push_back(
             fmt::format("{}: the line at byte {}: {}", path.string(), at, trouble));
       }
     }
     if (odd > kMostOddTold) {
-      replay.notes.push_back(
+      replay.odd.push_back(
           fmt::format("{}: {} more such lines", path.string(), odd - kMostOddTold));
     }
     const int64_t end = tail.was_cut ? Journal::ReadFrom(path, 0).end : tail.end;

@@ -103,7 +103,7 @@ StoreCheck CheckStore(const std::filesystem::path& root) {
   Store files(root, Store::Access::kCheck);
   FileTroubles troubles = TakeInFiles(files);
   check.problems = std::move(troubles.damaged);
-  check.remarks = std::move(troubles.lost_events);
+  check.remarks = std::move(troubles.remarks);
   try {
     Compare(root, files, check);
   } catch (const Failure& failure) {

@@ -94,7 +94,7 @@ void ResetHalfStartedRuns(Store& store, std::vector<std::string>& notes) {
 
 void AddTo(std::vector<std::string>& notes, const FileTroubles& troubles) {
   notes.insert(notes.end(), troubles.damaged.begin(), troubles.damaged.end());
-  notes.insert(notes.end(), troubles.lost_events.begin(), troubles.lost_events.end());
+  notes.insert(notes.end(), troubles.remarks.begin(), troubles.remarks.end());
 }
 
 // Beside the old one, which stays as it is until the new one is whole.

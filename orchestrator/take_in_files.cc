@@ -87,7 +87,7 @@ void TakeInRun(const Store& store,
                const std::string& run_id,
                FileTroubles& troubles) {
   const IngestedRun ingested = IngestRun(store, transaction, run_id);
-  Append(troubles.lost_events, ingested.bad_events);
+  Append(troubles.remarks, ingested.bad_events);
   if (!ingested.bad_result.empty()) troubles.damaged.push_back(ingested.bad_result);
   Append(troubles.damaged, ingested.bad_evaluations);
   if (ingested.result) FollowResult(store, transaction, run_id, *ingested.result);
@@ -105,7 +105,8 @@ FileTroubles TakeInFiles(Store& store) {
     transaction.AddImport(
         import.import_id, import.name, import.format, import.points, import.added_at);
   Replay replay = transaction.ReplayJournal();
-  Append(troubles.damaged, replay.notes);
+  Append(troubles.damaged, replay.damaged);
+  Append(troubles.remarks, replay.odd);
   if (sweeps.empty() && imports.empty() && !replay.changed) return troubles;
   for (const StoredSweep& stored : sweeps) {
     for (const RunRow& run : stored.sweep.runs) replay.runs.insert(run.run_id);

@@ -160,8 +160,8 @@ TEST_CASE("A torn last line of the journal is cut off, a damaged one costs itsel
       << SealEventLine({{"type", "transition"}, {"run_id", run.run_id}, {"to", "running"}});
   Store store(directory.path(), Store::Access::kWrite);
   const Replay replay = Replayed(store);
-  REQUIRE(replay.notes.size() == 1);
-  CHECK_THAT(replay.notes[0],
+  REQUIRE(replay.damaged.size() == 1);
+  CHECK_THAT(replay.damaged[0],
              Catch::Contains(fmt::format("the line at byte {} is damaged", whole.size())));
   CHECK(replay.is_whole);
   CHECK(store.FindRun(run.run_id)->state == RunState::kRunning);
@@ -184,7 +184,7 @@ TEST_CASE("Journal lines that can mean nothing are told and cost themselves alon
       << line({{"type", "dance"}, {"run_id", run.run_id}})
       << line({{"type", "transition"}, {"run_id", run.run_id}, {"to", "running"}});
   const Replay replay = Replayed(store);
-  CHECK(replay.notes.size() == 6);  // an end of an attempt that is not there changes nothing
+  CHECK(replay.odd.size() == 6);  // an end of an attempt that is not there changes nothing
   CHECK(store.FindRun(run.run_id)->state == RunState::kRunning);
   CHECK_FALSE(Replayed(store).changed);
 }
