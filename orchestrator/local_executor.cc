@@ -26,6 +26,9 @@ constexpr size_t kMostWaiting = 64;
 // then: descriptors are needed for other things too.
 constexpr size_t kMostWatched = 128;
 constexpr int kLookMilliseconds = 20;
+// What a child has left is found by a look at all processes of the machine.
+constexpr auto kLookAtLeftovers = std::chrono::milliseconds(100);
+constexpr auto kPatienceWithLeftovers = std::chrono::seconds(30);
 
 // Variables by which launchers tell a process its place among others, whole or by their beginning.
 // Those of the launcher that started `sweep` say nothing of a trainer: its attempt file does.
@@ -80,6 +83,21 @@ void Signal(int event) {
 void Clear(int event) {
   uint64_t count = 0;
   (void)!::read(event, &count, sizeof(count));
+}
+
+AttemptNews EndOf(const std::string& run_id, int64_t attempt, int status) {
+  AttemptNews end;
+  end.run_id = run_id;
+  end.attempt = attempt;
+  if (WIFEXITED(status)) end.exit_code = WEXITSTATUS(status);
+  if (WIFSIGNALED(status)) end.signal = WTERMSIG(status);
+  return end;
+}
+
+// A child that ended well has finished its run; what it put into a session of its own is no trainer.
+// Its process group outlives it in either case, and then nobody else gets its number.
+bool MayHaveLeft(int pid, const AttemptNews& end) {
+  return end.exit_code != 0 || ::kill(-pid, 0) == 0 || errno != ESRCH;
 }
 
 // Ours, but for the GPUs where it has been given some, without what says our own place among
@@ -149,7 +167,8 @@ AttemptHandle LocalExecutor::Start(const AttemptJob& job) {
   Launch launch{job.argv, EnvironmentWith(gpus, job.run_directory), job.stdout_log, job.stderr_log};
   {
     const std::lock_guard lock(mutex_);
-    waiting_.push_back({job.run_id, job.attempt, std::move(gpus), std::move(launch)});
+    waiting_.push_back(
+        {job.run_id, job.attempt, job.run_directory, std::move(gpus), std::move(launch)});
   }
   Signal(work_event_);
   return {};
@@ -192,7 +211,10 @@ void LocalExecutor::Stop(StopMode mode) {
   }
   Signal(news_event_);
   // The whole group: a trainer may be a script with children of its own.
-  for (const auto& [pid, child] : children_) ::kill(-pid, *stop_signal_);
+  for (const auto& [pid, child] : children_) {
+    const bool has_heard = child.leftovers && mode == StopMode::kCheckpoint;
+    if (!has_heard) ::kill(-pid, *stop_signal_);
+  }
 }
 
 // The thread's work.
@@ -233,22 +255,49 @@ void LocalExecutor::TakeInEnds() {
   const Clock::time_point now = Clock::now();
   while (!recent_ends_.empty() && recent_ends_.front() <= now - kRecently) recent_ends_.pop_front();
   for (auto child = children_.begin(); child != children_.end();) {
-    int status = 0;
-    if (::waitpid(child->first, &status, WNOHANG) != child->first) {
+    if (!HasEnded(child->first, child->second)) {
       ++child;
       continue;
     }
-    AttemptNews end;
-    end.run_id = child->second.run_id;
-    end.attempt = child->second.attempt;
-    if (WIFEXITED(status)) end.exit_code = WEXITSTATUS(status);
-    if (WIFSIGNALED(status)) end.signal = WTERMSIG(status);
-    if (child->second.pidfd >= 0) ::close(child->second.pidfd);
     recent_ends_.push_back(now);
     child = children_.erase(child);
-    news_.push_back(std::move(end));
     Signal(news_event_);
   }
+}
+
+bool LocalExecutor::HasEnded(int pid, Child& child) {
+  if (!child.leftovers) {
+    int status = 0;
+    if (::waitpid(pid, &status, WNOHANG) != pid) return false;
+    if (child.pidfd >= 0) ::close(std::exchange(child.pidfd, -1));
+    AttemptNews end = EndOf(child.run_id, child.attempt, status);
+    if (!MayHaveLeft(pid, end)) {
+      news_.push_back(std::move(end));
+      return true;
+    }
+    child.leftovers = std::make_unique<Leftovers>(Leftovers{
+        std::move(end),
+        Orphans({{child.run_id, child.run_directory, pid, /*is_our_child=*/true}}),
+        Clock::now(),
+        {}});
+    if (stop_signal_) child.leftovers->processes.GroupsHaveHeard(*stop_signal_);
+  }
+  if (!LeftoversHaveEnded(*child.leftovers)) return false;
+  news_.push_back(std::move(child.leftovers->end));
+  return true;
+}
+
+bool LocalExecutor::LeftoversHaveEnded(Leftovers& leftovers) const {
+  if (leftovers.processes.none()) return true;
+  const Clock::time_point now = Clock::now();
+  if (now < leftovers.next_look) return false;
+  // Whoever stops the sweep decides how long a trainer may save.
+  const bool patient = stop_signal_ ? *stop_signal_ == SIGTERM
+                                    : now - leftovers.since < kPatienceWithLeftovers;
+  leftovers.processes.SignalOnce(patient ? SIGTERM : SIGKILL);
+  leftovers.processes.Look();
+  leftovers.next_look = now + kLookAtLeftovers;
+  return leftovers.processes.none();
 }
 
 // Without the lock while a program starts: its user goes on meanwhile.
@@ -271,7 +320,7 @@ void LocalExecutor::Launched(const Waiting& started, pid_t pid) {
   // Some containers and old kernels do not allow it, and descriptors can run out.
   const int pidfd =
       children_.size() < kMostWatched ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1;
-  children_[pid] = Child{started.run_id, started.attempt, pidfd};
+  children_[pid] = Child{started.run_id, started.attempt, started.run_directory, pidfd, nullptr};
   if (stop_signal_) ::kill(-pid, *stop_signal_);
   AttemptNews news;
   news.run_id = started.run_id;

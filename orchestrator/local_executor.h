@@ -4,7 +4,9 @@
 #include <csignal>
 #include <deque>
 #include <exception>
+#include <filesystem>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -14,12 +16,15 @@
 #include "orchestrator/executor.h"
 #include "orchestrator/launch.h"
 #include "orchestrator/local_gpus.h"
+#include "orchestrator/orphans.h"
 
 namespace sweep {
 
 /// Runs attempts as child processes of this one, `slots` at a time, and each where there are GPUs
 /// with its own in CUDA_VISIBLE_DEVICES. Each child is in a process group of its own, so that
-/// Ctrl-C reaches `sweep` alone, and is asked to stop by the kernel when `sweep` dies.
+/// Ctrl-C reaches `sweep` alone, and is asked to stop by the kernel when `sweep` dies. An attempt
+/// ends when all that it started has: a program that ends before the trainer that it started (a
+/// script that a signal ended) leaves a trainer that is asked to save and stop, and waited for.
 ///
 /// A thread of its own starts the next attempt the moment another ends, while its user records what
 /// has happened. Where attempts end faster than that is done, a few more than there are slots are
@@ -43,14 +48,24 @@ class LocalExecutor : public Executor {
 
  private:
   using Clock = std::chrono::steady_clock;
+  // Of a child that has ended: what it started and left at work.
+  struct Leftovers {
+    AttemptNews end;
+    Orphans processes;
+    Clock::time_point since;
+    Clock::time_point next_look;
+  };
   struct Child {
     std::string run_id;
     int64_t attempt = 0;
-    int pidfd = -1;  // -1: looked at now and then
+    std::filesystem::path run_directory;
+    int pidfd = -1;                        // -1: looked at now and then
+    std::unique_ptr<Leftovers> leftovers;  // once it has ended
   };
   struct Waiting {
     std::string run_id;
     int64_t attempt = 0;
+    std::filesystem::path run_directory;
     std::vector<std::string> gpus;
     Launch launch;
   };
@@ -58,6 +73,9 @@ class LocalExecutor : public Executor {
   void WatchChildren();
   void WaitForChange();
   void TakeInEnds();
+  // Has the child with this process id ended, with all that it started?
+  bool HasEnded(int pid, Child& child);
+  bool LeftoversHaveEnded(Leftovers& leftovers) const;
   void StartWaiting();
   void Launched(const Waiting& started, pid_t pid);
   void Report(AttemptNews news);

@@ -10,8 +10,6 @@
 #include <csignal>
 #include <fstream>
 #include <iterator>
-#include <map>
-#include <set>
 #include <sstream>
 #include <thread>
 
@@ -96,41 +94,8 @@ std::set<pid_t> ProcessesOf(const OrphanedRun& run,
   return found;
 }
 
-// The processes of several runs, from one look at all processes to the next.
-class Orphans {
- public:
-  explicit Orphans(const std::vector<OrphanedRun>& runs) : runs_(runs) { Look(); }
-
-  [[nodiscard]] bool none() const { return pids_.empty(); }
-  [[nodiscard]] const std::map<std::string, std::set<pid_t>>& pids() const { return pids_; }
-
-  void Look() {
-    const std::vector<Process> processes = AllProcesses();
-    pids_.clear();
-    for (const OrphanedRun& run : runs_) {
-      auto found = ProcessesOf(run, processes, group_is_ours_[run.run_id]);
-      if (!found.empty()) pids_[run.run_id] = std::move(found);
-    }
-  }
-
-  // Each process hears a signal once: a trainer may take a second one as an order to drop its work.
-  void SignalOnce(int signal) {
-    for (const auto& [run, pids] : pids_) {
-      for (const pid_t pid : pids) {
-        if (signalled_.emplace(signal, pid).second) ::kill(pid, signal);
-      }
-    }
-  }
-
- private:
-  const std::vector<OrphanedRun>& runs_;
-  std::map<std::string, std::set<pid_t>> pids_;  // by run
-  std::map<std::string, bool> group_is_ours_;
-  std::set<std::pair<int, pid_t>> signalled_;
-};
-
 [[noreturn]] void ThrowTheyStay(const Orphans& orphans) {
-  const auto& [run_id, pids] = *orphans.pids().begin();
+  const auto& [run_id, pids] = *orphans.found().begin();
   throw Failure(FailureCode::kStoreHeld,
                 fmt::format("run {} is still at work on this machine and cannot be ended: stop "
                             "process {}, then give the same command again",
@@ -147,13 +112,45 @@ std::string RunMark(const std::filesystem::path& run_directory) {
   return fmt::format("{}={}", kRunVariable, path.string());
 }
 
+Orphans::Orphans(std::vector<OrphanedRun> runs) : runs_(std::move(runs)) {
+  for (const OrphanedRun& run : runs_) group_is_ours_[run.run_id] = run.is_our_child;
+  Look();
+}
+
+void Orphans::Look() {
+  const std::vector<Process> processes = AllProcesses();
+  found_.clear();
+  for (const OrphanedRun& run : runs_) {
+    auto found = ProcessesOf(run, processes, group_is_ours_[run.run_id]);
+    if (!found.empty()) found_[run.run_id] = std::move(found);
+  }
+}
+
+void Orphans::SignalOnce(int signal) {
+  for (const auto& [run, pids] : found_) {
+    for (const pid_t pid : pids) {
+      if (heard_.emplace(signal, pid).second) ::kill(pid, signal);
+    }
+  }
+}
+
+void Orphans::GroupsHaveHeard(int signal) {
+  for (const OrphanedRun& run : runs_) {
+    const auto found = found_.find(run.run_id);
+    if (found == found_.end()) continue;
+    for (const pid_t pid : found->second) {
+      if (::getpgid(pid) == run.pid) heard_.emplace(signal, pid);
+    }
+  }
+}
+
 void EndOrphans(const std::vector<OrphanedRun>& runs,
                 std::chrono::seconds patience,
                 std::vector<std::string>& notes) {
   if (runs.empty()) return;
   using Clock = std::chrono::steady_clock;
   Orphans orphans(runs);
-  for (const auto& [run_id, pids] : orphans.pids())
+  for (const auto& [run_id, pids] : orphans.found())
     notes.push_back(
         fmt::format("run {}: waiting for process {} of an earlier sweep to save and stop",
                     run_id,

@@ -1,5 +1,6 @@
 """Trainers that are scripts around trainers, and what they inherit: a killed `sweep` leaves none beside the next one's."""
 import os
+import signal
 import subprocess
 import time
 import unittest
@@ -63,6 +64,29 @@ class ProcessesTest(SweepTest):
 
     def test_a_child_that_no_command_line_connects_with_the_run(self):
         self.kill_and_run_again('cd "$1"; setsid -w {inner} . "$2"; exit $?')
+
+    def test_a_script_that_dies_beside_a_living_sweep(self):
+        die_once = f'{{inner}} "$@" & while ! [ -e {self.path("pids")} ]; do sleep 0.02; done\n' \
+                   f'mkdir {self.path("died")} 2>/dev/null && kill -9 $$\nwait $!'
+        slow = {"TINY_TRAINER_STEP_SECONDS": "0.7"}
+        self.assertEqual(self.sweep_json("run", self.sweep_with(die_once), env=slow)["completed"], 1)
+        self.assertFalse(os.path.exists(self.path("twice")), "two trainers at once in one run")
+        self.assertEqual(len(self.pids()), 2)
+
+    def test_a_stop_waits_for_the_child_of_a_script(self):
+        for number, wrapper in enumerate(('{inner}; exit $?', '{inner} & wait', 'setsid -w {inner}; exit $?')):
+            with self.subTest(wrapper=wrapper):
+                inner = self.script("slow_to_stop", f"#!/bin/bash\ntrap 'sleep 0.5; touch {self.path('saved')}.{number}; exit 130' TERM\n"
+                                                    f"touch {self.path('began')}.{number}\nwhile :; do sleep 0.05; done\n")
+                command = [self.script("wrapper", "#!/bin/bash\n" + wrapper.format(inner=inner) + "\n")]
+                file = self.write_sweep(tiny_sweep(trainer={"command": command}, grid={"model": ["w32"], "samples_seen": [1024]}))
+                process = subprocess.Popen(self.command("run", file, store=self.path(f"store-{number}")),
+                                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                self.addCleanup(process.kill)
+                self.wait_until(lambda: os.path.exists(self.path(f"began.{number}")))
+                process.send_signal(signal.SIGINT)
+                self.assertEqual(process.wait(60), 130)
+                self.assertTrue(os.path.exists(self.path(f"saved.{number}")))
 
     def test_what_placed_sweep_among_processes_does_not_place_its_trainers(self):
         places = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "elsewhere", "MASTER_PORT": "1",

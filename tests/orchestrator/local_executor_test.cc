@@ -81,6 +81,43 @@ TEST_CASE("Stop asks a child to end and it may save first") {
   CHECK(ReadFile(directory.path() / "out") == "ready\nsaved\n");
 }
 
+TEST_CASE("An attempt has ended when the trainer that its program left at work has") {
+  const TemporaryDirectory directory;
+  const std::string trainer =
+      "trap 'sleep 0.3; echo saved; exit 130' TERM; echo ready; while :; do sleep 0.05; done";
+  for (const std::string launcher : {"", "setsid "}) {
+    const std::string script =
+        launcher + "sh -c \"" + trainer + "\" & while ! [ -s out ]; do sleep 0.01; done; kill -9 $$";
+    std::filesystem::remove(directory.path() / "out");
+    LocalExecutor executor(1);
+    executor.Start(Shell(directory, "cd '" + directory.path().string() + "'; " + script));
+    CHECK(WaitForEnd(executor).signal == SIGKILL);
+    CHECK(OutputIn(directory) == "ready\nsaved\n");
+  }
+}
+
+TEST_CASE("Stop is heard once by a trainer whose program ends at once") {
+  const TemporaryDirectory directory;
+  std::ofstream(directory.path() / "trainer")
+      << "trap 'echo heard; left=5' TERM\nleft=1000\necho ready\n"
+         "while [ $left -gt 0 ]; do sleep 0.1; left=$((left - 1)); done\necho saved\n";
+  LocalExecutor executor(1);
+  executor.Start(Shell(directory, "sh '" + (directory.path() / "trainer").string() + "'; exit $?"));
+  while (OutputIn(directory) != "ready\n") (void)executor.Poll(std::chrono::milliseconds(5));
+  executor.Stop(Executor::StopMode::kCheckpoint);
+  CHECK(WaitForEnd(executor).signal == SIGTERM);
+  CHECK(OutputIn(directory) == "ready\nheard\nsaved\n");
+}
+
+TEST_CASE("A program that leaves something of no run at work keeps nobody waiting") {
+  const TemporaryDirectory directory;
+  LocalExecutor executor(1);
+  const auto begin = std::chrono::steady_clock::now();
+  executor.Start(Shell(directory, "sleep 60 & exit 0"));
+  CHECK(WaitForEnd(executor).exit_code == 0);
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(10));
+}
+
 TEST_CASE("A command that does not exist is an error that names it") {
   const TemporaryDirectory directory;
   LocalExecutor executor(1);
