@@ -49,6 +49,7 @@ BatchExecutor::BatchExecutor(std::unique_ptr<BatchSystem> system,
       poll_every_(std::chrono::duration_cast<Clock::duration>(
           std::chrono::duration<double>(settings.poll_every_seconds))),
       answer_timeout_(static_cast<int64_t>(1000 * settings.answer_timeout_seconds)) {
+  RequirePathForJobs(std::filesystem::absolute(submissions_));
   MakeDirectories(submissions_);
 }
 

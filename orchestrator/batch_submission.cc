@@ -48,14 +48,6 @@ std::string ShellQuoted(const std::string& word) {
   return quoted + "'";
 }
 
-// A task is a line of two columns, and `sbatch` takes a path in a line of its own.
-void RequireLinePath(const std::filesystem::path& path) {
-  if (path.string().find_first_of("\n\r\t") == std::string::npos) return;
-  throw Failure(FailureCode::kUsage,
-                "the store's path has a newline, carriage return or tab in it, which a scheduler's "
-                "job cannot be given: move the store to a path without");
-}
-
 }  // namespace
 
 const char* const kJobShell = R"sh(
@@ -64,8 +56,9 @@ const char* const kJobShell = R"sh(
 publish() {
   local new="$1.new.$$"
   rm -f "$new"
-  printf '%s\n' "$2" >"$new" && { sync "$new" 2>/dev/null || sync; } && mv -fT "$new" "$1" &&
-    { sync "${1%/*}" 2>/dev/null || true; }
+  printf '%s\n' "$2" >"$new" && { sync "$new" 2>/dev/null || sync; } && mv -fT "$new" "$1" ||
+    { rm -f "$new"; return 1; }
+  sync "${1%/*}" 2>/dev/null || true
 }
 write_exit() { publish "$folder/exit" "$*"; }
 
@@ -84,6 +77,13 @@ await_child() {
 }
 )sh";
 
+void RequirePathForJobs(const std::filesystem::path& path) {
+  if (path.string().find_first_of("\n\r\t") == std::string::npos) return;
+  throw Failure(FailureCode::kUsage,
+                "the store's path has a newline, carriage return or tab in it, which a scheduler's "
+                "job cannot be given: move the store to a path without");
+}
+
 BatchSubmission::BatchSubmission(const std::filesystem::path& submissions, const JobLimits& limits)
     : BatchSubmission(submissions, NewToken()) {
   limits_ = limits;
@@ -99,12 +99,9 @@ std::string BatchSubmission::Add(const AttemptJob& job) {
 }
 
 void BatchSubmission::Write(const std::string& launcher, const std::string& body) const {
-  RequireLinePath(folder_);
   std::string tasks;
-  for (const AttemptJob& job : jobs_) {
-    RequireLinePath(job.run_directory);
+  for (const AttemptJob& job : jobs_)
     tasks += fmt::format("{}\t{}\n", job.run_directory.string(), job.attempt);
-  }
   std::string trainer = launcher;
   const std::vector<std::string>& argv = jobs_.front().argv;
   for (size_t i = 0; i + 2 < argv.size(); ++i)  // the last two are the run's folder and attempt

@@ -11,6 +11,10 @@
 
 namespace sweep {
 
+/// A task is a line of two columns, and `sbatch` takes a path in a line of its own: throws
+/// Failure(kUsage) for a path that has a newline, carriage return or tab in it.
+void RequirePathForJobs(const std::filesystem::path& path);
+
 /// What is handed to a scheduler at once, on its way there: `STORE/submissions/TOKEN/` with `tasks`
 /// (a line a task: run folder, attempt) and `job.sh`. The token is the job's name, so that what
 /// became of a submission whose answer was lost can be asked for.

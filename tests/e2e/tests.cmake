@@ -14,6 +14,8 @@ endfunction()
 
 sweep_add_e2e(sweep_e2e sweep_e2e_test.py LABELS e2e TIMEOUT 600)
 sweep_add_e2e(scripted_slurm_e2e scripted_slurm_test.py LABELS e2e TIMEOUT 300)
+sweep_add_e2e(scripted_slurm_long scripted_slurm_test.py LABELS "e2e;long" TIMEOUT 900
+  ENVIRONMENT "SCRIPTED_SLURM_RUNS=5000")
 sweep_add_e2e(processes_e2e processes_test.py LABELS e2e TIMEOUT 300)
 sweep_add_e2e(output_e2e output_test.py LABELS e2e TIMEOUT 900)
 sweep_add_e2e(cooldown_e2e cooldown_test.py LABELS e2e TIMEOUT 300)
