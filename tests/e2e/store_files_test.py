@@ -1,6 +1,7 @@
 """A store whose own files were lost, damaged, put back from an older copy, or come from somebody else."""
 import contextlib
 import glob
+import hashlib
 import json
 import os
 import resource
@@ -227,7 +228,7 @@ class CheckTest(StoreFilesTest):
             resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
         for command in (["status"], ["db", "check"], ["run", self.file]):
             done = subprocess.run(self.command(*command), capture_output=True, text=True, preexec_fn=few, timeout=60)
-            self.assertNotIn(done.returncode, (0, 1), done.stderr)
+            self.assertNotIn(done.returncode, (0, 1, 2), done.stderr)
 
 
 class ForeignStoreTest(StoreFilesTest):
@@ -313,6 +314,23 @@ class ForeignStoreTest(StoreFilesTest):
         self.sweep("cancel", "--all", "--sweep", self.path("mine.json"), expect=7)
         self.assertFalse(os.path.exists(self.path("owned")))
         self.assertFalse(os.path.exists(self.path("outside")))
+
+    def test_requests_and_forecasts_that_are_none_stop_nobody(self):
+        os.makedirs(self.in_store("requests", "folder.json", "full"))
+        os.mkfifo(self.in_store("requests", "pipe.json"))
+        with open(self.in_store("requests", "odd.json"), "w") as out:
+            json.dump({"schema": "sweep.retry_request/1", "at": 1, "runs": [7]}, out)
+        for content in ([], {"earlier": 1}, {"earlier": [], "sealed_at": 1e300, "level": "x"}, {"seal": "a"}):
+            text = json.dumps(content).encode()
+            for folder in ("forecasts", "forecasts/scores"):
+                os.makedirs(self.in_store(folder), exist_ok=True)
+                with open(self.in_store(folder, hashlib.sha256(text).hexdigest() + ".json"), "wb") as out:
+                    out.write(text)
+        os.mkfifo(self.in_store("forecasts", "0" * 64 + ".json"))
+        self.assertEqual(self.sweep_json("run", self.file)["already_done"], 3)
+        done = subprocess.run(self.command("forecast", "--list"), capture_output=True, text=True, timeout=60)
+        self.assertNotIn(done.returncode, (1, -6, -11), done.stderr)
+        self.assertTrue(os.path.exists(self.in_store("requests", "folder.json", "full")))
 
     def test_a_profile_says_how_jobs_are_cancelled(self):
         self.foreign_job("sweep-abcdefghi", "4711")
