@@ -178,7 +178,7 @@ class CommandExecutorTest(SweepTest):
         file = self.write_sweep(spooled_sweep())
         process = self.start_sweep(file)
         self.wait_until(lambda: len(self.deeds("began")) == 2 and self.lists("queued"))
-        self.assertEqual(self.sweep_json("cancel", "--all")["cancelled"], 6)
+        self.assertEqual(self.sweep_json("cancel", "--all", "--sweep", file)["cancelled"], 6)
         self.assertEqual(process.wait(timeout=60), 3)
         self.assertEqual(self.sweep_json("status")["sweeps"][0]["runs_by_state"], {"cancelled": 6})
         self.assertEqual(len(self.deeds("began")), 2)

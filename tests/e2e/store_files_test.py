@@ -253,6 +253,22 @@ class ForeignStoreTest(StoreFilesTest):
                     if os.path.exists(aside):
                         os.rename(aside, path)
 
+    def test_readers_wait_for_no_pipe_and_follow_no_link(self):
+        shutil.copy(self.in_store("sweep.db"), self.path("elsewhere.db"))
+        for name in ("sweep.db", "sweep.db-wal", "sweep.db-shm"):
+            for make in (os.mkfifo, os.mkdir, lambda path: os.symlink(self.path("elsewhere.db"), path)):
+                with self.subTest(name=name):
+                    path, aside = self.in_store(name), self.path("aside")
+                    if os.path.exists(path):
+                        os.rename(path, aside)
+                    make(path)
+                    for command in (["status"], ["export", "points"], ["db", "check"]):
+                        said = self.sweep(*command, expect=7)
+                        self.assertIn(name, said + self.last_stderr)
+                    os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
+                    if os.path.exists(aside):
+                        os.rename(aside, path)
+
     def test_folders_that_are_links_are_refused(self):
         for name in ("sweeps", "imports", "runs", "logs", "probes", "requests", "submissions", "forecasts"):
             with self.subTest(folder=name):
