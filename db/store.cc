@@ -194,7 +194,10 @@ void RequireDatabase(const std::filesystem::path& root) {
 Store::Store(std::filesystem::path root, Access access)
     : root_(std::move(root)), impl_(std::make_unique<Impl>()) {
   impl_->path = root_ / (access == Access::kRebuild ? kNewDatabaseName : kDatabaseName);
-  if (access == Access::kRead) RequireDatabase(root_);
+  if (access == Access::kRead) {
+    RequireOwnDatabase(root_);
+    RequireDatabase(root_);
+  }
   if (access == Access::kWrite || access == Access::kRebuild) {
     RequireOwnLayout(root_);
     MakeDirectories(root_ / "runs");

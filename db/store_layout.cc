@@ -14,14 +14,10 @@ namespace sweep {
 namespace {
 
 // Written in place, so that another name of the same file would be written too.
-constexpr const char* kFiles[] = {"lease",
-                                  "journal.jsonl",
-                                  "sweep.db",
-                                  "sweep.db-wal",
-                                  "sweep.db-shm",
-                                  "sweep.db-journal",
-                                  "sweep.db.new",
-                                  "sweep.db.new-journal"};
+constexpr const char* kFiles[] = {
+    "lease", "journal.jsonl", "sweep.db.new", "sweep.db.new-journal"};
+constexpr const char* kDatabaseFiles[] = {
+    "sweep.db", "sweep.db-wal", "sweep.db-shm", "sweep.db-journal", "sweep.snapshot.db"};
 constexpr const char* kFolders[] = {"sweeps",
                                     "imports",
                                     "runs",
@@ -42,22 +38,25 @@ std::optional<struct stat> LookAt(const std::filesystem::path& path) {
 
 [[noreturn]] void Refuse(const std::filesystem::path& path, const char* is, const char* expected) {
   throw Failure(FailureCode::kDatabase,
-                fmt::format("{} is {}, expected {}: nothing is written to a store that leads out "
-                            "of its folder; remove it or put {} in its place",
+                fmt::format("{} is {}, expected {}: a store that leads out of its folder is not "
+                            "used; remove it or put {} in its place",
                             path.string(),
                             is,
                             expected,
                             expected));
 }
 
-void RequireFile(const std::filesystem::path& path) {
+enum class OtherNames { kAllowed, kRefused };
+
+void RequireFile(const std::filesystem::path& path, OtherNames other_names) {
   constexpr const char* kExpected = "a regular file";
   const auto info = LookAt(path);
   if (!info) return;
   if (S_ISLNK(info->st_mode)) Refuse(path, "a symbolic link", kExpected);
   if (S_ISDIR(info->st_mode)) Refuse(path, "a folder", kExpected);
   if (!S_ISREG(info->st_mode)) Refuse(path, "a pipe or device", kExpected);
-  if (info->st_nlink > 1) Refuse(path, "a file with another name elsewhere", "a file of its own");
+  if (info->st_nlink > 1 && other_names == OtherNames::kRefused)
+    Refuse(path, "a file with another name elsewhere", "a file of its own");
 }
 
 void RequireFolder(const std::filesystem::path& path) {
@@ -69,8 +68,13 @@ void RequireFolder(const std::filesystem::path& path) {
 }  // namespace
 
 void RequireOwnLayout(const std::filesystem::path& root) {
-  for (const char* name : kFiles) RequireFile(root / name);
+  for (const char* name : kFiles) RequireFile(root / name, OtherNames::kRefused);
+  for (const char* name : kDatabaseFiles) RequireFile(root / name, OtherNames::kRefused);
   for (const char* name : kFolders) RequireFolder(root / name);
+}
+
+void RequireOwnDatabase(const std::filesystem::path& root) {
+  for (const char* name : kDatabaseFiles) RequireFile(root / name, OtherNames::kAllowed);
 }
 
 void RequireNoLinkBetween(const std::filesystem::path& root, const std::filesystem::path& path) {

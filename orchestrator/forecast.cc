@@ -28,17 +28,69 @@ struct Sealed {
 
 std::vector<Sealed> ReadSealed(const std::filesystem::path& folder) {
   std::vector<Sealed> files;
-  if (!std::filesystem::exists(folder)) return files;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (entry.path().extension() != ".json") continue;
-    Sealed file{
-        .hash = entry.path().stem().string(), .bytes = ReadFile(entry.path()), .changed = false};
+  for (const auto& path : ListFolder(folder)) {
+    if (path.extension() != ".json" || !std::filesystem::is_regular_file(path)) continue;
+    Sealed file{.hash = path.stem().string(), .bytes = ReadFile(path), .changed = false};
     file.changed = Sha256Hex(file.bytes) != file.hash;
     files.push_back(std::move(file));
   }
   std::sort(
       files.begin(), files.end(), [](const Sealed& a, const Sealed& b) { return a.hash < b.hash; });
   return files;
+}
+
+bool AreStrings(const Json& list) {
+  return list.is_array() && std::all_of(list.begin(), list.end(), [](const Json& element) {
+           return element.is_string();
+         });
+}
+
+bool HasNumber(const Json& object, const char* name) {
+  return object.contains(name) && object.at(name).is_number();
+}
+
+bool HasNumbers(const Json& object) {
+  return object.is_object() && std::all_of(object.begin(), object.end(), [](const Json& member) {
+           return member.is_number();
+         });
+}
+
+bool HasPrediction(const Json& forecast) {
+  const Json p = forecast.value("prediction", Json());
+  return p.is_object() && HasNumber(p, "value") && HasNumber(p, "low") && HasNumber(p, "high");
+}
+
+bool HasTime(const Json& object, const char* name) {
+  constexpr double kLatest = 1e11;  // seconds, in the year 5138: what a calendar can show
+  return HasNumber(object, name) && object.at(name) >= 0 && object.at(name) < kLatest;
+}
+
+// A right hash says that nobody changed the file, not that `sweep` wrote it. Null for what is no
+// forecast, or no score.
+Json SealedForecast(const Sealed& file) {
+  try {
+    Json forecast = ParseJson(file.bytes, file.hash);
+    const bool whole =
+        forecast.is_object() && AreStrings(forecast.value("earlier", Json())) &&
+        HasTime(forecast, "sealed_at") && HasNumber(forecast, "level") && HasPrediction(forecast) &&
+        HasNumbers(forecast.value("target", Json())) &&
+        forecast.value("name", Json()).is_string() && forecast.value("fit", Json()).is_object();
+    return whole ? forecast : Json();
+  } catch (const Malformed&) {
+    return {};
+  }
+}
+
+Json SealedScore(const Sealed& file) {
+  try {
+    Json score = ParseJson(file.bytes, file.hash);
+    const bool whole = score.is_object() && score.contains("seal") && score.at("seal").is_string() &&
+                       HasNumber(score, "scored_at") && HasNumber(score, "measured") &&
+                       score.contains("hit") && score.at("hit").is_boolean();
+    return whole ? score : Json();
+  } catch (const Malformed&) {
+    return {};
+  }
 }
 
 std::string Publish(const std::filesystem::path& folder, const Json& content) {
@@ -87,7 +139,10 @@ std::vector<ForecastArchive::Entry> ForecastArchive::Read() const {
   for (const Sealed& file : ReadSealed(folder_)) {
     Entry entry{.seal = file.hash, .changed = file.changed, .forecast = nullptr};
     if (!file.changed) {
-      entry.forecast = ParseJson(file.bytes, file.hash);
+      entry.forecast = SealedForecast(file);
+      entry.changed = entry.forecast.is_null();
+    }
+    if (!entry.changed) {
       for (const Json& earlier : entry.forecast.at("earlier"))
         known.insert(earlier.get<std::string>());
     }
@@ -98,8 +153,8 @@ std::vector<ForecastArchive::Entry> ForecastArchive::Read() const {
       entries.emplace(seal, Entry{.seal = seal, .missing = true, .forecast = nullptr});
   }
   for (const Sealed& file : ReadSealed(folder_ / "scores")) {
-    const Json score = Json::parse(file.bytes, nullptr, false);
-    if (!score.is_object() || !score.contains("seal")) continue;
+    const Json score = SealedScore(file);
+    if (score.is_null()) continue;
     const auto entry = entries.find(score.at("seal").get<std::string>());
     if (entry == entries.end()) continue;
     if (file.changed) {

@@ -9,6 +9,7 @@
 #include "core/json_fields.h"
 #include "db/lease.h"
 #include "db/store_layout.h"
+#include "orchestrator/run_folder.h"
 
 namespace sweep {
 namespace {
@@ -28,6 +29,18 @@ void VisitFields(Visitor& visit, RetryRequest& s) {
 
 std::filesystem::path RequestsFolder(const std::filesystem::path& store) {
   return store / "requests";
+}
+
+// Anything else there, a folder or a link, is no request and stays.
+std::vector<std::filesystem::path> RequestFiles(const std::filesystem::path& store) {
+  std::vector<std::filesystem::path> files;
+  for (const auto& path : ListFolder(RequestsFolder(store))) {
+    const bool named = path.extension() == ".json" && !path.filename().string().starts_with('.');
+    std::error_code absent;
+    const auto type = std::filesystem::symlink_status(path, absent).type();
+    if (named && type == std::filesystem::file_type::regular) files.push_back(path);
+  }
+  return files;
 }
 
 }  // namespace
@@ -61,21 +74,16 @@ std::vector<std::string> Retry(Store& store, const std::vector<std::string>& run
 }
 
 std::vector<std::string> TakeRetryRequests(Store& store) {
-  std::vector<std::filesystem::path> files;
-  std::error_code absent;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(RequestsFolder(store.root()), absent)) {
-    if (entry.path().extension() == ".json" && !entry.path().filename().string().starts_with('.'))
-      files.push_back(entry.path());
-  }
+  const std::vector<std::filesystem::path> files = RequestFiles(store.root());
   if (files.empty()) return {};
   std::vector<std::string> runs;
   for (const auto& file : files) {
     try {
       const auto request = FieldsFromJson<RetryRequest>(ReadJsonFile(file.string()), file.string());
       runs.insert(runs.end(), request.runs.begin(), request.runs.end());
-    } catch (const Failure&) {  // NOLINT(bugprone-empty-catch)
+    } catch (const Failure& failure) {
       // Not a request: it asks for nothing, and must not stop the sweep.
+      if (!IsAboutTheFile(failure)) throw;
     }
   }
   std::vector<std::string> retried = Retry(store, runs);

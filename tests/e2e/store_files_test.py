@@ -1,6 +1,7 @@
 """A store whose own files were lost, damaged, put back from an older copy, or come from somebody else."""
 import contextlib
 import glob
+import hashlib
 import json
 import os
 import resource
@@ -88,19 +89,21 @@ class LostDatabaseTest(StoreFilesTest):
         self.sweep("db", "check")
 
     def test_a_database_without_its_log_is_brought_up_to_date(self):
-        process = subprocess.Popen(self.command("run", self.other), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                   env={**os.environ, "TINY_TRAINER_STEP_SECONDS": "0.1"})
+        three = self.write_sweep(tiny_sweep(name="three", grid={"model": ["w32"], "samples_seen": [2048, 8192, 32768]},
+                                            executor={"kind": "local", "slots": 1}), "three.json")
+        process = subprocess.Popen(self.command("run", three), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   env={**os.environ, "TINY_TRAINER_STEP_SECONDS": "0.2"})
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        self.wait_until(lambda: len(glob.glob(self.in_store("runs/*/result.json"))) == 4)
+        self.wait_until(lambda: sum(b"attempt_ended" in line for line in self.journal_lines()) == 5)
         process.kill()
         process.wait()
         for suffix in ("-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.in_store("sweep.db" + suffix))
+            os.unlink(self.in_store("sweep.db" + suffix))
         self.sweep("run", self.file)
-        self.sweep("run", self.other)
-        self.assertLess(set(self.expected), set(self.points()))
+        points = set(self.points())
+        self.assertLess(set(self.expected), points)
+        self.assertEqual(len(points), len(self.expected) * 5 // 3)
         self.sweep("db", "check")
 
 
@@ -227,7 +230,7 @@ class CheckTest(StoreFilesTest):
             resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
         for command in (["status"], ["db", "check"], ["run", self.file]):
             done = subprocess.run(self.command(*command), capture_output=True, text=True, preexec_fn=few, timeout=60)
-            self.assertNotIn(done.returncode, (0, 1), done.stderr)
+            self.assertNotIn(done.returncode, (0, 1, 2), done.stderr)
 
 
 class ForeignStoreTest(StoreFilesTest):
@@ -249,6 +252,22 @@ class ForeignStoreTest(StoreFilesTest):
                     with open(outside) as file:
                         self.assertEqual(file.read(), "precious")
                     os.unlink(path)
+                    if os.path.exists(aside):
+                        os.rename(aside, path)
+
+    def test_readers_wait_for_no_pipe_and_follow_no_link(self):
+        shutil.copy(self.in_store("sweep.db"), self.path("elsewhere.db"))
+        for name in ("sweep.db", "sweep.db-wal", "sweep.db-shm"):
+            for make in (os.mkfifo, os.mkdir, lambda path: os.symlink(self.path("elsewhere.db"), path)):
+                with self.subTest(name=name):
+                    path, aside = self.in_store(name), self.path("aside")
+                    if os.path.exists(path):
+                        os.rename(path, aside)
+                    make(path)
+                    for command in (["status"], ["export", "points"], ["db", "check"]):
+                        said = self.sweep(*command, expect=7)
+                        self.assertIn(name, said + self.last_stderr)
+                    os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
                     if os.path.exists(aside):
                         os.rename(aside, path)
 
@@ -313,6 +332,23 @@ class ForeignStoreTest(StoreFilesTest):
         self.sweep("cancel", "--all", "--sweep", self.path("mine.json"), expect=7)
         self.assertFalse(os.path.exists(self.path("owned")))
         self.assertFalse(os.path.exists(self.path("outside")))
+
+    def test_requests_and_forecasts_that_are_none_stop_nobody(self):
+        os.makedirs(self.in_store("requests", "folder.json", "full"))
+        os.mkfifo(self.in_store("requests", "pipe.json"))
+        with open(self.in_store("requests", "odd.json"), "w") as out:
+            json.dump({"schema": "sweep.retry_request/1", "at": 1, "runs": [7]}, out)
+        for content in ([], {"earlier": 1}, {"earlier": [], "sealed_at": 1e300, "level": "x"}, {"seal": "a"}):
+            text = json.dumps(content).encode()
+            for folder in ("forecasts", "forecasts/scores"):
+                os.makedirs(self.in_store(folder), exist_ok=True)
+                with open(self.in_store(folder, hashlib.sha256(text).hexdigest() + ".json"), "wb") as out:
+                    out.write(text)
+        os.mkfifo(self.in_store("forecasts", "0" * 64 + ".json"))
+        self.assertEqual(self.sweep_json("run", self.file)["already_done"], 3)
+        done = subprocess.run(self.command("forecast", "--list"), capture_output=True, text=True, timeout=60)
+        self.assertNotIn(done.returncode, (1, -6, -11), done.stderr)
+        self.assertTrue(os.path.exists(self.in_store("requests", "folder.json", "full")))
 
     def test_a_profile_says_how_jobs_are_cancelled(self):
         self.foreign_job("sweep-abcdefghi", "4711")
