@@ -176,11 +176,11 @@ TEST_CASE("Weights that are not finite in fp32 are named and refused, whatever t
   const at::NoGradGuard no_autograd;
   const TemporaryDirectory folder;
   ParameterStore store = GoldenStore();
-  const auto refused =
-      Catch::Contains("weights.safetensors: tensor 'logit_scale'") && Catch::Contains("not finite");
+  const std::string refused =
+      "weights.safetensors: tensor 'logit_scale' has values that are not finite";
   const auto check = [&](const fs::path& path) {
-    CHECK_THROWS_WITH(LoadStartingWeights(path, std::nullopt, store), refused);
-    CHECK_THROWS_WITH(LoadWeights(path, store), refused);
+    CHECK_THROWS_WITH(LoadStartingWeights(path, std::nullopt, store), Catch::Contains(refused));
+    CHECK_THROWS_WITH(LoadWeights(path, store), Catch::Contains(refused));
   };
   check(WeightsWith(folder.path(), "F32", std::numeric_limits<float>::quiet_NaN()));
   check(WeightsWith(folder.path(), "F32", -std::numeric_limits<float>::infinity()));
