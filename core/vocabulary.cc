@@ -7,10 +7,13 @@
 #include "core/failure.h"
 #include "core/gzip_file.h"
 #include "core/json.h"
+#include "core/printable.h"
+#include "core/read_file.h"
 
 namespace sweep {
 namespace {
 
+constexpr size_t kMostShown = 100;  // bytes of a line in a message
 constexpr size_t kMostClipMerges = 49152 - 256 - 2;
 
 BytePairMerge ParseMerge(std::string_view line, const std::string& origin, size_t line_number) {
@@ -18,8 +21,10 @@ BytePairMerge ParseMerge(std::string_view line, const std::string& origin, size_
   const std::string_view left = line.substr(0, space);
   const std::string_view right = space == line.npos ? "" : line.substr(space + 1);
   if (left.empty() || right.empty() || right.find(' ') != right.npos) {
-    throw Failure(FailureCode::kData,
-                  fmt::format("{}:{}: '{}', expected two symbols", origin, line_number, line));
+    throw Failure(
+        FailureCode::kData,
+        fmt::format(
+            "{}:{}: '{}', expected two symbols", origin, line_number, Printable(line, kMostShown)));
   }
   return {std::string(left), std::string(right)};
 }
@@ -27,7 +32,7 @@ BytePairMerge ParseMerge(std::string_view line, const std::string& origin, size_
 }  // namespace
 
 std::vector<BytePairMerge> ReadClipMerges(const std::filesystem::path& path) {
-  const std::string content = ReadGzipOrPlainFile(path);
+  const std::string content = ReadGzipOrPlainFile(path, kMostDocumentBytes);
   std::string_view rest = content;
   std::vector<BytePairMerge> merges;
   for (size_t line_number = 1; !rest.empty() && merges.size() < kMostClipMerges; ++line_number) {

@@ -14,8 +14,9 @@ std::size_t Table::Find(std::string_view column) const {
                                   columns.begin());
 }
 
-Table ParseCsv(std::string_view text, const std::string& origin) {
-  CsvText csv = ParseCsvText(text, origin);
+namespace {
+
+Table TableOf(CsvText csv, const std::string& origin) {
   Table table;
   table.columns = std::move(csv.columns);
   table.rows = std::move(csv.rows);
@@ -25,8 +26,16 @@ Table ParseCsv(std::string_view text, const std::string& origin) {
   return table;
 }
 
+}  // namespace
+
+Table ParseCsv(std::string_view text, const std::string& origin) {
+  return TableOf(ParseCsvText(text, origin), origin);
+}
+
 Table ReadCsv(const std::string& path) {
-  return ParseCsv(ReadNamedFile(path, kMostFileBytes), path);
+  FileReader file(path, FileKind::kAny);
+  return TableOf(
+      ReadCsvText([&](char* buffer, size_t size) { return file.Read(buffer, size); }, path), path);
 }
 
 void NameRows(Table& table) {

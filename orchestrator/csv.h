@@ -26,7 +26,8 @@ struct Table : QueryTable {
 /// Parses a table's text as ParseCsvText does. Labels are the lines of the file.
 [[nodiscard]] Table ParseCsv(std::string_view text, const std::string& origin);
 
-/// Reads and parses a file. Throws as ParseCsvText, and Failure(kUsage) when it cannot be read.
+/// Reads and parses a file or pipe piece by piece. Throws as ParseCsvText, and Failure(kUsage) when
+/// it cannot be read.
 [[nodiscard]] Table ReadCsv(const std::string& path);
 
 /// Puts `label (run)` in place of `label` where the table has a column run, name or model.

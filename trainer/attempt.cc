@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -32,8 +33,8 @@ namespace {
 class RunLock {
  public:
   RunLock(const std::filesystem::path& path, double patience, const StopSignals& signals)
-      : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)) {
-    const int error = fd_ < 0 ? errno : Lock(patience, signals);
+      : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0644)) {
+    const int error = fd_ < 0 ? errno : IsFile() ? Lock(patience, signals) : EINVAL;
     if (error == 0) return;
     if (fd_ >= 0) ::close(fd_);
     if (error == EWOULDBLOCK && signals.StopRequested()) {
@@ -51,6 +52,12 @@ class RunLock {
   RunLock& operator=(const RunLock&) = delete;
 
  private:
+  // Who asks for a run's lock (core/file_lock.h) takes no notice of anything else.
+  [[nodiscard]] bool IsFile() const {
+    struct stat info {};
+    return ::fstat(fd_, &info) == 0 && S_ISREG(info.st_mode);
+  }
+
   // 0, or why the last try failed.
   [[nodiscard]] int Lock(double patience, const StopSignals& signals) const {
     constexpr auto kPause = std::chrono::milliseconds(200);

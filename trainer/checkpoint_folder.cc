@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/failure.h"
 #include "core/files.h"
 #include "core/hash.h"
 #include "core/json_fields.h"
+#include "core/printable.h"
 
 namespace sweep {
 
@@ -40,12 +42,16 @@ constexpr const char* kTemporaryPrefix = ".writing-";
 
 std::optional<StoredCheckpoint> OpenOrReport(const CheckpointFolder& candidate,
                                              const std::string& run_id,
-                                             const CheckpointReport& report) {
+                                             const CheckpointReport& report,
+                                             const CheckpointCheck& check = nullptr) {
   try {
     StoredCheckpoint checkpoint = OpenCheckpoint(candidate.path);
-    if (checkpoint.manifest.run_id == run_id) return checkpoint;
-    report(
-        fmt::format("{}: belongs to run {}", candidate.path.string(), checkpoint.manifest.run_id));
+    if (checkpoint.manifest.run_id == run_id) {
+      if (check) check(checkpoint);
+      return checkpoint;
+    }
+    report(fmt::format(
+        "{}: belongs to run {}", candidate.path.string(), Printable(checkpoint.manifest.run_id)));
   } catch (const Failure& failure) {
     report(failure.what());
   }
@@ -76,6 +82,24 @@ void CheckFile(const std::filesystem::path& path, const CheckpointFile& expected
                               path.string(),
                               expected.size));
   }
+}
+
+// What a trainer can have written: it goes on with these numbers.
+void CheckNumbers(const CheckpointManifest& manifest, const std::string& path) {
+  const bool sound = manifest.samples_seen >= 0 && manifest.step >= 0 && manifest.threads >= 1 &&
+                     manifest.micro_batch >= 0 && std::isfinite(manifest.train_seconds) &&
+                     manifest.train_seconds >= 0;
+  if (sound) return;
+  throw Failure(
+      FailureCode::kData,
+      fmt::format("{} is damaged: samples_seen {}, step {}, threads {}, micro_batch {} and "
+                  "train_seconds {} are not a checkpoint's",
+                  path,
+                  manifest.samples_seen,
+                  manifest.step,
+                  manifest.threads,
+                  manifest.micro_batch,
+                  manifest.train_seconds));
 }
 
 // A folder half deleted must not look like a checkpoint: it loses its name first.
@@ -168,15 +192,17 @@ StoredCheckpoint OpenCheckpoint(const std::filesystem::path& folder) {
   const std::string& expected = checkpoint.manifest.sha256;
   if (!expected.empty() && HashOf(checkpoint.manifest) != expected)
     throw Failure(FailureCode::kData, fmt::format("{} is damaged: not what its hash says", path));
+  CheckNumbers(checkpoint.manifest, path);
   for (const auto& [name, file] : checkpoint.manifest.files) CheckFile(folder / name, file);
   return checkpoint;
 }
 
 std::optional<StoredCheckpoint> NewestCheckpoint(const RunDirectory& directory,
                                                  const std::string& run_id,
-                                                 const CheckpointReport& report) {
+                                                 const CheckpointReport& report,
+                                                 const CheckpointCheck& check) {
   for (const CheckpointFolder& candidate : directory.CheckpointFolders()) {
-    if (auto checkpoint = OpenOrReport(candidate, run_id, report)) return checkpoint;
+    if (auto checkpoint = OpenOrReport(candidate, run_id, report, check)) return checkpoint;
   }
   return std::nullopt;
 }

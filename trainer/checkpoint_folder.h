@@ -53,14 +53,20 @@ std::filesystem::path PublishCheckpoint(
 /// Called with a sentence about each checkpoint that was passed over.
 using CheckpointReport = std::function<void(const std::string&)>;
 
-/// Reads one checkpoint folder and checks every file against its manifest. Throws Failure(kData).
+/// Throws Failure for a checkpoint whose files are those of its manifest and yet of no use.
+using CheckpointCheck = std::function<void(const StoredCheckpoint&)>;
+
+/// Reads one checkpoint folder and checks every file against its manifest, and that against what a
+/// trainer can have written. Throws Failure(kData).
 [[nodiscard]] StoredCheckpoint OpenCheckpoint(const std::filesystem::path& folder);
 
-/// The newest checkpoint of any attempt of `run_id` that is valid; damaged ones are reported and
-/// the one before is tried.
-[[nodiscard]] std::optional<StoredCheckpoint> NewestCheckpoint(const RunDirectory& directory,
-                                                               const std::string& run_id,
-                                                               const CheckpointReport& report);
+/// The newest checkpoint of any attempt of `run_id` that is valid and passes `check`; others are
+/// reported and the one before is tried.
+[[nodiscard]] std::optional<StoredCheckpoint> NewestCheckpoint(
+    const RunDirectory& directory,
+    const std::string& run_id,
+    const CheckpointReport& report,
+    const CheckpointCheck& check = [](const StoredCheckpoint&) {});
 
 /// The valid checkpoint of any attempt after exactly `samples_seen`.
 [[nodiscard]] std::optional<StoredCheckpoint> CheckpointAt(const RunDirectory& directory,

@@ -16,6 +16,7 @@ constexpr std::array<const char*, 4> kFiles = {"train-images-idx3-ubyte",
                                                "train-labels-idx1-ubyte",
                                                "t10k-images-idx3-ubyte",
                                                "t10k-labels-idx1-ubyte"};
+constexpr int64_t kMostBytes = int64_t{64} << 20;  // of a file; the largest has 47 million
 constexpr size_t kIdDigits = 32;
 constexpr size_t kPixels = FashionItems::kSide * FashionItems::kSide;
 
@@ -28,7 +29,7 @@ std::string ReadMaybeCompressed(const std::filesystem::path& folder, const char*
   std::filesystem::path path = folder / (std::string(name) + ".gz");
   if (!std::filesystem::exists(path)) path = folder / name;
   try {
-    return ReadGzipOrPlainFile(path);
+    return ReadGzipOrPlainFile(path, kMostBytes);
   } catch (const Failure& failure) {
     Fail(failure.what());
   }

@@ -12,6 +12,8 @@
 #include "core/failure.h"
 #include "core/files.h"
 #include "core/hash.h"
+#include "core/printable.h"
+#include "trainer/data_file.h"
 #include "trainer/image.h"
 #include "trainer/pair_source.h"
 #include "trainer/parallel.h"
@@ -24,6 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kListFile = "make_shards.json";
+constexpr size_t kMostShown = 200;      // bytes of a text in a message
 constexpr int64_t kLoadedAtOnce = 256;  // images in memory beside their shard
 
 struct ImageAndCaption {
@@ -38,34 +41,58 @@ std::string ExtensionOf(const fs::path& image) {
   return extension;
 }
 
-std::string ReadDataFile(const fs::path& path) {
-  if (!fs::is_regular_file(path))
+std::string ReadImage(const fs::path& path) {
+  if (!fs::exists(path))
     throw Failure(FailureCode::kData, fmt::format("image {} is missing", path.string()));
-  return ReadFile(path);
+  return ReadDataFile(path, kMostImageBytes);
+}
+
+// Captions are texts; other encodings would be taken for noise by every tokenizer.
+std::string JsonOf(const ImageAndCaption& pair) {
+  try {
+    return Json::array({pair.image.string(), pair.caption}).dump();
+  } catch (const Json::exception&) {
+    throw Failure(FailureCode::kData,
+                  fmt::format("{}: its name or caption is not UTF-8: {}",
+                              Printable(pair.image.string()),
+                              Printable(pair.caption, kMostShown)));
+  }
+}
+
+// The content id of the JSON array of all pairs, which may be too many to hold as such.
+std::string IdentityOf(const std::vector<ImageAndCaption>& pairs) {
+  return ContentIdOfText([&](const TextSink& write) {
+    write("[");
+    for (size_t i = 0; i < pairs.size(); ++i) {
+      if (i > 0) write(",");
+      write(JsonOf(pairs[i]));
+    }
+    write("]");
+  });
 }
 
 PairList ListOf(std::vector<ImageAndCaption> pairs) {
-  Json identity = Json::array();
-  for (const auto& [image, caption] : pairs) identity.push_back({image.string(), caption});
   PairList list;
   list.count = static_cast<int64_t>(pairs.size());
-  list.content = ContentId(identity);
+  list.content = IdentityOf(pairs);
   list.load = [pairs = std::move(pairs)](int64_t number) -> ShardPair {
     const auto& [image, caption] = pairs[static_cast<size_t>(number)];
-    return {ExtensionOf(image), ReadDataFile(image), caption, image.string()};
+    return {ExtensionOf(image), ReadImage(image), caption, image.string()};
   };
   return list;
 }
 
-size_t ColumnOf(const CsvText& table, const std::string& name, const std::string& origin) {
-  const auto found = std::find(table.columns.begin(), table.columns.end(), name);
-  if (found == table.columns.end()) {
-    throw Failure(
-        FailureCode::kData,
-        fmt::format(
-            "{}:1: has no column '{}', only {}", origin, name, fmt::join(table.columns, ", ")));
+size_t ColumnOf(const CsvReader& table, const std::string& name, const std::string& origin) {
+  const std::vector<std::string>& columns = table.columns();
+  const auto found = std::find(columns.begin(), columns.end(), name);
+  if (found == columns.end()) {
+    throw Failure(FailureCode::kData,
+                  fmt::format("{}:1: has no column '{}', only {}",
+                              origin,
+                              name,
+                              Printable(fmt::format("{}", fmt::join(columns, ", ")))));
   }
-  return static_cast<size_t>(found - table.columns.begin());
+  return static_cast<size_t>(found - columns.begin());
 }
 
 // A square grey picture.
@@ -168,21 +195,25 @@ PairList PairsOfTable(const fs::path& file,
                       const std::string& image_column,
                       const std::string& caption_column) {
   const std::string origin = file.string();
-  const CsvText table = ParseCsvText(ReadFile(file), origin);
+  FileReader content(file, FileKind::kAny);
+  CsvReader table([&](char* buffer, size_t size) { return content.Read(buffer, size); }, origin);
   const size_t image_at = ColumnOf(table, image_column, origin);
   const size_t caption_at = ColumnOf(table, caption_column, origin);
+  const fs::path folder = fs::absolute(file).parent_path();
   std::vector<ImageAndCaption> pairs;
-  for (size_t row = 0; row < table.rows.size(); ++row) {
-    const fs::path image = fs::absolute(file).parent_path() / table.rows[row][image_at];
+  for (std::vector<std::string> row; table.Next(row);) {
+    const fs::path image = folder / row[image_at];
     if (!IsImageExtension(ExtensionOf(image))) {
       throw Failure(FailureCode::kData,
                     fmt::format("{}:{}: image '{}', expected a jpg, jpeg, png or webp file",
                                 origin,
-                                table.lines[row],
-                                table.rows[row][image_at]));
+                                table.line(),
+                                Printable(row[image_at], kMostShown)));
     }
-    pairs.push_back({image.lexically_normal(), table.rows[row][caption_at]});
+    pairs.push_back({image.lexically_normal(), std::move(row[caption_at])});
   }
+  if (pairs.empty())
+    throw Failure(FailureCode::kData, fmt::format("{}:1: no rows below a header", origin));
   return ListOf(std::move(pairs));
 }
 
@@ -200,12 +231,12 @@ PairList PairsOfFolder(const fs::path& folder) {
   std::vector<ImageAndCaption> pairs;
   for (const fs::path& image : images) {
     const fs::path caption = fs::path(image).replace_extension(".txt");
-    if (!fs::is_regular_file(caption)) {
+    if (!fs::exists(caption)) {
       throw Failure(
           FailureCode::kData,
           fmt::format("{} has no caption: {} is missing", image.string(), caption.string()));
     }
-    pairs.push_back({image, ReadFile(caption)});
+    pairs.push_back({image, ReadDataFile(caption, kMostCaptionBytes)});
   }
   return ListOf(std::move(pairs));
 }

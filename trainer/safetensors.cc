@@ -5,22 +5,31 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <optional>
+#include <utility>
 
 #include "core/failure.h"
 #include "core/files.h"
 #include "core/json.h"
+#include "core/printable.h"
+#include "trainer/data_file.h"
 
 namespace sweep {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "safetensors is little-endian");
 constexpr size_t kLengthBytes = 8;
+// A header describes a tensor in about 100 bytes; the largest published files have some thousand.
+constexpr uint64_t kMostHeaderBytes = uint64_t{16} << 20;
+constexpr size_t kMostDimensions = 16;
 
 [[noreturn]] void FailFormat(const std::string& path, const std::string& what) {
-  throw Failure(FailureCode::kData, fmt::format("{}: not a safetensors file: {}", path, what));
+  throw Failure(FailureCode::kData,
+                fmt::format("{}: not a safetensors file: {}", path, Printable(what)));
 }
 
 // Bytes of one value; 0 for a dtype that nothing here reads.
@@ -55,34 +64,95 @@ std::string Header(const std::vector<SafeTensor>& tensors) {
   return prefix + text;
 }
 
-// Who reads a tensor goes by its shape: it must not lead beyond its bytes.
-bool FitsItsBytes(const SafeTensor& tensor) {
-  uint64_t size = SizeOf(tensor.dtype);
-  if (size == 0) return true;  // refused by its dtype when it is asked for
-  for (const int64_t length : tensor.shape) {
-    if (length < 0 || __builtin_mul_overflow(size, static_cast<uint64_t>(length), &size))
-      return false;
+// Bytes that a tensor of such a shape has; nullopt for a shape that no tensor can have. Lengths of
+// zero count as one where the others are multiplied, because strides are made of them.
+std::optional<uint64_t> BytesOf(const std::string& dtype, const std::vector<int64_t>& shape) {
+  uint64_t bytes = SizeOf(dtype);
+  bool empty = false;
+  for (const int64_t length : shape) {
+    empty = empty || length == 0;
+    const auto factor = static_cast<uint64_t>(std::max<int64_t>(length, 1));
+    if (length < 0 || __builtin_mul_overflow(bytes, factor, &bytes)) return std::nullopt;
   }
-  return size == tensor.bytes.size();
+  if (shape.size() > kMostDimensions || bytes > INT64_MAX) return std::nullopt;
+  return empty ? 0 : bytes;
 }
 
-SafeTensor ParseEntry(const std::string& name, const Json& entry, std::string_view data) {
-  const auto begin = entry.at("data_offsets").at(0).get<size_t>();
-  const auto end = entry.at("data_offsets").at(1).get<size_t>();
-  if (begin > end || end > data.size())
+// Who reads a tensor goes by its shape: it must not lead beyond its bytes.
+bool FitsItsBytes(const SafeTensor& tensor) {
+  if (SizeOf(tensor.dtype) == 0) return true;  // refused by its dtype when it is asked for
+  return BytesOf(tensor.dtype, tensor.shape) == tensor.bytes.size();
+}
+
+std::vector<int64_t> Integers(const Json& numbers, const std::string& tensor, const char* what) {
+  std::vector<int64_t> integers;
+  if (!numbers.is_array())
+    throw std::invalid_argument(fmt::format("tensor '{}': {} is no array", tensor, what));
+  for (const Json& number : numbers) {
+    if (!number.is_number_integer() || number.get<int64_t>() < 0)
+      throw std::invalid_argument(
+          fmt::format("tensor '{}': {} has {}, expected integers", tensor, what, number.dump()));
+    integers.push_back(number.get<int64_t>());
+  }
+  return integers;
+}
+
+// An entry of the header with its place in the data.
+struct Entry {
+  size_t begin = 0, end = 0;
+  SafeTensor tensor;
+};
+
+Entry ParseEntry(const std::string& name, const Json& json, std::string_view data) {
+  const auto offsets = Integers(json.at("data_offsets"), name, "data_offsets");
+  if (offsets.size() != 2 || offsets[0] > offsets[1] || std::cmp_greater(offsets[1], data.size()))
     throw std::out_of_range(fmt::format("tensor '{}' lies beyond the file", name));
-  SafeTensor tensor{name,
-                    entry.at("dtype").get<std::string>(),
-                    entry.at("shape").get<std::vector<int64_t>>(),
-                    data.substr(begin, end - begin)};
-  if (!FitsItsBytes(tensor)) {
+  Entry entry{static_cast<size_t>(offsets[0]), static_cast<size_t>(offsets[1]), {}};
+  entry.tensor = {name,
+                  json.at("dtype").get<std::string>(),
+                  Integers(json.at("shape"), name, "shape"),
+                  data.substr(entry.begin, entry.end - entry.begin)};
+  if (!FitsItsBytes(entry.tensor)) {
     throw std::out_of_range(fmt::format("tensor '{}' of shape {} and dtype {} has {} bytes",
                                         name,
-                                        entry.at("shape").dump(),
-                                        tensor.dtype,
-                                        tensor.bytes.size()));
+                                        json.at("shape").dump(),
+                                        entry.tensor.dtype,
+                                        entry.tensor.bytes.size()));
   }
-  return tensor;
+  return entry;
+}
+
+// The format wants tensors one after the other from the first byte to the last: bytes that are two
+// tensors', or nobody's, are a sign of damage or of a file that hides something.
+void CheckPlaces(std::vector<Entry>& entries, size_t data_size) {
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+  });
+  size_t end = 0;
+  for (const Entry& entry : entries) {
+    if (entry.begin != end) {
+      throw std::out_of_range(fmt::format("tensor '{}' begins at byte {} of the data, expected {}",
+                                          entry.tensor.name,
+                                          entry.begin,
+                                          end));
+    }
+    end = entry.end;
+  }
+  if (end != data_size) {
+    throw std::out_of_range(
+        fmt::format("the data has {} bytes, expected the {} of its tensors", data_size, end));
+  }
+}
+
+std::vector<Entry> ParseHeader(std::string_view header, std::string_view data) {
+  std::vector<Entry> entries;
+  const Json object = ParseJson(header, "the header");
+  if (!object.is_object()) throw std::invalid_argument("the header is no object");
+  for (const auto& [name, json] : object.items()) {
+    if (name != "__metadata__") entries.push_back(ParseEntry(name, json, data));
+  }
+  CheckPlaces(entries, data.size());
+  return entries;
 }
 
 }  // namespace
@@ -152,13 +222,13 @@ std::map<std::string, SafeTensor> ParseSafetensors(std::string_view content,
   if (content.size() < kLengthBytes) FailFormat(origin, "too short");
   std::memcpy(&length, content.data(), kLengthBytes);
   if (length > content.size() - kLengthBytes) FailFormat(origin, "the header is cut");
+  if (length > kMostHeaderBytes)
+    FailFormat(origin, fmt::format("a header of {} bytes, too large", length));
   const std::string_view data = content.substr(kLengthBytes + length);
   std::map<std::string, SafeTensor> tensors;
   try {
-    const Json header = Json::parse(content.substr(kLengthBytes, length));
-    for (const auto& [name, entry] : header.items()) {
-      if (name != "__metadata__") tensors[name] = ParseEntry(name, entry, data);
-    }
+    for (Entry& entry : ParseHeader(content.substr(kLengthBytes, length), data))
+      tensors[entry.tensor.name] = std::move(entry.tensor);
   } catch (const std::exception& error) {
     FailFormat(origin, error.what());
   }
@@ -167,14 +237,12 @@ std::map<std::string, SafeTensor> ParseSafetensors(std::string_view content,
 
 class SafetensorsFile::Mapping {
  public:
-  explicit Mapping(const std::filesystem::path& path) : size_(std::filesystem::file_size(path)) {
+  explicit Mapping(const std::filesystem::path& path) {
+    const FileReader file = OpenDataFile(path);
+    size_ = static_cast<size_t>(file.size());
     if (size_ == 0) return;
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) ThrowFileError("cannot open", path, errno);
-    data_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
-    const int error = errno;
-    ::close(fd);
-    if (data_ == MAP_FAILED) ThrowFileError("cannot map", path, error);
+    data_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.fd(), 0);
+    if (data_ == MAP_FAILED) ThrowFileError("cannot map", path, errno);
   }
   ~Mapping() {
     if (size_ > 0) ::munmap(data_, size_);
@@ -185,12 +253,12 @@ class SafetensorsFile::Mapping {
   [[nodiscard]] std::string_view bytes() const { return {static_cast<const char*>(data_), size_}; }
 
  private:
-  size_t size_;
+  size_t size_ = 0;
   void* data_ = nullptr;
 };
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path.string()) {
-  if (!std::filesystem::is_regular_file(path))
+  if (!std::filesystem::exists(path))
     throw Failure(FailureCode::kData, fmt::format("weights file {} is missing", path_));
   content_ = std::make_shared<const Mapping>(path);
   tensors_ = ParseSafetensors(content_->bytes(), path_);

@@ -43,7 +43,9 @@ class SafetensorsWriter {
 void WriteSafetensors(const std::filesystem::path& path, const std::vector<SafeTensor>& tensors);
 
 /// The tensors of a file's content, by name; their bytes are `content`'s. Each has as many bytes as
-/// its shape and dtype say. Throws Failure(kData) naming `origin` for anything else.
+/// its shape and dtype say, and they lie one after the other without gaps or overlaps, as the format
+/// demands. Throws Failure(kData) naming `origin` for anything else, and for a header of more than
+/// 16 MiB. Values are not looked at.
 [[nodiscard]] std::map<std::string, SafeTensor> ParseSafetensors(std::string_view content,
                                                                  const std::string& origin);
 

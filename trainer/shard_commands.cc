@@ -32,7 +32,7 @@ PairList PairsFor(const MakeShardsOptions& options) {
 
 std::vector<std::string> LinesOf(const std::string& path) {
   std::vector<std::string> lines;
-  std::istringstream in(ReadFile(path));
+  std::istringstream in(ReadNamedFile(path));
   for (std::string line; std::getline(in, line);) {
     if (!line.empty()) lines.push_back(line);
   }

@@ -12,6 +12,7 @@
 #include "core/files.h"
 #include "core/hash.h"
 #include "core/json_fields.h"
+#include "core/printable.h"
 #include "trainer/parallel.h"
 
 namespace sweep {
@@ -19,6 +20,8 @@ namespace {
 
 namespace fs = std::filesystem;
 using Warn = std::function<void(const std::string&)>;
+
+constexpr int64_t kMostShards = 10'000'000;  // of one range
 
 // Where the brace at `open` is closed, npos if nowhere.
 size_t ClosingBrace(const std::string& text, size_t open) {
@@ -60,9 +63,14 @@ std::vector<std::string> Range(const std::string& text) {
   const auto first = WholeNumber(std::string_view(text).substr(0, dots));
   const auto last = WholeNumber(std::string_view(text).substr(dots + 2));
   if (!first || !last || *first < 0 || *last < *first) return {};
+  const int64_t steps = *last - *first;
+  if (steps >= kMostShards) {
+    throw Failure(FailureCode::kUsage,
+                  fmt::format("'{{{}}}' are more than {} shards", text, kMostShards));
+  }
   std::vector<std::string> numbers;
-  for (int64_t number = *first; number <= *last; ++number)
-    numbers.push_back(fmt::format("{:0{}}", number, dots));
+  for (int64_t step = 0; step <= steps; ++step)
+    numbers.push_back(fmt::format("{:0{}}", *first + step, dots));
   return numbers;
 }
 
@@ -83,7 +91,9 @@ class SampleReader {
     auto [key, extension] = KeyAndExtension(member.name);
     if (key != key_) Finish();
     key_ = std::move(key);
-    if (IsImageExtension(extension)) {
+    if (member.bytes > (extension == "txt" ? kMostCaptionBytes : kMostImageBytes)) {
+      warn_(fmt::format("{}: has {} bytes, too many", Printable(member.name), member.bytes));
+    } else if (IsImageExtension(extension)) {
       sample_.image_at = static_cast<uint64_t>(member.offset);
       sample_.image_bytes = static_cast<uint32_t>(member.bytes);
     } else if (extension == "txt") {
@@ -105,7 +115,8 @@ class SampleReader {
     if (image && (sample_.text_at != 0 || sample_.label >= 0)) {
       samples_.push_back(sample_);
     } else if (!key_.empty()) {
-      warn_(fmt::format("{}: has no {}", key_, image ? "caption and no label" : "image"));
+      warn_(
+          fmt::format("{}: has no {}", Printable(key_), image ? "caption and no label" : "image"));
     }
     sample_ = {};
     key_.clear();
@@ -116,7 +127,8 @@ class SampleReader {
     text.erase(std::min(text.find_last_not_of(" \n\r") + 1, text.size()));
     const auto label = WholeNumber(text);
     if (label && *label >= 0 && *label <= INT32_MAX) return static_cast<int32_t>(*label);
-    warn_(fmt::format("{}: '{}', expected the number of a class", member.name, text));
+    warn_(fmt::format(
+        "{}: '{}', expected the number of a class", Printable(member.name), Printable(text)));
     return -1;
   }
 

@@ -11,6 +11,11 @@
 
 namespace sweep {
 
+/// The most bytes of an image file and of a caption: larger ones are left out by name. Decoded
+/// images are bounded by their pixels (DecodeImage).
+inline constexpr int64_t kMostImageBytes = int64_t{256} << 20;
+inline constexpr int64_t kMostCaptionBytes = int64_t{1} << 20;
+
 /// Files of an index folder.
 inline constexpr const char* kShardIndexFile = "index.json";
 inline constexpr const char* kShardSamplesFile = "samples.bin";

@@ -1,14 +1,14 @@
 #include "trainer/shard_set.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 
 #include "core/failure.h"
 #include "core/json_fields.h"
+#include "core/printable.h"
+#include "trainer/data_file.h"
 #include "trainer/random_access_file.h"
 
 namespace sweep {
@@ -19,14 +19,46 @@ namespace fs = std::filesystem;
 constexpr int64_t kTarBlock = 512;
 constexpr size_t kTarNameSize = 100;
 
+// Of a set of a million shards it has 200 MB.
+ShardIndex ParseIndex(const std::string& origin) {
+  const std::string text = ReadDataFile(origin, kMostFileBytes);
+  try {
+    return FieldsFromJson<ShardIndex>(ParseJson(text, origin), origin);
+  } catch (const Malformed& malformed) {
+    throw Failure(FailureCode::kData, malformed.what());
+  }
+}
+
+// Samples are looked up by these numbers.
+void CheckCounts(const ShardIndex& index, const std::string& origin) {
+  int64_t sum = 0;
+  bool sound = true;
+  for (const ShardSource& source : index.sources) {
+    for (const Shard& shard : source.shards) {
+      sound = sound && shard.samples >= 0 && shard.bytes >= 0 &&
+              !__builtin_add_overflow(sum, shard.samples, &sum);
+    }
+  }
+  const auto is_part = [&](int64_t count) { return count >= 0 && count <= index.samples; };
+  if (sound && sum == index.samples && is_part(index.captions) && is_part(index.labels)) return;
+  throw Failure(FailureCode::kData,
+                fmt::format("{}: {} samples, {} captions and {} labels, which do not fit the {} of "
+                            "its shards",
+                            origin,
+                            index.samples,
+                            index.captions,
+                            index.labels,
+                            sum));
+}
+
 ShardIndex ReadIndex(const fs::path& folder, const std::string& content) {
   const std::string origin = (folder / kShardIndexFile).string();
-  if (!fs::is_regular_file(origin)) {
+  if (!fs::exists(origin)) {
     throw Failure(
         FailureCode::kData,
         fmt::format("{} is missing; make the index with: clip_train index_shards", origin));
   }
-  auto index = FieldsFromJson<ShardIndex>(ReadJsonFile(origin), origin);
+  auto index = ParseIndex(origin);
   if (index.schema != ShardIndex().schema) {
     throw Failure(
         FailureCode::kData,
@@ -36,6 +68,7 @@ ShardIndex ReadIndex(const fs::path& folder, const std::string& content) {
     throw Failure(FailureCode::kData,
                   fmt::format("{}: content id is {}, expected {}", origin, found, content));
   }
+  CheckCounts(index, origin);
   return index;
 }
 
@@ -57,16 +90,17 @@ void CheckShard(const fs::path& path, int64_t bytes) {
 // The table of all samples, mapped: of billions only the pages in use are in memory.
 class ShardSet::MappedSamples {
  public:
-  MappedSamples(const fs::path& path, int64_t count)
-      : bytes_(static_cast<size_t>(count) * sizeof(ShardSample)) {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    std::error_code absent;
-    const bool whole = fd >= 0 && fs::file_size(path, absent) == bytes_;
-    if (whole) address_ = ::mmap(nullptr, bytes_, PROT_READ, MAP_SHARED, fd, 0);
-    if (fd >= 0) ::close(fd);
+  MappedSamples(const fs::path& path, int64_t count) {
+    const FileReader file = OpenDataFile(path);
+    bytes_ = static_cast<size_t>(file.size());
+    const bool whole = count > 0 && bytes_ % sizeof(ShardSample) == 0 &&
+                       bytes_ / sizeof(ShardSample) == static_cast<size_t>(count);
+    if (whole) address_ = ::mmap(nullptr, bytes_, PROT_READ, MAP_SHARED, file.fd(), 0);
     if (!whole || address_ == MAP_FAILED) {
-      throw Failure(FailureCode::kData,
-                    fmt::format("cannot read {}, expected {} bytes", path.string(), bytes_));
+      throw Failure(
+          FailureCode::kData,
+          fmt::format(
+              "cannot use {} of {} bytes, expected {} samples", path.string(), bytes_, count));
     }
   }
   ~MappedSamples() { ::munmap(address_, bytes_); }
@@ -78,7 +112,7 @@ class ShardSet::MappedSamples {
   }
 
  private:
-  size_t bytes_;
+  size_t bytes_ = 0;
   void* address_ = nullptr;
 };
 
@@ -113,11 +147,24 @@ std::string ShardSet::Read(int64_t number, uint64_t offset, uint32_t bytes) cons
 }
 
 std::string ShardSet::ReadImage(int64_t number) const {
-  return Read(number, sample(number).image_at, sample(number).image_bytes);
+  const ShardSample& found = sample(number);
+  return Read(number, found.image_at, CheckSize(number, found.image_bytes, kMostImageBytes));
 }
 
 std::string ShardSet::ReadCaption(int64_t number) const {
-  return Read(number, sample(number).text_at, sample(number).text_bytes);
+  const ShardSample& found = sample(number);
+  return Read(number, found.text_at, CheckSize(number, found.text_bytes, kMostCaptionBytes));
+}
+
+// A damaged table must not be able to ask for all memory.
+uint32_t ShardSet::CheckSize(int64_t number, uint32_t bytes, int64_t most) const {
+  if (bytes <= most) return bytes;
+  throw Failure(FailureCode::kData,
+                fmt::format("{}: sample {} of {} bytes, expected at most {}",
+                            (folder_ / kShardSamplesFile).string(),
+                            number,
+                            bytes,
+                            most));
 }
 
 std::vector<ShardSet::Extent> ShardSet::ExtentsOf(int64_t first, int64_t count) const {
@@ -146,7 +193,7 @@ void ShardSet::ReadAhead(int64_t first, int64_t count) const {
 // The name stands in the block before the image, or, if it is long, its beginning.
 std::string ShardSet::NameOf(int64_t number) const {
   const std::string block = Read(number, sample(number).image_at - kTarBlock, kTarNameSize);
-  return paths_[ShardOf(number)].string() + ": " + block.c_str();
+  return paths_[ShardOf(number)].string() + ": " + Printable(block.c_str());
 }
 
 ShardSet::Order::Order(const ShardSet& set, int64_t seed) : set_(set), first_pair_{0} {

@@ -63,6 +63,7 @@ class ShardSet {
   class MappedSamples;
 
   [[nodiscard]] size_t ShardOf(int64_t number) const;
+  [[nodiscard]] uint32_t CheckSize(int64_t number, uint32_t bytes, int64_t most) const;
   [[nodiscard]] std::string Read(int64_t number, uint64_t offset, uint32_t bytes) const;
 
   std::filesystem::path folder_;

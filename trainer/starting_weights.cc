@@ -10,6 +10,7 @@
 #include <map>
 
 #include "core/failure.h"
+#include "core/printable.h"
 #include "trainer/safetensors.h"
 #include "trainer/weights.h"
 
@@ -28,12 +29,15 @@ bool IsBuffer(const std::string& name) {
   return name == "attn_mask";
 }
 
-// [1 + n, W] to [1 + m, W]: the class token's stays, the others are a square grid.
+// [1 + n, W] to [1 + m, W]: the class token's stays, the others are a square grid. Undefined where
+// they are none.
 at::Tensor ResizeImagePositions(const at::Tensor& from_NW, int64_t positions) {
   const auto side = [](int64_t patches) {
     return static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(patches))));
   };
-  const int64_t old_side = side(from_NW.size(0) - 1);
+  const int64_t patches = from_NW.size(0) - 1;
+  if (patches < 1 || side(patches) * side(patches) != patches) return {};
+  const int64_t old_side = side(patches);
   const int64_t new_side = side(positions - 1);
   const int64_t width = from_NW.size(1);
   const at::Tensor grid = from_NW.narrow(0, 1, old_side * old_side)
@@ -56,12 +60,14 @@ at::Tensor ResizePatches(const at::Tensor& from_W3PP, int64_t side) {
 at::Tensor Fit(const at::Tensor& from, const ParameterInfo& info) {
   const std::vector<int64_t>& shape = info.shape;
   if (from.sizes() == at::IntArrayRef(shape)) return from;
-  if (from.dim() != static_cast<int64_t>(shape.size()) || shape.size() < 2) return {};
+  if (from.dim() != static_cast<int64_t>(shape.size()) || shape.size() < 2 || from.numel() == 0)
+    return {};
   const bool same_width = from.size(1) == shape[1];
   if (info.name == "visual.positional_embedding" && same_width)
     return ResizeImagePositions(from, shape[0]);
   if (info.name == "positional_embedding" && same_width) return ResizeTextPositions(from, shape[0]);
-  if (info.name == "visual.conv1.weight" && from.size(0) == shape[0] && same_width)
+  const bool square = from.dim() == 4 && from.size(2) == from.size(3);
+  if (info.name == "visual.conv1.weight" && from.size(0) == shape[0] && same_width && square)
     return ResizePatches(from, shape[2]);
   return {};
 }
@@ -80,7 +86,14 @@ void LoadStartingWeights(const std::filesystem::path& path,
   const SafetensorsFile file(path);
   std::map<std::string, const SafeTensor*> found;
   for (const auto& [name, tensor] : file.tensors()) {
-    if (!IsBuffer(OwnName(name))) found[OwnName(name)] = &tensor;
+    const std::string own = OwnName(name);
+    if (IsBuffer(own) || found.emplace(own, &tensor).second) continue;
+    throw Failure(FailureCode::kData,
+                  fmt::format("{}: tensor '{}' is there twice, as '{}' and '{}'",
+                              path.string(),
+                              Printable(own),
+                              Printable(found[own]->name),
+                              Printable(name)));
   }
   for (size_t i = 0; i < parameters.list().size(); ++i) {
     const ParameterInfo& info = parameters.list()[i];
@@ -89,7 +102,7 @@ void LoadStartingWeights(const std::filesystem::path& path,
     if (from != found.end()) found.erase(from);
     if (tower && info.place.tower != *tower) continue;
     const at::Tensor values =
-        tensor != nullptr ? Fit(AsTensor(*tensor).to(at::kFloat), info) : at::Tensor();
+        tensor != nullptr ? Fit(FiniteFloats(*tensor, path.string()), info) : at::Tensor();
     if (values.defined()) {
       parameters.SetMaster(i, values);
     } else if (!MayBeLeft(info, tower.has_value())) {
@@ -103,10 +116,10 @@ void LoadStartingWeights(const std::filesystem::path& path,
     }
   }
   if (!tower && !found.empty()) {
-    throw Failure(
-        FailureCode::kData,
-        fmt::format(
-            "{}: tensor '{}' is not one of the model's", path.string(), found.begin()->first));
+    throw Failure(FailureCode::kData,
+                  fmt::format("{}: tensor '{}' is not one of the model's",
+                              path.string(),
+                              Printable(found.begin()->first)));
   }
   parameters.PublishMasters();
 }

@@ -13,7 +13,8 @@ namespace sweep {
 /// size is resized as open_clip does: the grid of image positions bicubic with antialiasing, text
 /// positions linear; patch kernels bicubic (EVA-CLIP). With a tower alone, its projection may be
 /// missing or of another size and keeps its first values; likewise a missing logit_bias. Throws
-/// Failure(kData) for any other tensor that is missing, of another shape, or not of the model.
+/// Failure(kData) for any other tensor that is missing, of another shape, not finite, there twice, or
+/// not of the model.
 void LoadStartingWeights(const std::filesystem::path& path,
                          std::optional<Tower> tower,
                          ParameterStore& parameters);

@@ -10,6 +10,8 @@ namespace sweep {
 namespace {
 
 constexpr int64_t kBlock = 512;
+// Of the header before a member that has its name: names are as long as paths may be.
+constexpr int64_t kMostDescription = int64_t{1} << 20;
 
 // Fields of a header block: where they begin and how long they are (POSIX.1-2001, ustar).
 struct HeaderField {
@@ -39,6 +41,13 @@ int64_t NumberOf(std::string_view block, HeaderField field) {
   int64_t value = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value, 8);
   return parsed.ec == std::errc() ? value : -1;
+}
+
+// INT64_MAX, which no file has, for anything that is no number.
+int64_t DecimalOf(std::string_view text) {
+  int64_t value = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  return parsed.ec == std::errc() && value >= 0 ? value : INT64_MAX;
 }
 
 // The sum of all bytes, with the checksum's own field taken as spaces.
@@ -94,10 +103,12 @@ std::optional<TarMember> TarReader::Next() {
     if (bytes < 0 || bytes > file_.size() - offset) return Stop("a member is cut off");
     const char type = block[kType.at];
     at_ = offset + Padded(bytes);
+    const bool describes = type == 'x' || type == 'L';
+    if (describes && bytes > kMostDescription) return Stop("a member's description is too large");
     if (type == 'x') {
       auto records = PaxRecords(file_.Read(offset, bytes));
       if (records.contains("path")) long_name = records["path"];
-      if (records.contains("size")) long_size = std::atoll(records["size"].c_str());
+      if (records.contains("size")) long_size = DecimalOf(records["size"]);
     } else if (type == 'L') {
       long_name = file_.Read(offset, bytes).c_str();
     } else if (type == '0' || type == '\0' || type == '7') {

@@ -64,10 +64,13 @@ class TrainingRun {
         watch_(spec_.instability) {}
 
   void Run() {
-    const auto checkpoint =
-        NewestCheckpoint(context_.directory, context_.request.run_id, [](const std::string& text) {
+    const auto checkpoint = NewestCheckpoint(
+        context_.directory,
+        context_.request.run_id,
+        [](const std::string& text) {
           std::fprintf(stderr, "clip_train: passing over a checkpoint: %s\n", text.c_str());
-        });
+        },
+        [](const StoredCheckpoint& stored) { RequireFiniteWeights(stored.folder); });
     threads_ = checkpoint ? checkpoint->manifest.threads : context_.request.threads;
     micro_batch_ = checkpoint ? checkpoint->manifest.micro_batch : context_.request.micro_batch;
     SetThreads(threads_);

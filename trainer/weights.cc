@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "core/failure.h"
+#include "core/printable.h"
 #include "trainer/safetensors.h"
 
 namespace sweep {
@@ -100,6 +101,23 @@ void ReadParameters(const SafetensorsFile& file,
   }
 }
 
+// Infinities and NaNs have all bits of the exponent set.
+bool AllFinite(const at::Tensor& values) {
+  constexpr uint32_t kExponent = 0x7F80'0000;
+  const auto* bytes = static_cast<const char*>(values.const_data_ptr());
+  bool finite = true;
+  for (int64_t i = 0; i < values.numel(); ++i) {
+    uint32_t bits = 0;
+    std::memcpy(&bits, bytes + sizeof bits * static_cast<size_t>(i), sizeof bits);
+    finite &= (bits & kExponent) != kExponent;
+  }
+  return finite;
+}
+
+void RequireFinite(const SafetensorsFile& file, const std::string& origin) {
+  for (const auto& [name, tensor] : file.tensors()) (void)FiniteFloats(tensor, origin);
+}
+
 void SaveMoments(Learner& learner, const std::optional<std::filesystem::path>& path) {
   const ParameterStore& parameters = learner.parameters();
   const Optimizer& optimizer = learner.optimizer();
@@ -128,6 +146,15 @@ at::Tensor AsTensor(const SafeTensor& tensor) {
   return at::from_blob(const_cast<char*>(tensor.bytes.data()), tensor.shape, ScalarTypeOf(tensor));
 }
 
+at::Tensor FiniteFloats(const SafeTensor& tensor, const std::string& origin) {
+  const at::Tensor values = AsTensor(tensor).to(at::kFloat);
+  if (AllFinite(values)) return values;
+  throw Failure(FailureCode::kData,
+                fmt::format("{}: tensor '{}' has values that are not finite fp32 numbers",
+                            origin,
+                            Printable(tensor.name)));
+}
+
 void SaveWeights(const ParameterStore& parameters,
                  const std::optional<std::filesystem::path>& path) {
   const auto writer = OpenWriter(path, parameters, {""});
@@ -138,11 +165,17 @@ void SaveWeights(const ParameterStore& parameters,
 
 void LoadWeights(const std::filesystem::path& path, ParameterStore& parameters) {
   const SafetensorsFile file(path);
+  RequireFinite(file, path.string());
   ReadParameters(file, path.string(), "", parameters, [&](size_t i, const at::Tensor& values) {
     parameters.SetMaster(i, values);
   });
   for (const auto& [name, tensor] : file.tensors()) (void)parameters.Get(name);
   parameters.PublishMasters();
+}
+
+void RequireFiniteWeights(const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / kModelFile;
+  RequireFinite(SafetensorsFile(path), path.string());
 }
 
 void SaveState(Learner& learner,
@@ -165,6 +198,11 @@ std::vector<float> LoadState(const std::filesystem::path& folder, Learner& learn
   LoadMoments(folder / kOptimizerFile, learner);
   const SafetensorsFile history(folder / kHistoryFile);
   const SafeTensor& loss = history.Get("loss");
+  if (loss.dtype != "F32")
+    throw Failure(FailureCode::kData,
+                  fmt::format("{}: tensor 'loss' has dtype {}, expected F32",
+                              (folder / kHistoryFile).string(),
+                              loss.dtype));
   std::vector<float> losses(loss.bytes.size() / sizeof(float));
   std::memcpy(losses.data(), loss.bytes.data(), losses.size() * sizeof(float));
   return losses;

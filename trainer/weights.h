@@ -14,7 +14,8 @@ void SaveWeights(const ParameterStore& parameters,
                  const std::optional<std::filesystem::path>& path);
 
 /// Reads weights of any floating dtype by name. Throws Failure(kData) naming the file and the
-/// tensor that is missing or has another shape. Tensors the model does not have are an error too.
+/// tensor that is missing, has another shape or is not finite. Tensors the model does not have are
+/// an error too.
 void LoadWeights(const std::filesystem::path& path, ParameterStore& parameters);
 
 /// Everything a resume needs beside the manifest: model.safetensors, optimizer.safetensors
@@ -30,6 +31,13 @@ void SaveState(Learner& learner,
 
 /// The values of a tensor of any floating dtype, as a view of its bytes. Throws Failure(kData).
 [[nodiscard]] at::Tensor AsTensor(const SafeTensor& tensor);
+
+/// The same in fp32: a view or a copy. Throws Failure(kData) naming `origin` and the tensor when one
+/// of its values is no finite number there: training or an evaluation would only spread it.
+[[nodiscard]] at::Tensor FiniteFloats(const SafeTensor& tensor, const std::string& origin);
+
+/// Throws Failure(kData) when the weights of a checkpoint folder are not all finite.
+void RequireFiniteWeights(const std::filesystem::path& folder);
 
 inline constexpr const char* kModelFile = "model.safetensors";
 

@@ -1,7 +1,9 @@
 #include "orchestrator/csv.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
+#include "core/csv.h"
 #include "core/failure.h"
 
 using namespace sweep;
@@ -47,4 +49,35 @@ TEST_CASE("ParseCsv names the line of what it cannot read") {
              Catch::Contains("t.csv:2") && Catch::Contains("never closed"));
   CHECK_THAT(FailureOf("a,b\n"), Catch::Contains("no rows"));
   CHECK_THAT(FailureOf(""), Catch::Contains("no rows"));
+}
+
+TEST_CASE("A table without end, of one line or of many, is refused before it takes memory") {
+  const std::string row = "a,b\n" + std::string(kMostCsvRowBytes + 1, 'x');
+  CHECK_THAT(FailureOf(row), Catch::Contains("t.csv:2: a row of more than 1048576 bytes"));
+  CHECK_THAT(FailureOf("a,b\n\"" + row), Catch::Contains("a row of more than"));
+  CHECK_THAT(FailureOf(std::string(kMostCsvRowBytes + 1, ',')),
+             Catch::Contains("t.csv:1: a row of"));
+  std::string many = "a,b\n";
+  for (size_t i = 0; i <= kMostCsvCells / 5; ++i) many += ",\n";
+  CHECK_THAT(FailureOf(many), Catch::Contains("t.csv:3200002: more than 16000000 cells"));
+  CHECK_THROWS_WITH(ReadCsv("/dev/zero"), Catch::Contains("/dev/zero:1: a row of more than"));
+}
+
+TEST_CASE("A row is read the same wherever the pieces of its file end") {
+  const std::string text = "\xEF\xBB\xBFx,\"y\r\n\"\r\n\"a \"\"q\"\"\",  b \r\n\r\n1,\r\n";
+  const CsvText whole = ParseCsvText(text, "t.csv");
+  for (size_t piece = 1; piece < text.size(); ++piece) {
+    size_t at = 0;
+    const CsvText read = ReadCsvText(
+        [&](char* buffer, size_t size) {
+          const size_t got = text.copy(buffer, std::min(size, piece), at);
+          at += got;
+          return got;
+        },
+        "t.csv");
+    CHECK(read.columns == whole.columns);
+    CHECK(read.rows == whole.rows);
+    CHECK(read.lines == whole.lines);
+  }
+  CHECK(whole.rows == std::vector<std::vector<std::string>>{{"a \"q\"", "b"}, {"1", ""}});
 }

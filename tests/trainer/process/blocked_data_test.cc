@@ -1,22 +1,33 @@
 // Data that never comes, as from a file system that hangs: the threads that load it are held by
 // ptrace, and the program is asked to stop.
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 
 #include <catch2/catch.hpp>
 #include <cerrno>
+#include <fstream>
 
 #include "tests/trainer/process/trainer_process.h"
 
 namespace sweep {
 namespace {
 
-// All threads of a process but its first, stopped until it ends. None where ptrace is forbidden.
+// The thread that takes the signals: a file system that hangs does not hold it.
+bool WaitsForSignals(const std::filesystem::path& task) {
+  long call = -1;
+  std::ifstream(task / "syscall") >> call;
+  return call == SYS_rt_sigtimedwait;
+}
+
+// All threads of a process but its first and the one that takes its signals, stopped until it ends.
+// None where ptrace is forbidden.
 std::vector<pid_t> HoldOtherThreads(pid_t process) {
   std::vector<pid_t> held;
   const std::filesystem::path tasks = "/proc/" + std::to_string(process) + "/task";
   for (const auto& entry : std::filesystem::directory_iterator(tasks)) {
     const pid_t thread = std::stoi(entry.path().filename());
-    if (thread == process || ::ptrace(PTRACE_SEIZE, thread, nullptr, nullptr) != 0) continue;
+    if (thread == process || WaitsForSignals(entry.path())) continue;
+    if (::ptrace(PTRACE_SEIZE, thread, nullptr, nullptr) != 0) continue;
     ::ptrace(PTRACE_INTERRUPT, thread, nullptr, nullptr);
     int status = 0;
     ::waitpid(thread, &status, __WALL);
