@@ -65,9 +65,8 @@ int64_t EndOfLastLine(int fd, const std::filesystem::path& path) {
 
 Journal::Journal(std::filesystem::path path)
     : path_(std::move(path)),
-      fd_(::open(path_.c_str(),
-                 O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY,
-                 0644)) {
+      fd_(::open(
+          path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0644)) {
   if (fd_.get() < 0) ThrowFileError("cannot open", path_, errno);
   length_ = EndOfLastLine(fd_.get(), path_);
   if (::ftruncate(fd_.get(), length_) != 0) ThrowFileError("cannot truncate", path_, errno);
@@ -79,11 +78,10 @@ int64_t Journal::Append(const std::vector<Json>& entries) {
   for (const Json& entry : entries) lines += SealEventLine(entry);
   std::string_view rest = lines;
   while (!rest.empty()) {
-    const ssize_t written =
-        ::pwrite(fd_.get(),
-                 rest.data(),
-                 rest.size(),
-                 length_ + static_cast<int64_t>(lines.size() - rest.size()));
+    const ssize_t written = ::pwrite(fd_.get(),
+                                     rest.data(),
+                                     rest.size(),
+                                     length_ + static_cast<int64_t>(lines.size() - rest.size()));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) ThrowFileError("cannot write", path_, errno);
     rest.remove_prefix(static_cast<size_t>(written));

@@ -55,12 +55,13 @@ int LockNow(int fd) {
 }
 
 [[noreturn]] void ThrowNoLocks(const std::filesystem::path& path, int error) {
-  throw Failure(FailureCode::kDatabase,
-                fmt::format("cannot lock {}: {}: this file system has no flock(2), which keeps two "
-                            "`sweep`s from writing one store; put the store on another one, or mount "
-                            "it with locks (Lustre: -o flock)",
-                            path.string(),
-                            std::strerror(error)));
+  throw Failure(
+      FailureCode::kDatabase,
+      fmt::format("cannot lock {}: {}: this file system has no flock(2), which keeps two "
+                  "`sweep`s from writing one store; put the store on another one, or mount "
+                  "it with locks (Lustre: -o flock)",
+                  path.string(),
+                  std::strerror(error)));
 }
 
 bool IsUnlocked(const std::filesystem::path& path) {

@@ -117,7 +117,8 @@ void SwapDatabases(const std::filesystem::path& root, const std::filesystem::pat
     RenameFile(fresh, path);
   }
   std::error_code absent;
-  std::filesystem::remove(root / kSnapshotName, absent);  // of the old one; the next writer makes one
+  std::filesystem::remove(root / kSnapshotName,
+                          absent);  // of the old one; the next writer makes one
   SyncDirectory(root);
 }
 

@@ -14,8 +14,7 @@ namespace sweep {
 namespace {
 
 // Written in place, so that another name of the same file would be written too.
-constexpr const char* kFiles[] = {
-    "lease", "journal.jsonl", "sweep.db.new", "sweep.db.new-journal"};
+constexpr const char* kFiles[] = {"lease", "journal.jsonl", "sweep.db.new", "sweep.db.new-journal"};
 constexpr const char* kDatabaseFiles[] = {
     "sweep.db", "sweep.db-wal", "sweep.db-shm", "sweep.db-journal", "sweep.snapshot.db"};
 constexpr const char* kFolders[] = {"sweeps",

@@ -14,7 +14,8 @@ void RequireOwnLayout(const std::filesystem::path& root);
 /// what a link leads to. A backup may have further names of the same files.
 void RequireOwnDatabase(const std::filesystem::path& root);
 
-/// The same as RequireOwnLayout of what lies on the way from `root` to `path`, which is below it: no links.
+/// The same as RequireOwnLayout of what lies on the way from `root` to `path`, which is below it:
+/// no links.
 void RequireNoLinkBetween(const std::filesystem::path& root, const std::filesystem::path& path);
 
 /// Has the folder anything that a database could be made from: journal, sweeps, imports?

@@ -117,7 +117,8 @@ void StoreTransaction::Transition(const std::string& run_id,
                                   const std::string& reason,
                                   const std::string& failure_class,
                                   const std::string& message) {
-  if (to == RunState::kSubmitting) RequireOwnRunFolder(store_.run_directory(run_id).root(), store_.root());
+  if (to == RunState::kSubmitting)
+    RequireOwnRunFolder(store_.run_directory(run_id).root(), store_.root());
   ApplyJournalEntry({{"type", "transition"},
                      {"at", UnixTime()},
                      {"run_id", run_id},
@@ -293,7 +294,8 @@ std::optional<std::string> StoreTransaction::ApplyAgain(const Json& entry) {
   const bool legal = CanTransition(from, to);
   if (legal || FollowsLostLines(from, to)) MoveRun(entry, from, to);
   if (legal || from == to) return std::nullopt;
-  return fmt::format("a line before it that took run {} on from {} is lost", run_id, ToString(from));
+  return fmt::format(
+      "a line before it that took run {} on from {} is lost", run_id, ToString(from));
 }
 
 std::string StoreTransaction::TroubleWith(const Json& entry) {

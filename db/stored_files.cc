@@ -42,8 +42,8 @@ void RequireId(const std::filesystem::path& path,
                const std::string& said,
                const std::string& found) {
   if (named == found && said == found) return;
-  throw Malformed(
-      fmt::format("{}: damaged: its content has the id {}, not that of its name", path.string(), found));
+  throw Malformed(fmt::format(
+      "{}: damaged: its content has the id {}, not that of its name", path.string(), found));
 }
 
 }  // namespace

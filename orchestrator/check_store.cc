@@ -32,10 +32,15 @@ constexpr Comparison kComparisons[] = {
     {"sweep", "SELECT sweep_id, name FROM sweeps"},
     {"import", "SELECT import_id, rows FROM imports"},
     {"run", "SELECT run_id, state, checkpoint, final_loss, train_seconds, spec FROM runs"},
-    {"run of a sweep", "SELECT sweep_id || ' ' || run_id, curve, model, dataset, point_kind, coordinates FROM sweep_runs"},
-    {"evaluation", "SELECT eval_id, run_id, segment_samples_seen, task, eval_dataset, spec FROM evaluations"},
+    {"run of a sweep",
+     "SELECT sweep_id || ' ' || run_id, curve, model, dataset, point_kind, coordinates FROM "
+     "sweep_runs"},
+    {"evaluation",
+     "SELECT eval_id, run_id, segment_samples_seen, task, eval_dataset, spec FROM evaluations"},
     {"measurement", "SELECT eval_id || ' ' || metric, value, sample_size FROM measurements"},
-    {"imported point", "SELECT import_id || ' ' || position, curve, run, compute_gmacs, metric, value FROM imported_points"},
+    {"imported point",
+     "SELECT import_id || ' ' || position, curve, run, compute_gmacs, metric, value FROM "
+     "imported_points"},
 };
 
 std::map<std::string, std::vector<std::string>> RowsOf(const Store& store, const char* sql) {
@@ -60,11 +65,13 @@ void CompareRows(const Comparison& comparison,
     if (other == indexed.end())
       tell(fmt::format("{} {}: the files have it, sweep.db has not", comparison.what, name));
     else if (other->second != row)
-      tell(fmt::format("{} {}: sweep.db says something else than the files", comparison.what, name));
+      tell(
+          fmt::format("{} {}: sweep.db says something else than the files", comparison.what, name));
   }
   for (const auto& [name, row] : indexed) {
     if (!found.contains(name))
-      tell(fmt::format("{} {}: sweep.db has it, no file that can be read has", comparison.what, name));
+      tell(fmt::format(
+          "{} {}: sweep.db has it, no file that can be read has", comparison.what, name));
   }
   if (differ > kMostDifferencesTold)
     problems.push_back(fmt::format("{} more of this kind", before + differ - problems.size()));
@@ -74,8 +81,10 @@ void CompareJournal(const Store& index, const Store& files, std::vector<std::str
   const int64_t followed = index.JournalOffset().value_or(0);
   const int64_t end = files.JournalOffset().value_or(0);
   if (followed != end)
-    problems.push_back(fmt::format(
-        "sweep.db has followed journal.jsonl up to byte {}, and its lines end at {}", followed, end));
+    problems.push_back(
+        fmt::format("sweep.db has followed journal.jsonl up to byte {}, and its lines end at {}",
+                    followed,
+                    end));
 }
 
 // Of a database that can be read, what differs from what the files say.

@@ -13,7 +13,7 @@ struct StoreCheck {
   std::vector<std::string> remarks;   ///< what is lost and concerns no point
   std::vector<std::string> advice;    ///< what mends the problems
   int64_t evaluations_without_checksum = 0;
-  bool compared = true;               ///< false while a process that holds the store changes it
+  bool compared = true;  ///< false while a process that holds the store changes it
 };
 
 /// Reads everything in a store: the database, the journal, the files of all sweeps, imports and

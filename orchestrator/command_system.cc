@@ -48,8 +48,8 @@ bool IsWordCharacter(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0;
 }
 
-// As schedulers give them: "4711", "4711.server", "4711[3]", "ƒA1b". Nothing that a shell would take
-// for more than a word, or a program for an option.
+// As schedulers give them: "4711", "4711.server", "4711[3]", "ƒA1b". Nothing that a shell would
+// take for more than a word, or a program for an option.
 bool IsJobName(const std::string& job) {
   constexpr std::string_view kMarks = "._:@+-[]";
   const auto is_part = [&](char c) {
@@ -187,9 +187,10 @@ std::map<std::string, ListedTask> CommandSystem::List(const std::vector<std::str
 
 size_t CommandSystem::Cancel(const std::vector<std::string>& names) {
   if (settings_.cancel.empty()) {
-    throw Failure(FailureCode::kUsage,
-                  "the command that cancels jobs is taken from a sweep file or a profile, never from "
-                  "the store: give --sweep SWEEP.json, whose executor has `cancel`");
+    throw Failure(
+        FailureCode::kUsage,
+        "the command that cancels jobs is taken from a sweep file or a profile, never from "
+        "the store: give --sweep SWEEP.json, whose executor has `cancel`");
   }
   size_t cancelled = 0;
   for (const std::string& name : names) {

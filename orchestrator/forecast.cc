@@ -84,9 +84,10 @@ Json SealedForecast(const Sealed& file) {
 Json SealedScore(const Sealed& file) {
   try {
     Json score = ParseJson(file.bytes, file.hash);
-    const bool whole = score.is_object() && score.contains("seal") && score.at("seal").is_string() &&
-                       HasNumber(score, "scored_at") && HasNumber(score, "measured") &&
-                       score.contains("hit") && score.at("hit").is_boolean();
+    const bool whole = score.is_object() && score.contains("seal") &&
+                       score.at("seal").is_string() && HasNumber(score, "scored_at") &&
+                       HasNumber(score, "measured") && score.contains("hit") &&
+                       score.at("hit").is_boolean();
     return whole ? score : Json();
   } catch (const Malformed&) {
     return {};

@@ -19,9 +19,7 @@ void Append(std::vector<std::string>& to, const std::vector<std::string>& more) 
 
 // What `read` makes of each of `paths`; one that is damaged costs itself alone and is told.
 template <class Read>
-auto ReadWhole(const std::vector<std::filesystem::path>& paths,
-               Read read,
-               FileTroubles& troubles) {
+auto ReadWhole(const std::vector<std::filesystem::path>& paths, Read read, FileTroubles& troubles) {
   std::vector<decltype(read(paths.front()))> whole;
   for (const auto& path : paths) {
     try {
@@ -69,8 +67,7 @@ void FollowResult(const Store& store,
                   StoreTransaction& transaction,
                   const std::string& run_id,
                   const RunResult& result) {
-  const RunState to =
-      result.outcome == "diverged" ? RunState::kDiverged : RunState::kCompleted;
+  const RunState to = result.outcome == "diverged" ? RunState::kDiverged : RunState::kCompleted;
   const std::optional<RunRecord> run = store.FindRun(run_id);
   if (!run || run->state == to || !CanTransition(run->state, to)) return;
   // Known before, and then somebody had the run tried again.

@@ -9,9 +9,9 @@ namespace sweep {
 
 /// What is wrong with a store's files, a sentence each, with file and place.
 struct FileTroubles {
-  std::vector<std::string> damaged;      ///< sweeps, imports, journal lines, results, evaluations
-  std::vector<std::string> remarks;  ///< what is lost and concerns no point: lines of events, steps of
-                                     ///< a run's history
+  std::vector<std::string> damaged;  ///< sweeps, imports, journal lines, results, evaluations
+  std::vector<std::string> remarks;  ///< what is lost and concerns no point: lines of events, steps
+                                     ///< of a run's history
 };
 
 /// Takes in what the store's files have and its database has not: sweeps, imports, the journal's

@@ -58,7 +58,8 @@ int Cancel(const GlobalOptions& global, const CancelOptions& options) {
   }
   size_t cancelled = 0;
   for (const auto& [executor, jobs] : names) {
-    const std::unique_ptr<BatchSystem> system = MakeBatchSystem(executor, SettingsOf(options.sweep_file), store.root());
+    const std::unique_ptr<BatchSystem> system =
+        MakeBatchSystem(executor, SettingsOf(options.sweep_file), store.root());
     if (system == nullptr) {
       throw Failure(FailureCode::kUsage,
                     fmt::format("{} jobs are with the executor '{}', which this program does not "

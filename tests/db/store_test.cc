@@ -179,7 +179,10 @@ TEST_CASE("Journal lines that can mean nothing are told and cost themselves alon
       << line({{"type", "transition"}, {"run_id", run.run_id}, {"to", "nowhere"}})
       << line({{"type", "transition"}, {"run_id", "another"}, {"to", "running"}})
       << line({{"type", "transition"}, {"run_id", run.run_id}, {"to", "running"}, {"at", "noon"}})
-      << line({{"type", "attempt_ended"}, {"run_id", run.run_id}, {"outcome", "odd"}, {"attempt", 1}})
+      << line({{"type", "attempt_ended"},
+               {"run_id", run.run_id},
+               {"outcome", "odd"},
+               {"attempt", 1}})
       << line({{"type", "attempt_started"}, {"run_id", run.run_id}, {"attempt", 1}, {"pid", "x"}})
       << line({{"type", "dance"}, {"run_id", run.run_id}})
       << line({{"type", "transition"}, {"run_id", run.run_id}, {"to", "running"}});
