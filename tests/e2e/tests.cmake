@@ -30,7 +30,8 @@ sweep_add_e2e(lying_trainers_long lying_trainers_test.py LABELS "crash;long" TIM
 sweep_add_e2e(damaged_stores_e2e damaged_stores_test.py LABELS crash TIMEOUT 300 ENVIRONMENT "DAMAGED_STORES=15")
 sweep_add_e2e(damaged_stores_long damaged_stores_test.py LABELS "crash;long" TIMEOUT 7200 ENVIRONMENT "DAMAGED_STORES=1000")
 if(SWEEP_SANITIZE)
-  sweep_add_e2e(store_files_e2e store_files_test.py LABELS crash TIMEOUT 600)
+  sweep_add_e2e(store_files_e2e store_files_test.py LABELS crash TIMEOUT 600
+    ENVIRONMENT "SWEEP_SANITIZE=${SWEEP_SANITIZE}")
 else()
   sweep_add_e2e(store_files_e2e store_files_test.py LABELS crash TIMEOUT 600
     ENVIRONMENT "FAULT_SHIM=$<TARGET_FILE:fault_shim>")
